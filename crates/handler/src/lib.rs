@@ -1,0 +1,2 @@
+//! In-process handler.
+#![no_std]

@@ -1,0 +1,1 @@
+//! Captures, explains and triages the deaths of CPython processes.
