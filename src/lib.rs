@@ -1,1 +1,8 @@
 //! Captures, explains and triages the deaths of CPython processes.
+//!
+//! The modules stand in the order in which facts flow; each uses only those before it
+//! (docs/architecture.md, enforced by a test).
+
+pub mod addr;
+pub mod notes;
+pub mod source;

@@ -1,0 +1,74 @@
+//! Where facts about a process come from: a minidump, a core, a live process, or bytes in a test.
+//!
+//! [`Memory`] reads bytes, [`Target`] adds threads, modules and the crash. The recorder wraps a
+//! memory and keeps the exact ranges that were asked for: what an analysis read is what a dump holds.
+//!
+//! Invariant: nothing here knows what the bytes mean; no ELF, DWARF or CPython structure is decoded.
+
+mod memory;
+mod module;
+mod registers;
+pub mod streams;
+
+pub use memory::{Memory, MemoryExt, ReadError};
+pub use module::{BuildId, Module, Modules};
+pub use registers::Registers;
+
+use crate::addr::Addr;
+use streams::{Context, RecordedLayout, RecordedSources, RecordedStack, RecordedSymbols};
+
+/// One thread of the process, as far as its source knows it.
+#[derive(Clone, Debug, Default)]
+pub struct Thread {
+    /// The kernel's thread id.
+    pub tid: u32,
+    /// The name the kernel knows (`comm`), at most 15 bytes.
+    pub name: Option<String>,
+    /// The general registers; for the crashed thread those at the fault, where known. `None` for a
+    /// thread that could not be stopped.
+    pub registers: Option<Registers>,
+}
+
+/// What killed the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crash {
+    /// The thread the signal was delivered to.
+    pub tid: u32,
+    /// The signal number, for example 11 for SIGSEGV.
+    pub signal: i32,
+    /// `si_code` of the siginfo (sigaction(2)).
+    pub code: i32,
+    /// `si_addr`: the address of the fault. Meaningless where `code` says that a process sent the signal.
+    pub address: Addr,
+    /// pid and uid of the sender, where a process sent the signal (`si_code <= 0`).
+    pub sender: Option<(i32, u32)>,
+}
+
+/// A process as it was at one moment: everything an analysis may ask for.
+pub trait Target {
+    /// The memory of the process.
+    fn memory(&self) -> &dyn Memory;
+    /// Its threads, in the order of the kernel (the main thread first).
+    fn threads(&self) -> &[Thread];
+    /// The images mapped into it.
+    fn modules(&self) -> &Modules;
+    /// What killed it; `None` for a process that lives.
+    fn crash(&self) -> Option<&Crash>;
+    /// What only the operating system knew.
+    fn context(&self) -> &Context;
+    /// What an earlier analysis found and recorded; empty for a live process.
+    fn recorded(&self) -> &Recorded;
+}
+
+/// The streams of a dump that hold results of the analysis made when it was captured.
+#[derive(Debug, Default)]
+pub struct Recorded {
+    /// The structure layout that was used.
+    pub layout: Option<RecordedLayout>,
+    /// Function, file and line of native addresses.
+    pub symbols: RecordedSymbols,
+    /// Source lines.
+    pub sources: RecordedSources,
+    /// Frame lists of threads whose stack memory was not kept whole.
+    pub stacks: Vec<RecordedStack>,
+}
