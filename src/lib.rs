@@ -6,4 +6,5 @@
 pub mod addr;
 pub mod layout;
 pub mod notes;
+pub mod python;
 pub mod source;
