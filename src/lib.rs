@@ -5,4 +5,5 @@
 
 pub mod addr;
 pub mod notes;
+pub mod report;
 pub mod source;
