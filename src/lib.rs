@@ -7,4 +7,5 @@ pub mod addr;
 pub mod layout;
 pub mod notes;
 pub mod python;
+pub mod report;
 pub mod source;
