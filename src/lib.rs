@@ -9,3 +9,4 @@ pub mod notes;
 pub mod python;
 pub mod report;
 pub mod source;
+pub mod stack;

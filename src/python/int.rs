@@ -29,7 +29,6 @@ impl Python<'_> {
         Some(if negative { format!("-{text}") } else { text })
     }
 
-
     /// Sign and number of digits.
     fn int_size(&self, object: Addr) -> Option<(bool, u64)> {
         match self.layout.behaviour.int_format {
