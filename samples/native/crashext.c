@@ -1,0 +1,86 @@
+/* An extension module with one function per way to crash in C. Build: see the `build` directive of any sample
+   that uses it. Everything that must show up by name in a native stack is a plain function with a crashext_
+   prefix; at -O0 the compiler neither inlines nor turns the recursion into a loop. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+struct counter {
+    long pad[2];
+    long value; /* at offset 0x10, which is the address a null counter faults at */
+};
+
+void crashext_add(struct counter *counter, long amount)
+{
+    counter->value += amount;
+}
+
+static PyObject *crashext_null_deref(PyObject *module, PyObject *argument)
+{
+    struct counter *counter = NULL;
+    crashext_add(counter, PyLong_AsLong(argument));
+    Py_RETURN_NONE;
+}
+
+static PyObject *crashext_null_call(PyObject *module, PyObject *unused)
+{
+    PyObject *(*volatile callback)(void) = NULL; /* volatile: a known null call is undefined, and would be a trap */
+    return callback();
+}
+
+static PyObject *crashext_divide(PyObject *module, PyObject *args)
+{
+    long left, right;
+    if (!PyArg_ParseTuple(args, "ll", &left, &right))
+        return NULL;
+    return PyLong_FromLong(left / right);
+}
+
+/* 128 bytes of buffer make a frame of 176 bytes with gcc 12 on x86-64: about 47,000 frames in an 8 MB stack. */
+long crashext_recurse(long depth)
+{
+    volatile char buffer[128];
+    buffer[0] = (char)depth;
+    return crashext_recurse(depth + 1) + buffer[0];
+}
+
+static PyObject *crashext_overflow(PyObject *module, PyObject *unused)
+{
+    return PyLong_FromLong(crashext_recurse(0));
+}
+
+/* Overwrites the return address and the saved frame pointer, as an overrun of a buffer on the stack does. The
+   address is not canonical, so x86-64 faults in `ret` itself and the unwinder has no caller to find. */
+void crashext_overrun(size_t length)
+{
+    char buffer[8];
+    memset(buffer, 0x41, length); /* not a loop here: it would overwrite its own counter */
+}
+
+static PyObject *crashext_smash(PyObject *module, PyObject *unused)
+{
+    crashext_overrun(64);
+    Py_RETURN_NONE;
+}
+
+static PyObject *crashext_call(PyObject *module, PyObject *function)
+{
+    return PyObject_CallFunction(function, "i", 7);
+}
+
+static PyMethodDef methods[] = {
+    {"null_deref", crashext_null_deref, METH_O, "Write through a null struct pointer."},
+    {"null_call", crashext_null_call, METH_NOARGS, "Call a null function pointer."},
+    {"divide", crashext_divide, METH_VARARGS, "Divide two integers, without a look at the divisor."},
+    {"overflow", crashext_overflow, METH_NOARGS, "Recurse in C until the stack ends."},
+    {"smash", crashext_smash, METH_NOARGS, "Overrun a buffer on the stack."},
+    {"call", crashext_call, METH_O, "Call a Python function with 7."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "crashext", NULL, -1, methods};
+
+PyMODINIT_FUNC PyInit_crashext(void)
+{
+    return PyModule_Create(&module);
+}
