@@ -22,19 +22,24 @@ from pathlib import Path
 
 SAMPLES = Path(__file__).resolve().parent
 FAULTHANDLER_FRAMES = 100  # it prints no more
-NATIVE_FRAMES = 400  # as many as gdb is asked for: enough for all samples but the stack overflow
 TIMEOUT = 120
 
-SINGLE = {"signal", "code", "address", "pc", "process", "ends", "thread", "stack", "python", "values", "stderr"}
+SINGLE = {
+    *("signal", "code", "address", "pc", "exception", "process", "ends", "thread"),
+    *("stderr", "stack", "python", "values"),
+}
 REPEATED = {"build", "frame", "native", "other", "qualname", "unset"}
 SCOPES = {"argument", "local", "cell", "free"}
 # si_code by the name that headers use, for one signal or for all (None).
 CODES = {
     (None, "SI_KERNEL"): 128,
     (None, "SI_TKILL"): -6,
+    (None, "SI_USER"): 0,
     ("SIGSEGV", "SEGV_MAPERR"): 1,
     ("SIGSEGV", "SEGV_ACCERR"): 2,
+    ("SIGBUS", "BUS_ADRERR"): 2,
     ("SIGFPE", "FPE_INTDIV"): 1,
+    ("SIGILL", "ILL_ILLOPN"): 2,
 }
 COMPARISONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq}
 
@@ -75,7 +80,8 @@ class Header:
         for key in "signal", "ends", "thread":
             if key not in self.single:
                 raise HeaderError(f"{path.name}: no `{key}`")
-        self.frames = [frame for text in self.repeated["frame"] for frame in self._frames(text)]
+        self.natives = [self._native(text) for text in self.repeated["native"]]
+        self.frames = [frame for text in self.repeated["frame"] for frame in self.parse_frames(text)]
 
     def applies(self, version):
         return matches_version(self.single.get("python", ">=3.0"), version)
@@ -99,7 +105,15 @@ class Header:
                 raise HeaderError(f"not `FUNCTION NAME = REPR`: {value}")
             self.variables.append((key, *variable.groups()))
 
-    def _frames(self, text):
+    def _native(self, text):
+        """`GLOB [in MODULE-GLOB] [*COUNT | *>COUNT]`"""
+        match = re.fullmatch(r"(\S+)(?: in (\S+))?(?: \*(>?)(\d+))?", text)
+        if not match:
+            raise HeaderError(f"{self.path.name}: not a native frame: {text}")
+        name, module, more_than, count = match.groups()
+        return text, name, module or "*", bool(more_than), int(count or 0)
+
+    def parse_frames(self, text):
         """`FUNCTION [FILE] [@MARK] [*COUNT]` as that many frames."""
         match = re.fullmatch(r"(\S+)(?: ([^@*\s]\S*))?(?: @(\S+))?(?: \*(\d+))?", text)
         if not match or not (match[2] or match[3]):
@@ -159,31 +173,40 @@ class Check:
             command = command.format(include=self.python.include, out=self.folder)
             subprocess.run(command.split(), cwd=SAMPLES, check=True)
         oracle = self.folder / "oracle.json"
-        environment = {
-            **os.environ,
+        observers = {
             "PYTHONFAULTHANDLER": "1",  # -X faulthandler would not reach every grandchild
-            "PYTHONPATH": str(self.folder),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "COLDFRAME_ORACLE": str(oracle),
         }
+        environment = {name: value for name, value in os.environ.items() if name not in observers}
+        environment.update(PYTHONPATH=str(self.folder), PYTHONDONTWRITEBYTECODE="1")
         command = [self.python.path, str(self.header.path)]
-        done = subprocess.run(
-            command, env=environment, cwd=self.folder, preexec_fn=self._limits, capture_output=True, timeout=TIMEOUT
-        )
-        self.check_end(done.returncode)
-        stderr = done.stderr.decode("utf-8", "replace")
+
+        # First as users run it: the crash must not depend on those who watch.
+        returncode, _, stderr = self._execute(command, environment)
+        self.check_end(returncode)
         if self.header.single.get("stderr", "") not in stderr:
             self.problems.append(f"stderr lacks: {self.header.single['stderr']}")
+
+        environment.update(observers)
+        returncode, _, stderr = self._execute(command, environment)
+        self.check_end(returncode)
         self.check_faulthandler(stderr)
         if oracle.exists():
             self.check_oracle(json.loads(oracle.read_text(encoding="utf-8")))
         else:
             self.problems.append("the oracle was not written")
-        if self.header.single.get("values"):
+        if "values" in self.header.single:
             self.check_values(oracle.with_name("oracle.json.tsv"))
         if with_gdb:
             self.check_gdb(command, environment)
         return self.problems
+
+    def _execute(self, command, environment):
+        """Exit code as subprocess has it, stdout, stderr."""
+        done = subprocess.run(
+            command, env=environment, cwd=self.folder, preexec_fn=self._limits, capture_output=True, timeout=TIMEOUT
+        )
+        return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
     def _limits(self):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would be left lying about
@@ -214,6 +237,8 @@ class Check:
         threads = {"main" if thread["main"] else thread["name"]: thread for thread in oracle["threads"]}
         (crashed,) = [name for name, thread in threads.items() if thread["crashed"]]
         self.expect("crashed thread", self.header.single["thread"], crashed)
+        exception = oracle["exception"]
+        self.expect("exception", self.header.single.get("exception"), exception and exception["repr"])
         # The header's frames may go on inside of the function that called the oracle.
         found = threads[crashed]["frames"]
         inner = len(self.header.frames) - len(found)
@@ -228,7 +253,7 @@ class Check:
         self.check_names(found, {frame.function for frame in self.header.frames[:inner]})
         for text in self.header.repeated["other"]:
             thread, text = text.split(maxsplit=1)
-            (frame,) = self.header._frames(text)
+            (frame,) = self.header.parse_frames(text)
             entries = threads.get(thread, {"frames": []})["frames"]
             if not any(frame.matches(entry["function"], entry["file"], entry["line"]) for entry in entries):
                 self.problems.append(f"thread {thread} is not at {frame}: {entries[:2]}")
@@ -274,24 +299,20 @@ class Check:
             # A child that crashes has siblings (multiprocessing's resource tracker), so follow them all.
             *(["-ex", "set detach-on-fork off", "-ex", "set schedule-multiple on"] if process != "main" else []),
             *["-ex", "run", "-ex", "echo \\n===\\n"],
-            *["-ex", "printf \"code %d address %#lx pc %#lx\\n\", $_siginfo.si_code,"
-              " (long)$_siginfo._sifields._sigfault.si_addr, (long)$pc"],
-            *["-ex", GDB_FRAMES % NATIVE_FRAMES, "-ex", "kill", "--args", *command],
+            *["-ex", GDB_SIGINFO, "-ex", GDB_FRAMES, "-ex", "kill", "--args", *command],
         ]
-        done = subprocess.run(
-            gdb, env=environment, cwd=self.folder, preexec_fn=self._limits, capture_output=True, timeout=TIMEOUT
-        )
-        before, _, output = done.stdout.decode("utf-8", "replace").partition("\n===\n")
+        _, stdout, stderr = self._execute(gdb, environment)
+        before, _, output = stdout.partition("\n===\n")
         received = re.search(r"received signal (\w+)", before)
         self.expect("gdb: signal", self.header.single["signal"], received and received[1])
         siginfo = re.search(r"code (-?\d+) address (\S+) pc (\S+)", output)
         if not siginfo:
-            self.problems.append(f"gdb: {(output + done.stderr.decode('utf-8', 'replace'))[-300:]!r}")
+            self.problems.append(f"gdb: {(output + stderr)[-300:]!r}")
             return
         if "code" in self.header.single:
-            names = [name for (of, name), code in CODES.items()
-                     if code == int(siginfo[1]) and of in (None, self.header.single["signal"])]
-            self.expect("gdb: code", self.header.single["code"], names[0] if names else siginfo[1])
+            signals = (None, self.header.single["signal"])
+            names = {code: name for (of, name), code in CODES.items() if of in signals}
+            self.expect("gdb: code", self.header.single["code"], names.get(int(siginfo[1]), siginfo[1]))
         for key, found in ("address", siginfo[2]), ("pc", siginfo[3]):
             if key in self.header.single:
                 self.expect(f"gdb: {key}", int(self.header.single[key], 16), int(found, 16))
@@ -301,37 +322,36 @@ class Check:
     def check_native(self, frames):
         """The header's native frames must appear in this order, with any others between them."""
         position = 0
-        for text in self.header.repeated["native"]:
-            match = re.fullmatch(r"(\S+)(?: in (\S+))?(?: \*(>?)(\d+))?", text)
-            if not match:
-                raise HeaderError(f"{self.header.path.name}: not a native frame: {text}")
-            name, module, at_least, count = match.groups()
+        for text, name, module, more_than, count in self.header.natives:
 
             def fits(frame):
-                return fnmatch.fnmatchcase(frame[0], name) and fnmatch.fnmatchcase(frame[1], module or "*")
+                return fnmatch.fnmatchcase(frame[0], name) and fnmatch.fnmatchcase(frame[1], module)
 
             while position < len(frames) and not fits(frames[position]):
                 position += 1
             if position == len(frames):
-                # gdb was asked for some frames only, all of which the repeated one fills
-                if len(frames) < NATIVE_FRAMES:
-                    self.problems.append(f"gdb: no native frame {text} in order, in {frames}")
+                self.problems.append(f"gdb: no native frame `{text}` in order, in {frames[:60]}")
                 return
             first = position
             position += 1
             while count and position < len(frames) and fits(frames[position]):
                 position += 1
-            if count and len(frames) < NATIVE_FRAMES:
-                self.problems.append(f"gdb: {position - first} frames {text}")
+            found = position - first
+            if count and not (found > count if more_than else found == count):
+                self.problems.append(f"gdb: {found} native frames `{text}`")
 
 
-# A frame's module is not part of gdb's `bt`, and its bt of 45,000 frames would take minutes.
+GDB_SIGINFO = (
+    'printf "code %d address %#lx pc %#lx\\n",'
+    " $_siginfo.si_code, (long)$_siginfo._sifields._sigfault.si_addr, (long)$pc"
+)
+# Not `bt`: it does not print a frame's module when it knows the function's file.
 GDB_FRAMES = """python
-frame, left = gdb.newest_frame(), %d
-while frame is not None and left:
+frame = gdb.newest_frame()
+while frame is not None:
     module = gdb.solib_name(frame.pc()) or (gdb.current_progspace().filename if frame.pc() else "")
     print("frame", frame.name() or "??", module.rsplit("/", 1)[-1], sep="\\t")
-    frame, left = frame.older(), left - 1
+    frame = frame.older()
 """
 
 
@@ -349,6 +369,18 @@ def samples(names):
     return [path for path in found if not wanted or path.stem in wanted]
 
 
+def check(path, python, with_gdb):
+    """The problems of one sample on one Python; None where it does not apply."""
+    try:
+        header = Header(path, python.version)
+        if not header.applies(python.version):
+            return None
+        with tempfile.TemporaryDirectory(prefix="coldframe-samples-") as folder:
+            return Check(python, header, Path(folder)).run(with_gdb)
+    except (subprocess.SubprocessError, HeaderError) as error:
+        return [str(error)]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--python", action="append", metavar="PATH", help="may be given more than once")
@@ -364,17 +396,10 @@ def main():
     for path in paths:
         print(f"{path.stem:{width}}", end="", flush=True)
         for python in pythons:
-            header = Header(path, python.version)
-            if not header.applies(python.version):
-                print(f" {'-':>8}", end="", flush=True)
-                continue
-            with tempfile.TemporaryDirectory(prefix="coldframe-samples-") as folder:
-                try:
-                    found = Check(python, header, Path(folder)).run(options.gdb)
-                except (subprocess.SubprocessError, HeaderError) as error:
-                    found = [str(error)]
-            problems += [f"{path.stem} on {python.path}: {problem}" for problem in found]
-            print(f" {'FAIL' if found else 'ok':>8}", end="", flush=True)
+            found = check(path, python, options.gdb)
+            verdict = "-" if found is None else "FAIL" if found else "ok"
+            print(f" {verdict:>8}", end="", flush=True)
+            problems += [f"{path.stem} on {python.path}: {problem}" for problem in found or ()]
         print()
     for problem in problems:
         print(problem)

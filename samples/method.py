@@ -22,6 +22,9 @@
 #: argument: total currency = 'EUR'
 #: argument: total options = {'gift': True}
 #: cell: total rate = 1.5
+#: cell[<3.12]: total convert ~ <function Basket.total.<locals>.convert at 0x*>
+#: local[>=3.12]: total convert ~ <function Basket.total.<locals>.convert at 0x*>
+#: local[>=3.12]: total amount = 2
 #: unset: total result
 """A crash in a closure within a method: self, *args, keyword-only, **kwargs, cell and free variables, and a
 comprehension, which has a frame of its own up to 3.11 and is part of the method from 3.12 on."""

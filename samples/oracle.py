@@ -30,6 +30,7 @@ def record():
     report = {
         "python": "%d.%d.%d" % sys.version_info[:3],
         "pid": os.getpid(),
+        "exception": _exception(sys.exc_info()[1]),  # the one being handled
         "threads": [
             {
                 "name": threads[ident].name if ident in threads else None,
@@ -84,6 +85,24 @@ def _frames(frame, with_values):
         frames.append(entry)
         frame = frame.f_back
     return frames
+
+
+def _exception(error):
+    """An exception with its traceback, outermost frame first as Python links them, and what it came from."""
+    if error is None:
+        return None
+    frames, entry = [], error.__traceback__
+    while entry is not None:
+        code = entry.tb_frame.f_code
+        frames.append({"function": code.co_name, "file": code.co_filename, "line": entry.tb_lineno})
+        entry = entry.tb_next
+    return {
+        "type": type(error).__name__,
+        "repr": repr(error),
+        "traceback": frames,
+        "cause": _exception(error.__cause__),
+        "context": None if error.__suppress_context__ else _exception(error.__context__),
+    }
 
 
 def _variables(frame):

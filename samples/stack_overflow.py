@@ -9,7 +9,7 @@
 #: native: crashext_recurse in crashext.so *>45000
 #: native: crashext_overflow in crashext.so
 #: argument: descend name = 'tree'
-"""A recursive C function runs off the end of the main thread's stack, some 47,000 native frames deep."""
+"""A recursive C function runs off the end of the main thread's stack, some 52,000 native frames deep."""
 
 import crashext
 import oracle
