@@ -4,5 +4,6 @@
 //! (docs/architecture.md, enforced by a test).
 
 pub mod addr;
+pub mod image;
 pub mod notes;
 pub mod source;
