@@ -7,3 +7,4 @@ pub mod addr;
 pub mod image;
 pub mod notes;
 pub mod source;
+pub mod unwind;

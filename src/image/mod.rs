@@ -6,5 +6,7 @@
 //! the module's is ever used.
 
 mod cache;
+mod memory_elf;
 
 pub use cache::{CacheDir, CacheKind};
+pub use memory_elf::{MemoryElf, MemoryElfError};
