@@ -1,6 +1,10 @@
-//! The one integration binary.
+//! The integration tests: one binary, one module per subject.
 
-// The built-in table of offsets equals what the builds at hand state.
+/// The built-in table of offsets equals what the builds at hand state.
 mod layout;
-// Which Pythons are at hand.
+/// Native stacks of real processes, compared with gdb's.
+mod native;
+/// Which Pythons are at hand.
 mod pythons;
+/// Processes to look at.
+mod support;
