@@ -8,3 +8,10 @@ mod native;
 mod pythons;
 /// Processes to look at.
 mod support;
+
+/// Comparing output with files under tests/goldens.
+mod golden;
+/// The report's text and JSON, from hand-made reports.
+mod report;
+/// Rules for the source tree itself.
+mod tidy;

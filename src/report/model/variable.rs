@@ -24,7 +24,7 @@ pub struct Variable {
     /// Address of the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
-    /// `len()` of the object, where `value` or `children` show less than all of it.
+    /// `len()` of the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub length: Option<u64>,
     /// Whether there is a value, and why not.
