@@ -9,6 +9,7 @@ pub mod layout;
 pub mod notes;
 pub mod python;
 pub mod report;
+pub mod session;
 pub mod source;
 pub mod stack;
 pub mod unwind;

@@ -34,6 +34,8 @@ pub struct Layout {
     pub free_threaded: bool,
     /// Address of `_PyRuntime`.
     pub runtime: Addr,
+    /// Where the image that holds it begins.
+    pub image: Addr,
     /// Where the fields are.
     pub offsets: Offsets,
     /// How this version behaves.
@@ -77,6 +79,7 @@ impl Layout {
             debug: self.debug,
             free_threaded: self.free_threaded,
             runtime: self.runtime,
+            image: self.image,
             offsets: self.offsets.to_map(),
             provider: self.provider.as_str().to_string(),
             detail: self.detail.clone(),
@@ -91,6 +94,7 @@ impl Layout {
             debug: recorded.debug,
             free_threaded: recorded.free_threaded,
             runtime: recorded.runtime,
+            image: recorded.image,
             offsets: Offsets::from_map(&recorded.offsets),
             behaviour: version_row(version)?.behaviour,
             provider: Provider::Dump,

@@ -1,10 +1,11 @@
 //! Attributes of instances: `__dict__` in all its places, and slots.
 
-use super::Python;
 use super::object::{TypeInfo, type_flags};
+use super::{Code, Python};
 use crate::addr::Addr;
 use crate::layout::InstanceDict;
 use crate::source::MemoryExt;
+use crate::source::streams::PythonStep;
 
 /// The most base classes that are looked at for slots.
 const MAX_BASES: usize = 64;
@@ -125,5 +126,21 @@ impl Python<'_> {
             class = self.type_info(current.base);
         }
         slots
+    }
+
+    /// `str()` of some attributes of the first argument of a frame, where they are strs or bools.
+    pub fn string_attributes(&self, step: &PythonStep, code: &Code, names: &[&str]) -> Vec<Option<String>> {
+        let find = || {
+            let object = self.first_argument(step, code)?;
+            let info = self.type_of(object)?;
+            Some(self.attributes(object, &info, MAX_SLOTS))
+        };
+        let attributes = find().unwrap_or_default();
+        let text = |object: Addr| match self.type_of(object)? {
+            info if info.is_builtin("bool") => self.int_repr(object).map(|digit| if digit == "0" { "False" } else { "True" }.to_string()),
+            _ => self.name_string(object),
+        };
+        let find = |name: &&str| attributes.iter().find(|(known, _)| known == name).and_then(|&(_, value)| text(value));
+        names.iter().map(find).collect()
     }
 }

@@ -65,6 +65,19 @@ impl Python<'_> {
         }
     }
 
+    /// The object in a function's first slot.
+    pub(super) fn first_argument(&self, step: &PythonStep, code: &Code) -> Option<Addr> {
+        let offsets = &self.layout.offsets;
+        let slots = match self.layout.behaviour.local_slots {
+            LocalSlots::NamesCellsFree => offsets.frame_object.f_localsplus,
+            LocalSlots::LocalsPlus => offsets.frame.localsplus,
+        };
+        if code.arguments == 0 || step.frame.is_null() {
+            return None;
+        }
+        self.memory.read_addr(slots.of(step.frame)).ok().filter(|object| !object.is_null())
+    }
+
     fn slot_locals(&self, slots: Addr, code: &Code, limits: &mut Limits) -> Vec<Local> {
         let mut locals: Vec<Local> = Vec::new();
         for (index, slot) in code.slots.iter().enumerate() {

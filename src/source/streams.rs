@@ -115,6 +115,8 @@ pub struct RecordedLayout {
     pub free_threaded: bool,
     /// Address of `_PyRuntime`.
     pub runtime: Addr,
+    /// Where the image that holds it begins.
+    pub image: Addr,
     /// Offsets and sizes in bytes, by `structure.field`.
     pub offsets: BTreeMap<String, u32>,
     /// Which provider gave them.
