@@ -4,5 +4,6 @@
 //! (docs/architecture.md, enforced by a test).
 
 pub mod addr;
+pub mod capture;
 pub mod notes;
 pub mod source;
