@@ -56,7 +56,8 @@ pub fn describe(root: &Path, directory: &Path, pid: u32) -> (ProcessContext, Vec
             .unwrap_or_default(),
         start_time: start.and_then(rfc3339),
         crash_time: rfc3339(now),
-        uptime_s: start.map(|start| (now - start).as_seconds_f64().max(0.0)),
+        // In whole milliseconds: the start is not known any better.
+        uptime_s: start.map(|start| (now - start).whole_milliseconds().max(0) as f64 / 1000.0),
         os: os_name(root),
         kernel: uname.as_ref().map(|u| text(u.release())),
         arch: uname.as_ref().map(|u| text(u.machine())),
