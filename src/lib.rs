@@ -6,6 +6,7 @@
 pub mod addr;
 pub mod image;
 pub mod layout;
+pub mod capture;
 pub mod notes;
 pub mod python;
 pub mod report;
