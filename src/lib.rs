@@ -4,9 +4,9 @@
 //! (docs/architecture.md, enforced by a test).
 
 pub mod addr;
+pub mod capture;
 pub mod image;
 pub mod layout;
-pub mod capture;
 pub mod notes;
 pub mod python;
 pub mod report;

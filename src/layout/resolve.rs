@@ -11,7 +11,10 @@ use crate::notes::Notes;
 use crate::source::{Memory, MemoryExt, Module, Target};
 
 /// Layouts read from DWARF; to be raised with every change of the schema.
-const CACHE: CacheKind = CacheKind { name: "layouts", version: 1 };
+const CACHE: CacheKind = CacheKind {
+    name: "layouts",
+    version: 1,
+};
 
 /// The layout of the Python runtime in a process: the dump's own copy where it has one, else from the
 /// build's files. `None`, with a note, where there is no runtime or nothing fits it.
@@ -19,8 +22,16 @@ pub fn resolve(target: &dyn Target, images: &Images, cache: Option<&CacheDir>, n
     if let Some(recorded) = &target.recorded().layout {
         return Layout::from_recorded(recorded);
     }
+    if target.recorded().is_complete {
+        return None;
+    }
     let Some(runtime) = find_runtime(target, images) else {
-        notes.push("python", "no Python runtime was found in the process", "native frames only", "");
+        notes.push(
+            "python",
+            "no Python runtime was found in the process",
+            "native frames only",
+            "",
+        );
         return None;
     };
     runtime.layout(target.memory(), cache, notes)
@@ -38,14 +49,23 @@ struct Runtime<'a> {
 fn find_runtime<'a>(target: &'a dyn Target, images: &Images) -> Option<Runtime<'a>> {
     let modules: Vec<&Module> = target.modules().iter().collect();
     let is_python = |module: &&&Module| module.name().contains("python");
-    let executable = modules.iter().filter(|module| module.path == target.context().process.executable);
+    let executable = modules
+        .iter()
+        .filter(|module| module.path == target.context().process.executable);
     let candidates = modules.iter().filter(is_python).chain(executable);
-    candidates.chain(modules.iter().filter(|module| !is_python(module))).find_map(|module| {
-        let image = images.image(module).ok()?;
-        let bias = image.bias(module.range.start)?;
-        let address = Addr(image.symbol_address("_PyRuntime")?.0.wrapping_add(bias));
-        Some(Runtime { module, image, bias, address })
-    })
+    candidates
+        .chain(modules.iter().filter(|module| !is_python(module)))
+        .find_map(|module| {
+            let image = images.image(module).ok()?;
+            let bias = image.bias(module.range.start)?;
+            let address = Addr(image.symbol_address("_PyRuntime")?.0.wrapping_add(bias));
+            Some(Runtime {
+                module,
+                image,
+                bias,
+                address,
+            })
+        })
 }
 
 impl Runtime<'_> {
@@ -64,7 +84,10 @@ impl Runtime<'_> {
         let Some(row) = version_row(version) else {
             notes.push(
                 "layout",
-                format!("{} is CPython {version}, which coldframe does not know", self.module.path),
+                format!(
+                    "{} is CPython {version}, which coldframe does not know",
+                    self.module.path
+                ),
                 "native frames only",
                 "CPython 3.8 to 3.13 is supported",
             );
@@ -87,7 +110,10 @@ impl Runtime<'_> {
             } else if !differing.is_empty() {
                 notes.push(
                     "layout",
-                    format!("debug information and _Py_DebugOffsets differ on {}", differing.join(", ")),
+                    format!(
+                        "debug information and _Py_DebugOffsets differ on {}",
+                        differing.join(", ")
+                    ),
                     "the latter was used",
                     "",
                 );
@@ -125,7 +151,11 @@ impl Runtime<'_> {
     }
 
     fn debug_file(&self) -> String {
-        self.image.debug_path().unwrap_or_else(|| self.image.path()).display().to_string()
+        self.image
+            .debug_path()
+            .unwrap_or_else(|| self.image.path())
+            .display()
+            .to_string()
     }
 
     fn dwarf_offsets(&self, cache: Option<&CacheDir>) -> Option<Offsets> {
@@ -155,7 +185,10 @@ fn minor_of_name(name: &str) -> Option<u8> {
 /// `PY_VERSION` (Include/patchlevel.h) stands among the string literals as `3.8.18`, ended by NUL.
 fn version_string(data: &[u8], minor: u8) -> Option<PythonVersion> {
     let prefix = format!("3.{minor}.");
-    let starts = data.windows(prefix.len()).enumerate().filter(|(_, window)| *window == prefix.as_bytes());
+    let starts = data
+        .windows(prefix.len())
+        .enumerate()
+        .filter(|(_, window)| *window == prefix.as_bytes());
     starts.map(|(start, _)| start).find_map(|start| {
         let is_start = start == 0 || data.get(start - 1) == Some(&0);
         let rest = data.get(start..(start + 12).min(data.len()))?;

@@ -179,6 +179,7 @@ fn read_parts(path: &Path, data: &[u8]) -> Result<Parts, DumpError> {
     let mut context: Context = reader.json(stream_type::CONTEXT, "context").unwrap_or_default();
     let is_ours = dump.get_raw_stream(stream_type::CONTEXT).is_ok() || context.version != 0;
     let recorded = Recorded {
+        is_complete: context.version > 0,
         layout: reader.json(stream_type::LAYOUT, "layout"),
         symbols: reader.json(stream_type::SYMBOLS, "symbols").unwrap_or_default(),
         sources: reader.json(stream_type::SOURCES, "sources").unwrap_or_default(),

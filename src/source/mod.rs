@@ -78,6 +78,8 @@ pub trait Target {
 /// The streams of a dump that hold results of the analysis made when it was captured.
 #[derive(Debug, Default)]
 pub struct Recorded {
+    /// coldframe made the dump: what is not in it was not to be had at capture either.
+    pub is_complete: bool,
     /// The structure layout that was used.
     pub layout: Option<RecordedLayout>,
     /// Function, file and line of native addresses.

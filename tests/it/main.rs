@@ -4,6 +4,8 @@
 mod dump;
 /// Comparing output with files under tests/goldens.
 mod golden;
+/// Images opened from files: symbols, debug files, the symbol cache.
+mod images;
 /// The built-in table of offsets equals what the builds at hand state.
 mod layout;
 /// Native stacks of real processes, compared with gdb's.
