@@ -1,1 +1,3 @@
 //! Captures, explains and triages the deaths of CPython processes.
+
+pub mod capture;
