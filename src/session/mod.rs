@@ -79,7 +79,9 @@ pub fn analyze(
             layout.version = version;
         }
     }
-    let python = layout.as_ref().map(|layout| Python::new(target.memory(), layout, notes));
+    let python = layout
+        .as_ref()
+        .map(|layout| Python::new(target.memory(), layout, notes));
     let mut sources = SourceText::new(&target.recorded().sources, options.source_root.clone());
     let walk = threads::Walk {
         target,
