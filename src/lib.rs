@@ -4,6 +4,12 @@
 //! (docs/architecture.md, enforced by a test).
 
 pub mod addr;
+pub mod image;
+pub mod layout;
 pub mod notes;
+pub mod python;
 pub mod report;
+pub mod session;
 pub mod source;
+pub mod stack;
+pub mod unwind;

@@ -115,11 +115,10 @@ pub struct RecordedLayout {
     pub free_threaded: bool,
     /// Address of `_PyRuntime`.
     pub runtime: Addr,
+    /// Where the image that holds it begins.
+    pub image: Addr,
     /// Offsets and sizes in bytes, by `structure.field`.
     pub offsets: BTreeMap<String, u32>,
-    /// Addresses of objects and types that the walk compares with, by C name.
-    #[serde(default)]
-    pub symbols: BTreeMap<String, Addr>,
     /// Which provider gave them.
     pub provider: String,
     /// The file or table they came from.

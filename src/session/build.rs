@@ -1,0 +1,124 @@
+//! The parts of a report that are not stacks.
+
+use crate::layout::{Layout, Provider};
+use crate::notes::Notes;
+use crate::python::Interpreter;
+use crate::report::model::{
+    Capture, Crash as ReportCrash, Gc, Gil, Host, Input, InputKind, LayoutProvider, Process, Python, Report, Sender, Thread,
+    Trigger,
+};
+use crate::report::{model, signals};
+use crate::source::streams::{Context, ProcessContext};
+use crate::source::{Crash, Target};
+
+/// Puts a report together. `input` is the caller's to fill in.
+pub fn report(
+    target: &dyn Target,
+    layout: Option<&Layout>,
+    interpreters: &[Interpreter],
+    threads: Vec<Thread>,
+    crash: Option<Crash>,
+    notes: &Notes,
+) -> Report {
+    let context = target.context();
+    Report {
+        input: Input { kind: InputKind::Process, path: None, pid: Some(context.process.pid) },
+        process: Some(process(&context.process)),
+        trigger: trigger(&context.trigger),
+        crash: crash.map(report_crash),
+        python: layout.map(|layout| python(target, layout, interpreters, &threads)).into_iter().collect(),
+        threads,
+        annotations: context.annotations.clone(),
+        notes: notes.to_vec(),
+        capture: capture(context),
+        ..Report::default()
+    }
+}
+
+fn process(context: &ProcessContext) -> Process {
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_string());
+    Process {
+        pid: Some(context.pid),
+        command: context.command.clone(),
+        executable: text(&context.executable),
+        start_time: context.start_time.clone(),
+        crash_time: context.crash_time.clone(),
+        uptime_s: context.uptime_s,
+        host: Some(Host {
+            os: context.os.clone(),
+            kernel: context.kernel.clone(),
+            arch: context.arch.clone(),
+            cpu: context.cpu.clone(),
+        }),
+        container: context.container.clone(),
+    }
+}
+
+fn trigger(word: &str) -> Option<Trigger> {
+    Some(match word {
+        "" => return None,
+        "signal" => Trigger::Signal,
+        "timeout" => Trigger::Timeout,
+        "request" => Trigger::Request,
+        "exception" => Trigger::Exception,
+        other => Trigger::Other(other.to_string()),
+    })
+}
+
+fn report_crash(crash: Crash) -> ReportCrash {
+    ReportCrash {
+        signal: signals::signal_name(crash.signal).map(str::to_string),
+        number: Some(crash.signal),
+        code: Some(signals::code_name(crash.signal, crash.code)),
+        address: signals::has_address(crash.signal, crash.code).then(|| crash.address.into()),
+        tid: Some(crash.tid),
+        sender: crash.sender.map(|(pid, uid)| Sender { pid, uid }),
+        message: None,
+    }
+}
+
+fn python(target: &dyn Target, layout: &Layout, interpreters: &[Interpreter], threads: &[Thread]) -> Python {
+    let holder = |id: i64| {
+        threads.iter().find(|thread| thread.interpreter == Some(id) && thread.holds_gil == Some(true)).map(|t| t.tid)
+    };
+    let mut interpreters: Vec<model::Interpreter> = interpreters
+        .iter()
+        .map(|interpreter| model::Interpreter {
+            id: interpreter.id,
+            gil: interpreter.gil.map(|gil| Gil { locked: Some(gil.locked), holder_tid: holder(interpreter.id) }),
+            gc: interpreter.gc_collecting.map(|collecting| Gc { collecting: Some(collecting) }),
+            finalizing: Some(interpreter.finalizing),
+            hooks: None,
+        })
+        .collect();
+    interpreters.sort_by_key(|interpreter| interpreter.id);
+    Python {
+        implementation: Some("cpython".to_string()),
+        version: Some(layout.version.to_string()),
+        build: Some(if layout.debug { "debug" } else { "release" }.to_string()),
+        free_threaded: Some(layout.free_threaded),
+        executable: target.modules().find(layout.image).map(|module| module.path.clone()),
+        runtime_address: Some(layout.runtime.into()),
+        layout: Some(model::Layout {
+            provider: match layout.provider {
+                Provider::Dwarf => LayoutProvider::Dwarf,
+                Provider::DebugOffsets => LayoutProvider::DebugOffsets,
+                Provider::Dump => LayoutProvider::Dump,
+                Provider::BuiltIn => LayoutProvider::BuiltIn,
+            },
+            detail: Some(layout.detail.clone()),
+        }),
+        interpreters,
+        extension_modules: Vec::new(),
+    }
+}
+
+fn capture(context: &Context) -> Option<Capture> {
+    // A live process that is only looked at has no capture.
+    (context.capture.bytes > 0).then(|| Capture {
+        duration_ms: Some(context.capture.duration_ms),
+        bytes: Some(context.capture.bytes),
+        budget_exhausted: Some(context.capture.budget_exhausted),
+        redactions: Some(context.capture.redactions),
+    })
+}

@@ -1,0 +1,246 @@
+//! The frames of one thread, as the report shows them.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::ThreadStack;
+use super::sources::SourceText;
+use super::threads::Walk;
+use crate::image::MemoryElf;
+use crate::python::{Code, Limits, Local, LocalState, Scope, Value};
+use crate::report::model::{Frame, NativeFrame, Owner, PythonFrame, Role, SourceLine, ValueState, Variable};
+use crate::report::model;
+use crate::source::streams::{NativeStep, PythonStep, SymbolFrame};
+use crate::source::Module;
+use crate::stack::{self, Confidence, MergedFrame, roles};
+
+/// CO_COROUTINE (Include/cpython/code.h).
+const CO_COROUTINE: u32 = 0x80;
+
+/// Builds frames; what several frames share is looked up once.
+pub struct FrameBuilder<'a, 'm, 's, 't> {
+    walk: &'a Walk<'a, 'm>,
+    sources: &'s mut SourceText<'t>,
+    limits: Limits,
+    /// Load bias by module index.
+    biases: HashMap<usize, u64>,
+}
+
+impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
+    pub fn new(walk: &'a Walk<'a, 'm>, sources: &'s mut SourceText<'t>) -> Self {
+        let limits = walk.options.limits.clone();
+        FrameBuilder { walk, sources, limits, biases: HashMap::new() }
+    }
+
+    /// The merged frames of a thread, and whether some could not be placed. The innermost
+    /// `signal_frames` native frames belong to the delivery of a signal.
+    pub fn frames(&mut self, stack: &ThreadStack, signal_frames: usize) -> (Vec<Frame>, bool) {
+        let merged = stack::merge(&stack.native, &stack.python, |index| self.is_eval(&stack.native[index]));
+        if merged.confidence == Confidence::Partial || merged.confidence == Confidence::Count {
+            self.walk.notes.push(
+                "stack",
+                format!("thread {}: not all Python frames could be tied to native frames", stack.tid),
+                "their order among each other is right, their place among native frames may not be",
+                "",
+            );
+        }
+        let mut frames = Vec::new();
+        for frame in &merged.frames {
+            match *frame {
+                MergedFrame::Python(index) => frames.push(Frame::Python(self.python_frame(&stack.python[index]))),
+                MergedFrame::Native(_) | MergedFrame::Eval(_) if self.walk.options.no_native => {}
+                MergedFrame::Native(index) => {
+                    let role = (index < signal_frames).then_some(Role::Signal);
+                    self.native_frames(&stack.native[index], role, &mut frames);
+                }
+                MergedFrame::Eval(index) => {
+                    self.native_frames(&stack.native[index], Some(Role::Eval), &mut frames);
+                }
+            }
+        }
+        (frames, merged.confidence == Confidence::Partial)
+    }
+
+    /// `threading` runs a thread's target below `Thread._bootstrap`, whose `self` is the Thread.
+    pub fn thread_name(&mut self, steps: &[PythonStep]) -> (Option<String>, Option<bool>) {
+        let outermost = steps.iter().rev().find(|step| !step.is_hidden);
+        let find = || {
+            let (python, step) = (self.walk.python?, outermost?);
+            let code = python.code(step.code)?;
+            let is_bootstrap = code.name == "_bootstrap" && code.filename.ends_with("threading.py");
+            is_bootstrap.then(|| python.string_attributes(step, &code, &["_name", "_daemonic"]))
+        };
+        let Some(attributes) = find() else { return (None, None) };
+        let name = attributes.first().cloned().flatten();
+        let daemon = attributes.get(1).cloned().flatten().map(|text| text == "True");
+        (name, daemon)
+    }
+
+    fn is_eval(&self, step: &NativeStep) -> bool {
+        let symbols = self.walk.symbolizer.lookup(step.lookup());
+        symbols.iter().any(|symbol| symbol.function.as_deref().is_some_and(roles::is_eval))
+    }
+
+    fn python_frame(&mut self, step: &PythonStep) -> PythonFrame {
+        let Some((python, code)) = self.walk.python.and_then(|python| Some((python, python.code(step.code)?))) else {
+            return PythonFrame { function: Some("<unreadable>".to_string()), ..PythonFrame::default() };
+        };
+        let position = code.position(python, step.lasti).unwrap_or_default();
+        let line = (position.line > 0).then_some(position.line);
+        let end_line = line.and(position.end_line);
+        let source = match line {
+            Some(line) => self.sources.around(&code.filename, line, end_line.unwrap_or(line)),
+            None => Vec::new(),
+        };
+        let text = |number: Option<u32>| source.iter().find(|text| Some(text.line) == number);
+        PythonFrame {
+            function: Some(code.name.clone()),
+            qualname: code.qualname.clone(),
+            module: None,
+            file: Some(code.filename.clone()),
+            line,
+            column: position.column.map(|column| character_column(text(line), column)),
+            end_line,
+            end_column: position.end_column.map(|column| character_column(text(end_line), column)),
+            first_line: Some(code.first_line),
+            instruction: Some(step.lasti),
+            entry: step.is_entry,
+            owner: Some(owner(step, &code)),
+            locals: self.locals(step, &code),
+            source,
+        }
+    }
+
+    fn locals(&mut self, step: &PythonStep, code: &Rc<Code>) -> Vec<Variable> {
+        match self.walk.python {
+            Some(python) if !self.walk.options.no_locals => {
+                python.locals(step, code, &mut self.limits).into_iter().map(variable).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// One native frame, and before it those of the functions inlined there.
+    fn native_frames(&mut self, step: &NativeStep, role: Option<Role>, frames: &mut Vec<Frame>) {
+        let symbols = self.walk.symbolizer.lookup(step.lookup());
+        let modules = self.walk.target.modules();
+        let index = modules.index_of(step.lookup());
+        let module = index.and_then(|index| modules.iter().nth(index));
+        let is_runtime = module.is_some_and(|module| self.is_runtime(module));
+        let base = NativeFrame {
+            module: module.map(|module| module.path.clone()),
+            address: Some(step.pc.into()),
+            module_offset: index.and_then(|index| self.offset(index, step)),
+            build_id: module.and_then(|module| module.build_id.as_ref()).map(ToString::to_string),
+            trust: Some(step.trust.into()),
+            extension: module.is_some_and(is_extension),
+            ..NativeFrame::default()
+        };
+        let unnamed = [SymbolFrame::default()];
+        let symbols = if symbols.is_empty() { &unnamed[..] } else { &symbols[..] };
+        for symbol in symbols {
+            let function = symbol.function.as_deref();
+            let is_plumbing = match function {
+                Some(function) => (is_runtime || module.is_some_and(is_libc)) && roles::is_plumbing(function),
+                // A stripped interpreter names its exported functions only; what crashed stays visible.
+                None => is_runtime && !step.is_exact,
+            };
+            frames.push(Frame::Native(NativeFrame {
+                function: symbol.function.clone(),
+                file: symbol.file.clone(),
+                line: symbol.line,
+                column: symbol.column,
+                inlined: symbol.inlined,
+                role: role.clone().or_else(|| {
+                    if function.is_some_and(|name| is_runtime && roles::is_eval(name)) {
+                        Some(Role::Eval)
+                    } else if step.is_signal_trampoline {
+                        Some(Role::Signal)
+                    } else {
+                        (is_plumbing && !step.is_exact).then_some(Role::Interpreter)
+                    }
+                }),
+                ..base.clone()
+            }));
+        }
+    }
+
+    fn is_runtime(&self, module: &Module) -> bool {
+        self.walk.python.is_some_and(|python| python.layout().image == module.range.start)
+    }
+
+    fn offset(&mut self, index: usize, step: &NativeStep) -> Option<model::Address> {
+        let module = self.walk.target.modules().iter().nth(index)?;
+        let memory = self.walk.target.memory();
+        let bias = *self.biases.entry(index).or_insert_with(|| {
+            // Without its header: as if linked at 0, which shared objects are.
+            MemoryElf::read(memory, module.range.start).map_or(module.range.start.0, |elf| elf.bias())
+        });
+        Some(model::Address(step.pc.0.wrapping_sub(bias)))
+    }
+}
+
+/// CPython counts columns in UTF-8 bytes from 0, the report in characters from 1.
+fn character_column(line: Option<&SourceLine>, byte: u32) -> u32 {
+    let byte = byte as usize;
+    let characters = line
+        .filter(|line| line.text.len() >= byte)
+        .map(|line| line.text.bytes().take(byte).filter(|byte| byte & 0xc0 != 0x80).count());
+    characters.unwrap_or(byte) as u32 + 1
+}
+
+fn owner(step: &PythonStep, code: &Code) -> Owner {
+    match (step.is_generator, code.flags & CO_COROUTINE != 0) {
+        (true, true) => Owner::Coroutine,
+        (true, false) => Owner::Generator,
+        (false, _) => Owner::Thread,
+    }
+}
+
+/// By its name and place: `name.cpython-312-x86_64-linux-gnu.so`, `name.abi3.so`, or a library that
+/// lies in a package folder.
+fn is_extension(module: &Module) -> bool {
+    let path = &module.path;
+    path.contains(".cpython-")
+        || path.contains(".abi3.")
+        || (path.ends_with(".so")
+            && ["site-packages", "dist-packages", "lib-dynload"].iter().any(|folder| path.contains(folder)))
+}
+
+fn is_libc(module: &Module) -> bool {
+    let name = module.name();
+    ["libc.so", "libc-2.", "libpthread", "ld-musl", "libc.musl"].iter().any(|prefix| name.starts_with(prefix))
+        || !name.contains(".so")
+}
+
+fn variable(local: Local) -> Variable {
+    let scope = Some(match local.scope {
+        Scope::Argument => model::Scope::Argument,
+        Scope::Local => model::Scope::Local,
+        Scope::Cell => model::Scope::Cell,
+        Scope::Free => model::Scope::Free,
+    });
+    let empty = |state| Variable { name: local.name.clone(), scope: scope.clone(), state, ..Variable::default() };
+    match local.state {
+        LocalState::Set(value) => Variable { scope, ..value_variable(local.name, value) },
+        LocalState::Unset => empty(ValueState::Unset),
+        LocalState::Unreadable => empty(ValueState::Unreadable),
+    }
+}
+
+fn value_variable(name: String, value: Value) -> Variable {
+    Variable {
+        name,
+        scope: None,
+        type_name: value.type_name,
+        value: Some(value.text),
+        address: Some(value.address.into()),
+        length: value.length,
+        state: if value.is_readable { ValueState::Ok } else { ValueState::Unreadable },
+        children: value
+            .attributes
+            .into_iter()
+            .map(|(name, value)| value_variable(format!(".{name}"), value))
+            .collect(),
+    }
+}

@@ -1,0 +1,94 @@
+//! Source lines, from the dump or from files.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::report::model::SourceLine;
+use crate::source::streams::RecordedSources;
+
+/// Lines shown before the current one.
+const BEFORE: u32 = 2;
+/// Lines shown after it.
+const AFTER: u32 = 1;
+/// The most lines of one expression that are shown.
+const MAX_EXPRESSION: u32 = 8;
+/// The longest line that is kept, in bytes.
+const MAX_LINE: usize = 400;
+/// The largest file that is read.
+const MAX_FILE: u64 = 8 << 20;
+
+/// Looks up source lines and keeps those that were shown.
+pub struct SourceText<'a> {
+    recorded: &'a RecordedSources,
+    root: Option<PathBuf>,
+    files: BTreeMap<String, Option<Vec<String>>>,
+    used: RecordedSources,
+}
+
+impl<'a> SourceText<'a> {
+    /// From the dump's own lines, and below `root` from files.
+    pub fn new(recorded: &'a RecordedSources, root: Option<PathBuf>) -> SourceText<'a> {
+        SourceText { recorded, root, files: BTreeMap::new(), used: RecordedSources::new() }
+    }
+
+    /// One line, without its end.
+    pub fn line(&mut self, file: &str, line: u32) -> Option<String> {
+        if let Some(text) = self.recorded.get(file).and_then(|lines| lines.get(&line)) {
+            self.keep(file, line, text.clone());
+            return Some(text.clone());
+        }
+        let index = usize::try_from(line).ok()?.checked_sub(1)?;
+        let lines = match self.files.get(file) {
+            Some(lines) => lines,
+            None => {
+                let lines = self.root.as_deref().and_then(|root| read_lines(root, file));
+                self.files.entry(file.to_string()).or_insert(lines)
+            }
+        };
+        let text = lines.as_ref()?.get(index)?.clone();
+        self.keep(file, line, text.clone());
+        Some(text)
+    }
+
+    /// The lines around an expression.
+    pub fn around(&mut self, file: &str, line: u32, end_line: u32) -> Vec<SourceLine> {
+        let end = end_line.clamp(line, line.saturating_add(MAX_EXPRESSION));
+        (line.saturating_sub(BEFORE).max(1)..=end.saturating_add(AFTER))
+            .filter_map(|number| Some(SourceLine { line: number, text: self.line(file, number)? }))
+            .collect()
+    }
+
+    /// All lines that were asked for and found.
+    pub fn into_used(self) -> RecordedSources {
+        self.used
+    }
+
+    fn keep(&mut self, file: &str, line: u32, text: String) {
+        self.used.entry(file.to_string()).or_default().insert(line, text);
+    }
+}
+
+/// Only regular Python files: a code object may name any path, a device or a private file among them.
+fn read_lines(root: &Path, file: &str) -> Option<Vec<String>> {
+    if !file.ends_with(".py") || Path::new(file).components().any(|part| part == std::path::Component::ParentDir) {
+        return None;
+    }
+    let path = root.join(file.trim_start_matches('/'));
+    let metadata = std::fs::metadata(&path).ok()?;
+    if !metadata.is_file() || metadata.len() > MAX_FILE {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(&path).ok()?.take(MAX_FILE).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    Some(text.lines().map(|line| shorten(line).to_string()).collect())
+}
+
+fn shorten(line: &str) -> &str {
+    let mut end = line.len().min(MAX_LINE);
+    while !line.is_char_boundary(end) {
+        end -= 1;
+    }
+    &line[..end]
+}

@@ -1,0 +1,150 @@
+//! Every thread of the process: native stack, Python stack, and what they make together.
+
+use std::collections::HashMap;
+
+use super::frames::FrameBuilder;
+use super::sources::SourceText;
+use super::{Options, ThreadStack};
+use crate::image::Symbolizer;
+use crate::notes::Notes;
+use crate::python::{Interpreter, Python, PythonThread};
+use crate::report::model;
+use crate::source::streams::{NativeStep, PythonStep};
+use crate::source::{Crash, Target, Thread};
+use crate::stack;
+use crate::unwind::{self, Unwinder};
+
+/// Signals that end a process with a fault of its own.
+const FATAL: [i32; 7] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT, libc::SIGTRAP, libc::SIGSYS];
+
+/// A walk over all threads.
+pub struct Walk<'a, 'm> {
+    pub target: &'a dyn Target,
+    pub python: Option<&'a Python<'m>>,
+    pub interpreters: &'a [Interpreter],
+    pub symbolizer: &'a Symbolizer<'a>,
+    pub notes: &'a Notes,
+    pub options: &'a Options,
+}
+
+impl Walk<'_, '_> {
+    /// The threads, the crashed one first; their frames as found; and the crash, as the outermost
+    /// signal frame has it.
+    pub fn threads(&self, sources: &mut SourceText<'_>) -> (Vec<model::Thread>, Vec<ThreadStack>, Option<Crash>) {
+        let mut crash = self.target.crash().cloned();
+        let by_tid = self.python_threads();
+        let mut unwinder = Unwinder::new(self.target.memory(), self.target.modules());
+        let mut builder = FrameBuilder::new(self, sources);
+        let mut threads = Vec::new();
+        let mut stacks = Vec::new();
+        let crashed_tid = crash.as_ref().map(|crash| crash.tid);
+        let is_crashed = |thread: &&Thread| Some(thread.tid) == crashed_tid;
+        let all = self.target.threads();
+        // The budget for values is spent in this order.
+        for thread in all.iter().filter(is_crashed).chain(all.iter().filter(|thread| !is_crashed(thread))) {
+            let python_thread = by_tid.get(&thread.tid);
+            let stack = self.stack(thread, python_thread.map(|(_, state)| state), &mut unwinder);
+            let is_crashed = Some(thread.tid) == crashed_tid;
+            let mut signal_frames = 0;
+            if is_crashed && let Some((index, fault)) = self.interrupted(thread.tid, &stack.native) {
+                signal_frames = index + 1;
+                crash = Some(fault);
+            }
+            let (frames, is_partial) = builder.frames(&stack, signal_frames);
+            let (python_name, daemon) = builder.thread_name(&stack.python);
+            threads.push(model::Thread {
+                tid: thread.tid,
+                name: thread.name.clone(),
+                python_name: python_name.or_else(|| self.main_thread_name(thread, python_thread.is_some())),
+                crashed: is_crashed,
+                daemon,
+                holds_gil: python_thread.map(|&(interpreter, state)| {
+                    interpreter.gil.is_some_and(|gil| gil.locked && gil.last_holder == state.address)
+                }),
+                interpreter: python_thread.map(|(interpreter, _)| interpreter.id),
+                frames,
+                truncated: is_partial,
+                ..model::Thread::default()
+            });
+            stacks.push(stack);
+        }
+        self.note_omitted_locals(&stacks);
+        (threads, stacks, crash)
+    }
+
+    /// CPython 3.11 and later keep the kernel's thread id; before, `pthread_self()` is the thread's
+    /// control block, to which `fs_base` points (glibc nptl/descr.h, `tcbhead_t`).
+    fn python_threads(&self) -> HashMap<u32, (&Interpreter, &PythonThread)> {
+        let by_fs_base: HashMap<u64, u32> = self
+            .target
+            .threads()
+            .iter()
+            .filter_map(|thread| Some((thread.registers.as_ref()?.fs_base?, thread.tid)))
+            .collect();
+        let known: std::collections::HashSet<u32> = self.target.threads().iter().map(|thread| thread.tid).collect();
+        let mut threads = HashMap::new();
+        for interpreter in self.interpreters {
+            for state in &interpreter.threads {
+                let native = state.native_thread_id.and_then(|id| u32::try_from(id).ok()).filter(|tid| known.contains(tid));
+                // In a child after fork, the id may still be that of the parent (3.11, gh-95504).
+                if let Some(tid) = native.or_else(|| by_fs_base.get(&state.thread_id).copied()) {
+                    threads.entry(tid).or_insert((interpreter, state));
+                }
+            }
+        }
+        threads
+    }
+
+    fn stack(&self, thread: &Thread, state: Option<&PythonThread>, unwinder: &mut Unwinder<'_>) -> ThreadStack {
+        if let Some(recorded) = self.target.recorded().stacks.iter().find(|stack| stack.tid == thread.tid) {
+            return ThreadStack {
+                tid: thread.tid,
+                native: recorded.native.clone(),
+                python: recorded.python.clone(),
+            };
+        }
+        ThreadStack {
+            tid: thread.tid,
+            native: match &thread.registers {
+                Some(registers) => unwinder.unwind(registers, self.notes, &unwind::Limits::default()),
+                None => Vec::new(),
+            },
+            python: match (self.python, state) {
+                (Some(python), Some(state)) => python.frames(state),
+                _ => Vec::new(),
+            },
+        }
+    }
+
+    /// The outermost frame in which a fatal signal interrupted the thread. Handlers that ran before
+    /// ours (faulthandler raises the signal again) lie below it.
+    fn interrupted(&self, tid: u32, native: &[NativeStep]) -> Option<(usize, Crash)> {
+        native.iter().enumerate().rev().filter(|(_, step)| step.is_signal_trampoline).find_map(|(index, step)| {
+            let info = unwind::interrupted(self.target.memory(), step)?.info?;
+            FATAL.contains(&info.signo).then_some((
+                index,
+                Crash { tid, signal: info.signo, code: info.code, address: info.address, sender: info.sender },
+            ))
+        })
+    }
+
+    fn main_thread_name(&self, thread: &Thread, has_state: bool) -> Option<String> {
+        (has_state && thread.tid == self.target.context().process.pid).then(|| "MainThread".to_string())
+    }
+
+    fn note_omitted_locals(&self, stacks: &[ThreadStack]) {
+        let is_omitted = |step: &&PythonStep| !step.has_locals && !step.is_hidden;
+        for stack in stacks {
+            let omitted = stack.python.iter().filter(is_omitted).count();
+            if omitted > 0 {
+                self.notes.push(
+                    "python",
+                    format!("thread {} has {} Python frames", stack.tid, stack.python.len()),
+                    format!("the locals of {omitted} of them, in the middle, are left out"),
+                    "",
+                );
+            }
+        }
+    }
+}
