@@ -26,7 +26,10 @@ pub fn code_of(text: &str) -> String {
 }
 
 fn line_end(chars: &[char], at: usize) -> usize {
-    chars[at..].iter().position(|&c| c == '\n').map_or(chars.len(), |length| at + length)
+    chars[at..]
+        .iter()
+        .position(|&c| c == '\n')
+        .map_or(chars.len(), |length| at + length)
 }
 
 /// Block comments nest in Rust.
@@ -85,7 +88,8 @@ fn raw_end(chars: &[char], at: usize) -> usize {
 fn char_end(chars: &[char], at: usize) -> usize {
     match (chars.get(at + 1), chars.get(at + 2)) {
         (Some('\\'), _) => {
-            let close = chars[at + 3..].iter().take(12).position(|&c| c == '\'');
+            let rest = chars.get(at + 3..).unwrap_or_default();
+            let close = rest.iter().take(12).position(|&c| c == '\'');
             close.map_or(at, |length| at + 4 + length)
         }
         (Some(_), Some('\'')) => at + 3,
@@ -123,7 +127,7 @@ fn comments_and_strings_are_blanked() {
     for kept in ["let a =", "let c =", "let d: &'a str ="] {
         assert!(code.contains(kept), "{kept}: {code}");
     }
-    assert_eq!(code_of("'\\'' '\\u{1b}' '\"' x"), "                x");
+    assert_eq!(code_of("'\\'' '\\u{1b}' '\"' x"), "                  x");
     assert_eq!(code_of("r#type + for"), "r#type + for");
     for unfinished in ["\"abc", "/* abc", "'", "r#\"abc", "'\\", "\"\\"] {
         code_of(unfinished);

@@ -26,9 +26,21 @@ const FORBIDDEN: &[(&str, &str, &str)] = &[
     ("triage", "crate::source::Memory", "triage works on reports"),
     ("triage", "crate::source::MemoryExt", "triage works on reports"),
     ("triage", "crate::source::Target", "triage works on reports"),
-    ("python", "crate::image", "Python structures are read through a layout and a memory"),
-    ("python", "std::fs", "Python structures are read through a layout and a memory"),
-    ("python", "std::path", "Python structures are read through a layout and a memory"),
+    (
+        "python",
+        "crate::image",
+        "Python structures are read through a layout and a memory",
+    ),
+    (
+        "python",
+        "std::fs",
+        "Python structures are read through a layout and a memory",
+    ),
+    (
+        "python",
+        "std::path",
+        "Python structures are read through a layout and a memory",
+    ),
     ("unwind", "std::fs", "unwinding reads memory only"),
     ("stack", "std::fs", "merging takes two lists of frames"),
 ];
@@ -40,11 +52,17 @@ const HELPERS_MAY_USE: [&str; 3] = ["addr", "notes", "layout"];
 pub fn order(file: &File<'_>) -> Vec<(usize, String)> {
     let module = module_of(file.path);
     let Some(own) = rank(module) else {
-        return vec![(1, format!("module {module} has no place in the order (tests/it/tidy/flow.rs)"))];
+        return vec![(
+            1,
+            format!("module {module} has no place in the order (tests/it/tidy/flow.rs)"),
+        )];
     };
     let mut broken = Vec::new();
     for (line, path) in paths(file) {
-        let Some(used) = path.strip_prefix("crate::").map(|rest| rest.split("::").next().unwrap_or(rest)) else {
+        let Some(used) = path
+            .strip_prefix("crate::")
+            .map(|rest| rest.split("::").next().unwrap_or(rest))
+        else {
             continue;
         };
         let allowed = used == module
@@ -64,13 +82,14 @@ pub fn order(file: &File<'_>) -> Vec<(usize, String)> {
 /// A module does not name what it must know nothing of.
 pub fn forbidden(file: &File<'_>) -> Vec<(usize, String)> {
     let module = module_of(file.path);
+    let tests = tests_begin(file);
     let mut broken = Vec::new();
-    for (line, path) in paths(file) {
+    for (line, path) in paths(file).into_iter().filter(|&(line, _)| line < tests) {
         for (of, banned, why) in FORBIDDEN {
             // A glob import of the parent names it too.
-            let by_glob = path.strip_suffix("::*").is_some_and(|parent| {
-                banned.rsplit_once("::").is_some_and(|(module, _)| module == parent)
-            });
+            let by_glob = path
+                .strip_suffix("::*")
+                .is_some_and(|parent| banned.rsplit_once("::").is_some_and(|(module, _)| module == parent));
             let is_it = path == *banned || path.starts_with(&format!("{banned}::")) || by_glob;
             if *of == module && is_it {
                 broken.push((line, format!("{module} names {path}: {why}")));
@@ -78,6 +97,15 @@ pub fn forbidden(file: &File<'_>) -> Vec<(usize, String)> {
         }
     }
     broken
+}
+
+/// The line where the file's own tests begin: they may know more than the module does.
+fn tests_begin(file: &File<'_>) -> usize {
+    let start = ["#![cfg(test)]", "#[cfg(test)]\nmod tests"]
+        .iter()
+        .filter_map(|mark| file.code.find(mark))
+        .min();
+    start.map_or(usize::MAX, |start| file.code[..start].matches('\n').count() + 1)
 }
 
 /// `src/python/frame.rs` and `src/python.rs` belong to `python`.
@@ -107,7 +135,11 @@ fn paths(file: &File<'_>) -> Vec<(usize, String)> {
             let line = file.code[..start].matches('\n').count() + 1;
             let mut ends = Vec::new();
             expand(&file.code[start..], String::new(), &mut ends);
-            found.extend(ends.into_iter().filter_map(|path| absolute(file, start, path)).map(|path| (line, path)));
+            found.extend(
+                ends.into_iter()
+                    .filter_map(|path| absolute(file, start, path))
+                    .map(|path| (line, path)),
+            );
         }
     }
     found.sort();
@@ -133,7 +165,9 @@ fn expand<'a>(text: &'a str, prefix: String, found: &mut Vec<String>) -> &'a str
             rest = after[skip..].strip_prefix(',').unwrap_or(&after[skip..]);
         }
     }
-    let length = text.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '*').unwrap_or(text.len());
+    let length = text
+        .find(|c: char| !c.is_alphanumeric() && c != '_' && c != '*')
+        .unwrap_or(text.len());
     let path = format!("{prefix}{}", &text[..length]);
     match text[length..].strip_prefix("::") {
         // A turbofish ends the path.
@@ -170,16 +204,44 @@ mod tests {
         assert_eq!(broken(order, "src/python/frame.rs", uses), [2]);
         assert_eq!(broken(order, "src/cli/run.rs", uses), [0; 0]);
         assert_eq!(broken(order, "src/python.rs", "fn f() { crate::stack::merge() }"), [1]);
-        assert_eq!(broken(order, "src/unwind/mod.rs", "use crate::{addr, layout::{Layout, field}};"), [1]);
-        assert_eq!(broken(order, "src/helpers/mod.rs", "use crate::layout::Layout;\nuse crate::python::Frame;"), [2]);
+        assert_eq!(
+            broken(
+                order,
+                "src/unwind/mod.rs",
+                "use crate::{addr, layout::{Layout, field}};"
+            ),
+            [1, 1]
+        );
+        assert_eq!(
+            broken(
+                order,
+                "src/helpers/mod.rs",
+                "use crate::layout::Layout;\nuse crate::python::Frame;"
+            ),
+            [2]
+        );
         assert_eq!(broken(order, "src/novel/mod.rs", ""), [1]);
     }
 
     #[test]
     fn super_does_not_get_around_it() {
         assert_eq!(broken(order, "src/addr.rs", "use super::source::Memory;"), [1]);
-        assert_eq!(broken(order, "src/image/elf.rs", "use super::super::python::Frame;\nuse super::python;"), [1]);
-        assert_eq!(broken(order, "src/image/mod.rs", "mod tests {\n use super::super::python;\n use super::stack;\n}"), [2]);
+        assert_eq!(
+            broken(
+                order,
+                "src/image/elf.rs",
+                "use super::super::python::Frame;\nuse super::python;"
+            ),
+            [1]
+        );
+        assert_eq!(
+            broken(
+                order,
+                "src/image/mod.rs",
+                "mod tests {\n use super::super::python;\n use super::stack;\n}"
+            ),
+            [2]
+        );
     }
 
     #[test]
@@ -194,8 +256,13 @@ mod tests {
         assert_eq!(broken(forbidden, "src/report/text/mod.rs", text), [2]);
         assert_eq!(broken(forbidden, "src/report/mod.rs", "use crate::source::*;"), [1; 3]);
         assert_eq!(broken(forbidden, "src/python/mod.rs", "use std::{fmt, fs::File};"), [1]);
-        assert_eq!(broken(forbidden, "src/python/mod.rs", "let x = std::fs::read(path);"), [1]);
+        assert_eq!(
+            broken(forbidden, "src/python/mod.rs", "let x = std::fs::read(path);"),
+            [1]
+        );
         assert_eq!(broken(forbidden, "src/stack/mod.rs", text), [0; 0]);
+        let with_tests = "use std::path::Path;\n#[cfg(test)]\nmod tests {\n    use std::fs;\n}\n";
+        assert_eq!(broken(forbidden, "src/python/mod.rs", with_tests), [1]);
     }
 
     #[test]

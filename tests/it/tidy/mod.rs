@@ -45,7 +45,10 @@ fn files() -> Vec<(String, String)> {
         }
     }
     files.sort();
-    assert!(files.iter().any(|(path, _)| path == "src/lib.rs"), "the sources were not found");
+    assert!(
+        files.iter().any(|(path, _)| path == "src/lib.rs"),
+        "the sources were not found"
+    );
     files
 }
 
@@ -57,15 +60,27 @@ fn text_of(path: &PathBuf) -> Option<String> {
     };
     // `.git` is a file in a linked work tree, and names its place on the machine.
     let is_git = path.file_name().is_some_and(|name| name == ".git");
-    if is_ours && !is_git { fs::read_to_string(path).ok() } else { None }
+    if is_ours && !is_git {
+        fs::read_to_string(path).ok()
+    } else {
+        None
+    }
 }
 
 fn check(rule: Rule, wanted: fn(&str) -> bool) {
     let mut broken = Vec::new();
     for (path, text) in files().iter().filter(|(path, _)| wanted(path)) {
         let code = code::code_of(text);
-        let file = File { path, text, code: &code };
-        broken.extend(rule(&file).into_iter().map(|(line, what)| format!("{path}:{line}: {what}")));
+        let file = File {
+            path,
+            text,
+            code: &code,
+        };
+        broken.extend(
+            rule(&file)
+                .into_iter()
+                .map(|(line, what)| format!("{path}:{line}: {what}")),
+        );
     }
     assert!(broken.is_empty(), "{} violations:\n{}", broken.len(), broken.join("\n"));
 }
@@ -90,16 +105,24 @@ fn modules_do_not_see_what_they_must_not_know() {
 
 #[test]
 fn every_folder_states_its_invariant() {
-    check(rules::invariant, |path| path.starts_with("src/") && path.ends_with("/mod.rs"));
+    check(rules::invariant, |path| {
+        path.starts_with("src/") && path.ends_with("/mod.rs")
+    });
     for entry in fs::read_dir(repository("src")).expect("it can be read") {
         let path = entry.expect("it can be read").path();
-        assert!(!path.is_dir() || path.join("mod.rs").is_file(), "{} has no mod.rs", path.display());
+        assert!(
+            !path.is_dir() || path.join("mod.rs").is_file(),
+            "{} has no mod.rs",
+            path.display()
+        );
     }
 }
 
 #[test]
 fn versions_are_compared_only_where_they_are_described() {
-    check(rules::no_version_comparison, |path| is_module(path) && !path.starts_with("src/layout/"));
+    check(rules::no_version_comparison, |path| {
+        is_module(path) && !path.starts_with("src/layout/")
+    });
 }
 
 #[test]
@@ -119,13 +142,19 @@ fn no_file_names_a_place_on_one_machine() {
 
 #[test]
 fn nothing_is_left_for_later_in_silence() {
-    check(rules::nothing_unfinished, |path| is_rust(path) || path.ends_with(".py") || path.ends_with(".c"));
+    check(rules::nothing_unfinished, |path| {
+        is_rust(path) || path.ends_with(".py") || path.ends_with(".c")
+    });
 }
 
 /// Runs a rule on a text, as if it stood in the file `path`; for the rules' own tests.
 fn broken(rule: Rule, path: &str, text: &str) -> Vec<usize> {
     let code = code::code_of(text);
-    let file = File { path, text, code: &code };
+    let file = File {
+        path,
+        text,
+        code: &code,
+    };
     rule(&file).into_iter().map(|(line, _)| line).collect()
 }
 

@@ -6,7 +6,13 @@ use super::code::words;
 /// Files longer than this hold more than one thing.
 const MAX_LINES: usize = 500;
 /// Where `unsafe` may stand: at the borders to the operating system and to mapped files.
-const UNSAFE_ALLOWED: [&str; 5] = ["src/source/live", "src/source/mapped", "src/image/mmap", "src/capture/", "crates/handler/"];
+const UNSAFE_ALLOWED: [&str; 5] = [
+    "src/source/live",
+    "src/source/mapped",
+    "src/image/mmap",
+    "src/capture/",
+    "crates/handler/",
+];
 /// Names that hold a Python version, wherever they occur.
 const VERSION_NAMES: [&str; 5] = ["minor", "version_hex", "hexversion", "py_version", "python_version"];
 
@@ -22,17 +28,26 @@ pub fn invariant(file: &File<'_>) -> Vec<(usize, String)> {
 
 /// What differs between versions of CPython is data of the layout.
 pub fn no_version_comparison(file: &File<'_>) -> Vec<(usize, String)> {
-    let is_comparison = |rest: &str| ["==", "!=", "<=", ">=", "< ", "> "].iter().any(|op| rest.trim_start().starts_with(op));
+    let is_comparison = |rest: &str| {
+        ["==", "!=", "<=", ">=", "< ", "> "]
+            .iter()
+            .any(|op| rest.trim_start().starts_with(op))
+    };
     let mut broken = Vec::new();
     for (number, line) in numbered(file.code) {
         let words = words(line);
         let compared = words.iter().any(|&(start, word)| {
             let after = line[start + word.len()..].trim_start_matches("()");
-            let before = line[..start].trim_end_matches(|c: char| c.is_alphanumeric() || c == '_' || c == '.').trim_end();
-            let is_matched = before.ends_with("match") || ["==", "!=", "<=", ">="].iter().any(|op| before.ends_with(op));
+            let before = line[..start]
+                .trim_end_matches(|c: char| c.is_alphanumeric() || c == '_' || c == '.')
+                .trim_end();
+            let is_matched =
+                before.ends_with("match") || ["==", "!=", "<=", ">="].iter().any(|op| before.ends_with(op));
             VERSION_NAMES.contains(&word) && (is_comparison(after) || is_matched)
         });
-        let literal = words.iter().any(|(_, word)| word.len() == 10 && word.starts_with("0x03"));
+        let literal = words
+            .iter()
+            .any(|(_, word)| word.len() == 10 && word.starts_with("0x03"));
         let tuple = line.replace(' ', "").contains("(3,1");
         if compared || literal || tuple {
             broken.push((number, "a Python version is compared outside src/layout".to_string()));
@@ -47,7 +62,11 @@ pub fn no_unsafe(file: &File<'_>) -> Vec<(usize, String)> {
         return Vec::new();
     }
     numbered(file.code)
-        .filter(|(_, line)| words(line).iter().any(|(_, word)| ["unsafe", "unsafe_code"].contains(word)))
+        .filter(|(_, line)| {
+            words(line)
+                .iter()
+                .any(|(_, word)| ["unsafe", "unsafe_code"].contains(word))
+        })
         .map(|(number, _)| (number, "unsafe code is not allowed here".to_string()))
         .collect()
 }
@@ -58,7 +77,10 @@ pub fn short(file: &File<'_>) -> Vec<(usize, String)> {
     if lines <= MAX_LINES || file.text.starts_with("// table") {
         return Vec::new();
     }
-    vec![(lines, format!("more than {MAX_LINES} lines: split it, or say `// table` on line 1"))]
+    vec![(
+        lines,
+        format!("more than {MAX_LINES} lines: split it, or say `// table` on line 1"),
+    )]
 }
 
 /// What is true on one machine does not belong here.
@@ -84,8 +106,12 @@ pub fn nothing_unfinished(file: &File<'_>) -> Vec<(usize, String)> {
     let macros = ["dbg", "todo", "unimplemented"];
     let mut broken = Vec::new();
     for ((number, line), code) in numbered(file.text).zip(file.code.lines()) {
-        let is_marked = words(line).iter().any(|(_, word)| marks.iter().any(|mark| mark == word));
-        let calls = words(code).iter().any(|(at, word)| macros.contains(word) && code[at + word.len()..].starts_with('!'));
+        let is_marked = words(line)
+            .iter()
+            .any(|(_, word)| marks.iter().any(|mark| mark == word));
+        let calls = words(code)
+            .iter()
+            .any(|(at, word)| macros.contains(word) && code[at + word.len()..].starts_with('!'));
         if is_marked || calls {
             broken.push((number, "left unfinished".to_string()));
         }
@@ -106,8 +132,22 @@ mod tests {
 
     #[test]
     fn a_missing_invariant_is_found() {
-        assert_eq!(broken(invariant, "src/x/mod.rs", "//! What it is for.\n\n// Invariant: too late\n"), [1]);
-        assert_eq!(broken(invariant, "src/x/mod.rs", "//! What it is for.\n//!\n//! Invariant: no files.\n"), NONE);
+        assert_eq!(
+            broken(
+                invariant,
+                "src/x/mod.rs",
+                "//! What it is for.\n\n// Invariant: too late\n"
+            ),
+            [1]
+        );
+        assert_eq!(
+            broken(
+                invariant,
+                "src/x/mod.rs",
+                "//! What it is for.\n//!\n//! Invariant: no files.\n"
+            ),
+            NONE
+        );
     }
 
     #[test]
@@ -123,7 +163,13 @@ mod tests {
         ] {
             assert_eq!(broken(no_version_comparison, "src/python/x.rs", text), [1], "{text}");
         }
-        for text in ["let minor = 3;", "f(minor)", "match layout.frame_root {", "// minor >= 12", "minor: u8,"] {
+        for text in [
+            "let minor = 3;",
+            "f(minor)",
+            "match layout.frame_root {",
+            "// minor >= 12",
+            "minor: u8,",
+        ] {
             assert_eq!(broken(no_version_comparison, "src/python/x.rs", text), NONE, "{text}");
         }
     }
@@ -145,13 +191,26 @@ mod tests {
     #[test]
     fn machine_paths_are_found() {
         let home = ["/ro", "ot/x"].concat();
-        let lines = [format!("see {home}"), format!("\"{home}\""), home.clone(), format!("/proc/PID{home}")].join("\n");
+        let lines = [
+            format!("see {home}"),
+            format!("\"{home}\""),
+            home.clone(),
+            format!("/proc/PID{home}"),
+        ]
+        .join("\n");
         assert_eq!(broken(no_machine_path, "README.md", &lines), [1, 2, 3]);
     }
 
     #[test]
     fn unfinished_work_is_found() {
-        let text = ["// TO", "DO later\ndb", "g!(x);\nlet todo = 1;\n\"FIX", "ME\"\nto", "do!()"].concat();
+        let text = [
+            "// TO",
+            "DO later\ndb",
+            "g!(x);\nlet todo = 1;\n\"FIX",
+            "ME\"\nto",
+            "do!()",
+        ]
+        .concat();
         assert_eq!(broken(nothing_unfinished, "src/x.rs", &text), [1, 2, 4, 5]);
     }
 }
