@@ -4,6 +4,7 @@
 //! (docs/architecture.md, enforced by a test).
 
 pub mod addr;
+pub mod capture;
 pub mod image;
 pub mod layout;
 pub mod notes;

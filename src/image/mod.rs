@@ -1,12 +1,31 @@
 //! ELF images: where their files are, and what those files say about addresses.
 //!
-//! [`CacheDir`] keeps answers between runs.
+//! [`MemoryElf`] is an image as it lies in memory, [`Image`] one opened from files. [`Images`] finds the
+//! files of a module and keeps them open; [`Symbolizer`] names addresses by them, or by what a dump
+//! recorded. [`CacheDir`] keeps answers between runs.
 //!
 //! Invariant: nothing here knows of stacks or of Python, and no file whose build id differs from
 //! the module's is ever used.
 
 mod cache;
+mod dwarf;
+mod elf_file;
+mod error;
+mod file;
+mod images;
+mod locate;
 mod memory_elf;
+mod mmap;
+mod root;
+mod symbol_cache;
+mod symbol_table;
+mod symbols;
 
 pub use cache::{CacheDir, CacheKind};
+pub use dwarf::Slice;
+pub use elf_file::Section;
+pub use error::ImageError;
+pub use file::Image;
+pub use images::{ImageOptions, Images};
 pub use memory_elf::{MemoryElf, MemoryElfError};
+pub use symbols::{Answer, SymbolProvider, Symbolizer};

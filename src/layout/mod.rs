@@ -8,12 +8,14 @@
 mod builtin;
 mod debug_offsets;
 mod dwarf;
+mod resolve;
 mod schema;
 mod versions;
 
 pub use builtin::{BuiltinRow, builtin, builtin_table, format_table, parse_table, parse_version};
 pub use debug_offsets::read_debug_offsets;
 pub use dwarf::{DwarfError, offsets_from_dwarf};
+pub use resolve::resolve;
 pub use schema::{Offset, Offsets};
 pub use versions::{
     Anchors, Behaviour, DictKeys, DictValues, FrameRoot, InstanceDict, Instruction, IntFormat, LineTable, LocalSlots,

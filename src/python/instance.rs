@@ -137,10 +137,17 @@ impl Python<'_> {
         };
         let attributes = find().unwrap_or_default();
         let text = |object: Addr| match self.type_of(object)? {
-            info if info.is_builtin("bool") => self.int_repr(object).map(|digit| if digit == "0" { "False" } else { "True" }.to_string()),
+            info if info.is_builtin("bool") => self
+                .int_repr(object)
+                .map(|digit| if digit == "0" { "False" } else { "True" }.to_string()),
             _ => self.name_string(object),
         };
-        let find = |name: &&str| attributes.iter().find(|(known, _)| known == name).and_then(|&(_, value)| text(value));
+        let find = |name: &&str| {
+            attributes
+                .iter()
+                .find(|(known, _)| known == name)
+                .and_then(|&(_, value)| text(value))
+        };
         names.iter().map(find).collect()
     }
 }

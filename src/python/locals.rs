@@ -75,7 +75,10 @@ impl Python<'_> {
         if code.arguments == 0 || step.frame.is_null() {
             return None;
         }
-        self.memory.read_addr(slots.of(step.frame)).ok().filter(|object| !object.is_null())
+        self.memory
+            .read_addr(slots.of(step.frame))
+            .ok()
+            .filter(|object| !object.is_null())
     }
 
     fn slot_locals(&self, slots: Addr, code: &Code, limits: &mut Limits) -> Vec<Local> {

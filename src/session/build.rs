@@ -4,8 +4,8 @@ use crate::layout::{Layout, Provider};
 use crate::notes::Notes;
 use crate::python::Interpreter;
 use crate::report::model::{
-    Capture, Crash as ReportCrash, Gc, Gil, Host, Input, InputKind, LayoutProvider, Process, Python, Report, Sender, Thread,
-    Trigger,
+    Capture, Crash as ReportCrash, Gc, Gil, Host, Input, InputKind, LayoutProvider, Process, Python, Report, Sender,
+    Thread, Trigger,
 };
 use crate::report::{model, signals};
 use crate::source::streams::{Context, ProcessContext};
@@ -22,11 +22,18 @@ pub fn report(
 ) -> Report {
     let context = target.context();
     Report {
-        input: Input { kind: InputKind::Process, path: None, pid: Some(context.process.pid) },
+        input: Input {
+            kind: InputKind::Process,
+            path: None,
+            pid: Some(context.process.pid),
+        },
         process: Some(process(&context.process)),
         trigger: trigger(&context.trigger),
         crash: crash.map(report_crash),
-        python: layout.map(|layout| python(target, layout, interpreters, &threads)).into_iter().collect(),
+        python: layout
+            .map(|layout| python(target, layout, interpreters, &threads))
+            .into_iter()
+            .collect(),
         threads,
         annotations: context.annotations.clone(),
         notes: notes.to_vec(),
@@ -79,14 +86,22 @@ fn report_crash(crash: Crash) -> ReportCrash {
 
 fn python(target: &dyn Target, layout: &Layout, interpreters: &[Interpreter], threads: &[Thread]) -> Python {
     let holder = |id: i64| {
-        threads.iter().find(|thread| thread.interpreter == Some(id) && thread.holds_gil == Some(true)).map(|t| t.tid)
+        threads
+            .iter()
+            .find(|thread| thread.interpreter == Some(id) && thread.holds_gil == Some(true))
+            .map(|t| t.tid)
     };
     let mut interpreters: Vec<model::Interpreter> = interpreters
         .iter()
         .map(|interpreter| model::Interpreter {
             id: interpreter.id,
-            gil: interpreter.gil.map(|gil| Gil { locked: Some(gil.locked), holder_tid: holder(interpreter.id) }),
-            gc: interpreter.gc_collecting.map(|collecting| Gc { collecting: Some(collecting) }),
+            gil: interpreter.gil.map(|gil| Gil {
+                locked: Some(gil.locked),
+                holder_tid: holder(interpreter.id),
+            }),
+            gc: interpreter.gc_collecting.map(|collecting| Gc {
+                collecting: Some(collecting),
+            }),
             finalizing: Some(interpreter.finalizing),
             hooks: None,
         })

@@ -8,10 +8,10 @@ use super::sources::SourceText;
 use super::threads::Walk;
 use crate::image::MemoryElf;
 use crate::python::{Code, Limits, Local, LocalState, Scope, Value};
-use crate::report::model::{Frame, NativeFrame, Owner, PythonFrame, Role, SourceLine, ValueState, Variable};
 use crate::report::model;
-use crate::source::streams::{NativeStep, PythonStep, SymbolFrame};
+use crate::report::model::{Frame, NativeFrame, Owner, PythonFrame, Role, SourceLine, ValueState, Variable};
 use crate::source::Module;
+use crate::source::streams::{NativeStep, PythonStep, SymbolFrame};
 use crate::stack::{self, Confidence, MergedFrame, roles};
 
 /// CO_COROUTINE (Include/cpython/code.h).
@@ -29,7 +29,12 @@ pub struct FrameBuilder<'a, 'm, 's, 't> {
 impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
     pub fn new(walk: &'a Walk<'a, 'm>, sources: &'s mut SourceText<'t>) -> Self {
         let limits = walk.options.limits.clone();
-        FrameBuilder { walk, sources, limits, biases: HashMap::new() }
+        FrameBuilder {
+            walk,
+            sources,
+            limits,
+            biases: HashMap::new(),
+        }
     }
 
     /// The merged frames of a thread, and whether some could not be placed. The innermost
@@ -39,7 +44,10 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
         if merged.confidence == Confidence::Partial || merged.confidence == Confidence::Count {
             self.walk.notes.push(
                 "stack",
-                format!("thread {}: not all Python frames could be tied to native frames", stack.tid),
+                format!(
+                    "thread {}: not all Python frames could be tied to native frames",
+                    stack.tid
+                ),
                 "their order among each other is right, their place among native frames may not be",
                 "",
             );
@@ -77,13 +85,22 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
     }
 
     fn is_eval(&self, step: &NativeStep) -> bool {
-        let symbols = self.walk.symbolizer.lookup(step.lookup());
-        symbols.iter().any(|symbol| symbol.function.as_deref().is_some_and(roles::is_eval))
+        let symbols = self.walk.symbolizer.symbolize(step.lookup(), self.walk.notes).frames;
+        symbols
+            .iter()
+            .any(|symbol| symbol.function.as_deref().is_some_and(roles::is_eval))
     }
 
     fn python_frame(&mut self, step: &PythonStep) -> PythonFrame {
-        let Some((python, code)) = self.walk.python.and_then(|python| Some((python, python.code(step.code)?))) else {
-            return PythonFrame { function: Some("<unreadable>".to_string()), ..PythonFrame::default() };
+        let Some((python, code)) = self
+            .walk
+            .python
+            .and_then(|python| Some((python, python.code(step.code)?)))
+        else {
+            return PythonFrame {
+                function: Some("<unreadable>".to_string()),
+                ..PythonFrame::default()
+            };
         };
         let position = code.position(python, step.lasti).unwrap_or_default();
         let line = (position.line > 0).then_some(position.line);
@@ -101,7 +118,9 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
             line,
             column: position.column.map(|column| character_column(text(line), column)),
             end_line,
-            end_column: position.end_column.map(|column| character_column(text(end_line), column)),
+            end_column: position
+                .end_column
+                .map(|column| character_column(text(end_line), column)),
             first_line: Some(code.first_line),
             instruction: Some(step.lasti),
             entry: step.is_entry,
@@ -113,16 +132,18 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
 
     fn locals(&mut self, step: &PythonStep, code: &Rc<Code>) -> Vec<Variable> {
         match self.walk.python {
-            Some(python) if !self.walk.options.no_locals => {
-                python.locals(step, code, &mut self.limits).into_iter().map(variable).collect()
-            }
+            Some(python) if !self.walk.options.no_locals => python
+                .locals(step, code, &mut self.limits)
+                .into_iter()
+                .map(variable)
+                .collect(),
             _ => Vec::new(),
         }
     }
 
     /// One native frame, and before it those of the functions inlined there.
     fn native_frames(&mut self, step: &NativeStep, role: Option<Role>, frames: &mut Vec<Frame>) {
-        let symbols = self.walk.symbolizer.lookup(step.lookup());
+        let symbols = self.walk.symbolizer.symbolize(step.lookup(), self.walk.notes).frames;
         let modules = self.walk.target.modules();
         let index = modules.index_of(step.lookup());
         let module = index.and_then(|index| modules.iter().nth(index));
@@ -131,7 +152,9 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
             module: module.map(|module| module.path.clone()),
             address: Some(step.pc.into()),
             module_offset: index.and_then(|index| self.offset(index, step)),
-            build_id: module.and_then(|module| module.build_id.as_ref()).map(ToString::to_string),
+            build_id: module
+                .and_then(|module| module.build_id.as_ref())
+                .map(ToString::to_string),
             trust: Some(step.trust.into()),
             extension: module.is_some_and(is_extension),
             ..NativeFrame::default()
@@ -166,7 +189,9 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
     }
 
     fn is_runtime(&self, module: &Module) -> bool {
-        self.walk.python.is_some_and(|python| python.layout().image == module.range.start)
+        self.walk
+            .python
+            .is_some_and(|python| python.layout().image == module.range.start)
     }
 
     fn offset(&mut self, index: usize, step: &NativeStep) -> Option<model::Address> {
@@ -204,12 +229,16 @@ fn is_extension(module: &Module) -> bool {
     path.contains(".cpython-")
         || path.contains(".abi3.")
         || (path.ends_with(".so")
-            && ["site-packages", "dist-packages", "lib-dynload"].iter().any(|folder| path.contains(folder)))
+            && ["site-packages", "dist-packages", "lib-dynload"]
+                .iter()
+                .any(|folder| path.contains(folder)))
 }
 
 fn is_libc(module: &Module) -> bool {
     let name = module.name();
-    ["libc.so", "libc-2.", "libpthread", "ld-musl", "libc.musl"].iter().any(|prefix| name.starts_with(prefix))
+    ["libc.so", "libc-2.", "libpthread", "ld-musl", "libc.musl"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
         || !name.contains(".so")
 }
 
@@ -220,9 +249,17 @@ fn variable(local: Local) -> Variable {
         Scope::Cell => model::Scope::Cell,
         Scope::Free => model::Scope::Free,
     });
-    let empty = |state| Variable { name: local.name.clone(), scope: scope.clone(), state, ..Variable::default() };
+    let empty = |state| Variable {
+        name: local.name.clone(),
+        scope: scope.clone(),
+        state,
+        ..Variable::default()
+    };
     match local.state {
-        LocalState::Set(value) => Variable { scope, ..value_variable(local.name, value) },
+        LocalState::Set(value) => Variable {
+            scope,
+            ..value_variable(local.name, value)
+        },
         LocalState::Unset => empty(ValueState::Unset),
         LocalState::Unreadable => empty(ValueState::Unreadable),
     }
@@ -236,7 +273,11 @@ fn value_variable(name: String, value: Value) -> Variable {
         value: Some(value.text),
         address: Some(value.address.into()),
         length: value.length,
-        state: if value.is_readable { ValueState::Ok } else { ValueState::Unreadable },
+        state: if value.is_readable {
+            ValueState::Ok
+        } else {
+            ValueState::Unreadable
+        },
         children: value
             .attributes
             .into_iter()

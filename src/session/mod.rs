@@ -12,8 +12,8 @@ mod threads;
 
 use std::path::PathBuf;
 
-use crate::image::{CacheDir, Symbolizer};
-use crate::layout::{self, Layout};
+use crate::image::{CacheDir, Images, Symbolizer};
+use crate::layout::{self, Layout, Provider};
 use crate::notes::Notes;
 use crate::python::{Limits, Python};
 use crate::report::Report;
@@ -61,6 +61,7 @@ pub struct ThreadStack {
 /// Analyses a process.
 pub fn analyze(
     target: &dyn Target,
+    images: &Images,
     symbolizer: &Symbolizer<'_>,
     cache: Option<&CacheDir>,
     notes: &Notes,
@@ -69,8 +70,10 @@ pub fn analyze(
     for note in &target.context().notes {
         notes.add(note.clone());
     }
-    let layout = layout::resolve(target, symbolizer.images(), cache, notes);
-    let python = layout.as_ref().map(|layout| Python::new(target.memory(), layout, notes));
+    let layout = layout::resolve(target, images, cache, notes).filter(|layout| fits(target, layout, notes));
+    let python = layout
+        .as_ref()
+        .map(|layout| Python::new(target.memory(), layout, notes));
     let interpreters = python.as_ref().map(Python::interpreters).unwrap_or_default();
     let mut sources = SourceText::new(&target.recorded().sources, options.source_root.clone());
     let walk = threads::Walk {
@@ -88,5 +91,26 @@ pub fn analyze(
         layout: layout.as_ref().map(Layout::to_recorded),
         sources: sources.into_used(),
         stacks,
+    }
+}
+
+/// Layouts that were not made from this very build are tried before they are trusted.
+fn fits(target: &dyn Target, layout: &Layout, notes: &Notes) -> bool {
+    let is_certain = matches!(layout.provider, Provider::Dwarf | Provider::Dump);
+    let probe = || Python::new(target.memory(), layout, notes).probe();
+    match if is_certain { Ok(()) } else { probe() } {
+        Ok(()) => true,
+        Err(reason) => {
+            notes.push(
+                "layout",
+                format!(
+                    "the built-in layout of CPython {} does not fit this process: {reason}",
+                    layout.version
+                ),
+                "native frames only",
+                "the debug information of this build, with --symbols PATH",
+            );
+            false
+        }
     }
 }

@@ -29,7 +29,12 @@ pub struct SourceText<'a> {
 impl<'a> SourceText<'a> {
     /// From the dump's own lines, and below `root` from files.
     pub fn new(recorded: &'a RecordedSources, root: Option<PathBuf>) -> SourceText<'a> {
-        SourceText { recorded, root, files: BTreeMap::new(), used: RecordedSources::new() }
+        SourceText {
+            recorded,
+            root,
+            files: BTreeMap::new(),
+            used: RecordedSources::new(),
+        }
     }
 
     /// One line, without its end.
@@ -55,7 +60,12 @@ impl<'a> SourceText<'a> {
     pub fn around(&mut self, file: &str, line: u32, end_line: u32) -> Vec<SourceLine> {
         let end = end_line.clamp(line, line.saturating_add(MAX_EXPRESSION));
         (line.saturating_sub(BEFORE).max(1)..=end.saturating_add(AFTER))
-            .filter_map(|number| Some(SourceLine { line: number, text: self.line(file, number)? }))
+            .filter_map(|number| {
+                Some(SourceLine {
+                    line: number,
+                    text: self.line(file, number)?,
+                })
+            })
             .collect()
     }
 
@@ -71,7 +81,11 @@ impl<'a> SourceText<'a> {
 
 /// Only regular Python files: a code object may name any path, a device or a private file among them.
 fn read_lines(root: &Path, file: &str) -> Option<Vec<String>> {
-    if !file.ends_with(".py") || Path::new(file).components().any(|part| part == std::path::Component::ParentDir) {
+    if !file.ends_with(".py")
+        || Path::new(file)
+            .components()
+            .any(|part| part == std::path::Component::ParentDir)
+    {
         return None;
     }
     let path = root.join(file.trim_start_matches('/'));
@@ -80,7 +94,11 @@ fn read_lines(root: &Path, file: &str) -> Option<Vec<String>> {
         return None;
     }
     let mut bytes = Vec::new();
-    std::fs::File::open(&path).ok()?.take(MAX_FILE).read_to_end(&mut bytes).ok()?;
+    std::fs::File::open(&path)
+        .ok()?
+        .take(MAX_FILE)
+        .read_to_end(&mut bytes)
+        .ok()?;
     let text = String::from_utf8_lossy(&bytes);
     Some(text.lines().map(|line| shorten(line).to_string()).collect())
 }

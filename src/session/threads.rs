@@ -11,12 +11,18 @@ use crate::python::{Interpreter, Python, PythonThread};
 use crate::report::model;
 use crate::source::streams::{NativeStep, PythonStep};
 use crate::source::{Crash, Target, Thread};
-use crate::stack;
 use crate::unwind::{self, Unwinder};
 
 /// Signals that end a process with a fault of its own.
-const FATAL: [i32; 7] =
-    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT, libc::SIGTRAP, libc::SIGSYS];
+const FATAL: [i32; 7] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGILL,
+    libc::SIGABRT,
+    libc::SIGTRAP,
+    libc::SIGSYS,
+];
 
 /// A walk over all threads.
 pub struct Walk<'a, 'm> {
@@ -42,9 +48,13 @@ impl Walk<'_, '_> {
         let is_crashed = |thread: &&Thread| Some(thread.tid) == crashed_tid;
         let all = self.target.threads();
         // The budget for values is spent in this order.
-        for thread in all.iter().filter(is_crashed).chain(all.iter().filter(|thread| !is_crashed(thread))) {
+        for thread in all
+            .iter()
+            .filter(is_crashed)
+            .chain(all.iter().filter(|thread| !is_crashed(thread)))
+        {
             let python_thread = by_tid.get(&thread.tid);
-            let stack = self.stack(thread, python_thread.map(|(_, state)| state), &mut unwinder);
+            let stack = self.stack(thread, python_thread.map(|&(_, state)| state), &mut unwinder);
             let is_crashed = Some(thread.tid) == crashed_tid;
             let mut signal_frames = 0;
             if is_crashed && let Some((index, fault)) = self.interrupted(thread.tid, &stack.native) {
@@ -60,7 +70,9 @@ impl Walk<'_, '_> {
                 crashed: is_crashed,
                 daemon,
                 holds_gil: python_thread.map(|&(interpreter, state)| {
-                    interpreter.gil.is_some_and(|gil| gil.locked && gil.last_holder == state.address)
+                    interpreter
+                        .gil
+                        .is_some_and(|gil| gil.locked && gil.last_holder == state.address)
                 }),
                 interpreter: python_thread.map(|(interpreter, _)| interpreter.id),
                 frames,
@@ -86,7 +98,10 @@ impl Walk<'_, '_> {
         let mut threads = HashMap::new();
         for interpreter in self.interpreters {
             for state in &interpreter.threads {
-                let native = state.native_thread_id.and_then(|id| u32::try_from(id).ok()).filter(|tid| known.contains(tid));
+                let native = state
+                    .native_thread_id
+                    .and_then(|id| u32::try_from(id).ok())
+                    .filter(|tid| known.contains(tid));
                 // In a child after fork, the id may still be that of the parent (3.11, gh-95504).
                 if let Some(tid) = native.or_else(|| by_fs_base.get(&state.thread_id).copied()) {
                     threads.entry(tid).or_insert((interpreter, state));
@@ -97,7 +112,13 @@ impl Walk<'_, '_> {
     }
 
     fn stack(&self, thread: &Thread, state: Option<&PythonThread>, unwinder: &mut Unwinder<'_>) -> ThreadStack {
-        if let Some(recorded) = self.target.recorded().stacks.iter().find(|stack| stack.tid == thread.tid) {
+        if let Some(recorded) = self
+            .target
+            .recorded()
+            .stacks
+            .iter()
+            .find(|stack| stack.tid == thread.tid)
+        {
             return ThreadStack {
                 tid: thread.tid,
                 native: recorded.native.clone(),
@@ -120,13 +141,24 @@ impl Walk<'_, '_> {
     /// The outermost frame in which a fatal signal interrupted the thread. Handlers that ran before
     /// ours (faulthandler raises the signal again) lie below it.
     fn interrupted(&self, tid: u32, native: &[NativeStep]) -> Option<(usize, Crash)> {
-        native.iter().enumerate().rev().filter(|(_, step)| step.is_signal_trampoline).find_map(|(index, step)| {
-            let info = unwind::interrupted(self.target.memory(), step)?.info?;
-            FATAL.contains(&info.signo).then_some((
-                index,
-                Crash { tid, signal: info.signo, code: info.code, address: info.address, sender: info.sender },
-            ))
-        })
+        native
+            .iter()
+            .enumerate()
+            .rev()
+            .filter(|(_, step)| step.is_signal_trampoline)
+            .find_map(|(index, step)| {
+                let info = unwind::interrupted(self.target.memory(), step)?.info?;
+                FATAL.contains(&info.signo).then_some((
+                    index,
+                    Crash {
+                        tid,
+                        signal: info.signo,
+                        code: info.code,
+                        address: info.address,
+                        sender: info.sender,
+                    },
+                ))
+            })
     }
 
     fn main_thread_name(&self, thread: &Thread, has_state: bool) -> Option<String> {

@@ -3,15 +3,30 @@
 //! [`Memory`] reads bytes, [`Target`] adds threads, modules and the crash. The recorder wraps a
 //! memory and keeps the exact ranges that were asked for: what an analysis read is what a dump holds.
 //!
-//! Invariant: nothing here knows what the bytes mean; no ELF, DWARF or CPython structure is decoded.
+//! Invariant: nothing here knows what the bytes mean; no DWARF or CPython structure is decoded, and of
+//! ELF only the headers that identify an image.
 
+pub mod elf_note;
+pub mod fake;
+pub mod live;
+pub mod mapped;
+pub mod maps;
 mod memory;
+pub mod minidump;
 mod module;
+pub mod page_cache;
+pub mod ranges;
+mod recorder;
 mod registers;
+pub mod runs;
 pub mod streams;
 
+pub use live::LiveProcess;
 pub use memory::{Memory, MemoryExt, ReadError};
+pub use minidump::{DumpError, DumpFile};
 pub use module::{BuildId, Module, Modules};
+pub use page_cache::PageCache;
+pub use recorder::Recorder;
 pub use registers::Registers;
 
 use crate::addr::Addr;
@@ -63,6 +78,8 @@ pub trait Target {
 /// The streams of a dump that hold results of the analysis made when it was captured.
 #[derive(Debug, Default)]
 pub struct Recorded {
+    /// coldframe made the dump: what is not in it was not to be had at capture either.
+    pub is_complete: bool,
     /// The structure layout that was used.
     pub layout: Option<RecordedLayout>,
     /// Function, file and line of native addresses.

@@ -12,7 +12,7 @@ const FLAGS: &[&str] = &["-O2", "-g", "-fomit-frame-pointer", "-fno-optimize-sib
 /// A mode of `programs/stacks.c`, stopped at its `faults`-th fault.
 fn stopped_in(mode: &str, faults: usize) -> (tempfile::TempDir, Running, Stopped) {
     let folder = tempfile::tempdir().unwrap();
-    let program = compile("stacks", folder.path(), FLAGS);
+    let program = compile("stacks.c", folder.path(), FLAGS);
     let mut running = Running::start(Command::new(program).arg(mode));
     running.run_into_fault(faults);
     let stopped = Stopped::look_at(running.pid());

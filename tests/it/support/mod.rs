@@ -4,4 +4,4 @@ mod process;
 mod program;
 
 pub use process::Stopped;
-pub use program::{Running, compile, gdb_stacks};
+pub use program::{Running, compile, gdb_stacks, tool};

@@ -10,18 +10,27 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::{ptrace, wait};
 use nix::unistd::Pid;
 
-/// Compiles `tests/it/programs/NAME.c` into `folder`.
-pub fn compile(name: &str, folder: &Path, flags: &[&str]) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/programs/{name}.c"));
-    let program = folder.join(name);
+/// Compiles `tests/it/programs/SOURCE` into `folder`.
+pub fn compile(source: &str, folder: &Path, flags: &[&str]) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/it/programs")
+        .join(source);
+    let program = folder.join("program");
+    // Flags last: libraries come after what needs them.
     let status = Command::new("cc")
-        .args(flags)
         .arg("-o")
         .args([&program, &source])
+        .args(flags)
         .status()
         .unwrap();
     assert!(status.success(), "cc failed");
     program
+}
+
+/// Runs a tool of binutils.
+pub fn tool(name: &str, arguments: &[&std::ffi::OsStr]) {
+    let status = Command::new(name).args(arguments).status().unwrap();
+    assert!(status.success(), "{name} failed");
 }
 
 /// A program that says `ready` and waits for a line; killed when dropped.

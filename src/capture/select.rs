@@ -1,0 +1,399 @@
+//! Which bytes of the process go into the dump.
+//!
+//! What the analysis read, the stacks, minus what must not leave the machine. Ranges are never rounded
+//! up: what lies beside an object may be somebody's password.
+
+use std::collections::BTreeMap;
+
+use crate::addr::{Addr, AddrRange};
+use crate::notes::Notes;
+use crate::source::Memory;
+use crate::source::maps::Mapping;
+use crate::source::ranges;
+use crate::source::streams::NativeStep;
+
+/// Below the stack pointer a function that calls nobody may keep data (System V psABI AMD64, 3.2.2).
+const RED_ZONE: u64 = 128;
+/// The most stack memory kept of the crashed thread, and of another; a deeper stack keeps its innermost
+/// part, and its frames are in the stacks stream.
+pub const MAX_STACK_CRASHED: u64 = 256 * 1024;
+/// See [`MAX_STACK_CRASHED`].
+pub const MAX_STACK_OTHER: u64 = 64 * 1024;
+/// Kept above the stack pointer of a thread that could not be unwound, for readers that scan.
+const BLIND_STACK: u64 = 1024;
+/// The largest frame that is believed. Beyond it a smashed stack has misled the unwinder.
+const MAX_FRAME: u64 = 8 << 20;
+/// Ranges are tried in pieces of this size.
+const PIECE: u64 = 64 * 1024;
+
+/// What is known when bytes are selected.
+#[derive(Default)]
+pub struct SelectionRequest<'a> {
+    /// What was read, by group, the most important first ([`crate::source::Recorder::groups`]).
+    pub recorded: &'a [Vec<AddrRange>],
+    /// The stacks to keep, the most important first.
+    pub stacks: &'a [StackRequest<'a>],
+    /// What no dump may hold: redacted objects, and arguments and environment
+    /// ([`crate::source::LiveProcess::private_ranges`]).
+    pub excluded: &'a [AddrRange],
+    /// What is mapped where; stacks are kept within one mapping. Empty where that is not known.
+    pub mappings: &'a [Mapping],
+    /// The most bytes to keep.
+    pub max_bytes: u64,
+}
+
+/// The stack of one thread.
+#[derive(Clone, Copy, Debug)]
+pub struct StackRequest<'a> {
+    /// The thread.
+    pub tid: u32,
+    /// Its stack pointer.
+    pub sp: Addr,
+    /// Its frames, innermost first; may be empty.
+    pub steps: &'a [NativeStep],
+    /// Whether it is the thread that crashed.
+    pub crashed: bool,
+}
+
+/// What to write.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// All memory: sorted, no two ranges overlap or touch, and every byte could be read.
+    pub ranges: Vec<AddrRange>,
+    /// By thread id: the part of `ranges` that is its innermost stack, from below its stack pointer.
+    pub stacks: BTreeMap<u32, AddrRange>,
+}
+
+impl Selection {
+    /// How many bytes of memory are kept.
+    pub fn bytes(&self) -> u64 {
+        ranges::total(&self.ranges)
+    }
+}
+
+/// Decides what to write. What had to be left out becomes a note; nothing here is fatal.
+pub fn select(memory: &dyn Memory, request: &SelectionRequest<'_>, notes: &Notes) -> Selection {
+    let mut excluded = request.excluded.to_vec();
+    ranges::normalize(&mut excluded);
+    let mut budget = Budget {
+        left: request.max_bytes,
+        chosen: Vec::new(),
+        excluded,
+        dropped: 0,
+        unreadable: 0,
+    };
+
+    // The innermost frames of the crashed thread come before everything else: without them a dump is
+    // of no use to any reader.
+    let mut stacks = BTreeMap::new();
+    let (crashed, others): (Vec<_>, Vec<_>) = request.stacks.iter().partition(|stack| stack.crashed);
+    let mut add_stacks = |budget: &mut Budget, list: &[&StackRequest<'_>]| {
+        for stack in list {
+            let kept = stack_ranges(stack, request.mappings);
+            if let Some(first) = kept.first() {
+                stacks.insert(stack.tid, *first);
+            }
+            budget.add(memory, &kept);
+        }
+    };
+    add_stacks(&mut budget, &crashed);
+    let (first, rest) = request
+        .recorded
+        .split_first()
+        .map_or((&[][..], &[][..]), |(f, r)| (f.as_slice(), r));
+    budget.add(memory, first);
+    add_stacks(&mut budget, &others);
+    for group in rest {
+        budget.add(memory, group);
+    }
+    budget.note(request.max_bytes, notes);
+
+    // What was cut out of a stack, or could not be read, ends it.
+    let chosen = budget.chosen;
+    stacks = stacks
+        .into_iter()
+        .filter_map(|(tid, wanted)| Some((tid, readable_part(&chosen, wanted)?)))
+        .collect();
+    Selection { ranges: chosen, stacks }
+}
+
+/// The first stretch of `wanted` that was chosen.
+fn readable_part(chosen: &[AddrRange], wanted: AddrRange) -> Option<AddrRange> {
+    let index = chosen.partition_point(|range| range.end <= wanted.start);
+    let range = chosen.get(index)?;
+    let part = AddrRange {
+        start: range.start.max(wanted.start),
+        end: range.end.min(wanted.end),
+    };
+    (!part.is_empty()).then_some(part)
+}
+
+/// The stack memory of a thread, innermost first: one range, or several where a signal handler runs
+/// on a stack of its own.
+///
+/// The ranges end at the highest CFA in use, and not where the mapping ends: the alternate stack of
+/// faulthandler lies in the malloc heap, and the rest of the heap is not stack.
+fn stack_ranges(stack: &StackRequest<'_>, mappings: &[Mapping]) -> Vec<AddrRange> {
+    let limit = if stack.crashed {
+        MAX_STACK_CRASHED
+    } else {
+        MAX_STACK_OTHER
+    };
+    let mut list: Vec<AddrRange> = Vec::new();
+    let mut current = AddrRange {
+        start: stack.sp,
+        end: stack.sp,
+    };
+    for step in stack.steps {
+        // On the same stack, frames follow each other upwards.
+        let follows = step.sp >= current.start && step.sp.0.saturating_sub(current.end.0) <= MAX_FRAME;
+        if !follows {
+            list.push(current);
+            current = AddrRange {
+                start: step.sp,
+                end: step.sp,
+            };
+        }
+        let frame = step.cfa.0.saturating_sub(step.sp.0);
+        let end = if frame <= MAX_FRAME { step.cfa } else { step.sp };
+        current.end = current.end.max(end).max(step.sp);
+    }
+    list.push(current);
+    let mut left = limit;
+    let mut kept = Vec::new();
+    for mut range in list {
+        if range.is_empty() {
+            range.end = range.start.add(BLIND_STACK);
+        }
+        range.start = Addr(range.start.0.saturating_sub(RED_ZONE));
+        let range = within_mapping(range, mappings);
+        let range = AddrRange {
+            start: range.start,
+            end: range.end.min(Addr(range.start.0.saturating_add(left))),
+        };
+        if range.is_empty() {
+            continue;
+        }
+        left -= range.len();
+        kept.push(range);
+    }
+    kept
+}
+
+/// Cuts a stack at the ends of the mapping that its stack pointer lies in.
+fn within_mapping(range: AddrRange, mappings: &[Mapping]) -> AddrRange {
+    if mappings.is_empty() {
+        return range;
+    }
+    // The red zone may reach below the mapping, the stack pointer does not.
+    let sp = range.start.add(RED_ZONE);
+    match mappings.iter().find(|m| m.range.contains(sp)) {
+        Some(m) => AddrRange {
+            start: range.start.max(m.range.start),
+            end: range.end.min(m.range.end),
+        },
+        // A wild stack pointer: nothing to keep.
+        None => AddrRange::default(),
+    }
+}
+
+/// Takes ranges until the bytes run out.
+struct Budget {
+    left: u64,
+    /// Normal ([`ranges`]).
+    chosen: Vec<AddrRange>,
+    excluded: Vec<AddrRange>,
+    dropped: u64,
+    unreadable: u64,
+}
+
+impl Budget {
+    /// Adds what is not chosen yet, as far as the budget goes.
+    fn add(&mut self, memory: &dyn Memory, wanted: &[AddrRange]) {
+        let mut wanted = wanted.to_vec();
+        ranges::normalize(&mut wanted);
+        let wanted = ranges::subtract(&ranges::subtract(&wanted, &self.excluded), &self.chosen);
+        let mut buffer = vec![0; PIECE as usize];
+        let mut accepted = Vec::with_capacity(wanted.len());
+        for range in wanted {
+            let fitting = range.len().min(self.left);
+            self.dropped = self.dropped.saturating_add(range.len() - fitting);
+            if fitting == 0 {
+                continue;
+            }
+            let readable = readable_len(memory, range.start, fitting, &mut buffer);
+            self.unreadable += u64::from(readable < fitting);
+            self.left -= readable;
+            accepted.push(AddrRange::new(range.start, readable));
+        }
+        self.chosen.append(&mut accepted);
+        ranges::normalize(&mut self.chosen);
+    }
+
+    fn note(&self, max_bytes: u64, notes: &Notes) {
+        if self.dropped > 0 {
+            notes.push(
+                "capture",
+                format!(
+                    "{} bytes of memory did not fit into the {max_bytes} that a dump may have",
+                    self.dropped
+                ),
+                "values of the frames furthest from the crash are missing",
+                "raise --max-bytes",
+            );
+        }
+        if self.unreadable > 0 {
+            notes.push(
+                "capture",
+                format!("{} ranges could not be read when the dump was written", self.unreadable),
+                "their bytes are missing; the process was still running, or it unmapped them",
+                "",
+            );
+        }
+    }
+}
+
+/// How many bytes from `start` on can be read, tried in pieces that end where pages end.
+fn readable_len(memory: &dyn Memory, start: Addr, len: u64, buffer: &mut [u8]) -> u64 {
+    let mut done = 0;
+    let mut step = PIECE;
+    while done < len {
+        let at = start.add(done);
+        let piece = (step - at.0 % step).min(len - done);
+        let Some(buffer) = buffer.get_mut(..piece as usize) else {
+            break;
+        };
+        if memory.read(at, buffer).is_ok() {
+            done += piece;
+        } else if step > 4096 {
+            // Find the page that is missing.
+            step = 4096;
+        } else {
+            break;
+        }
+    }
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::fake::FakeMemory;
+    use crate::source::maps::parse_maps;
+    use crate::source::streams::Trust;
+
+    fn range(start: u64, len: u64) -> AddrRange {
+        AddrRange::new(Addr(start), len)
+    }
+
+    fn step(sp: u64, cfa: u64) -> NativeStep {
+        NativeStep {
+            pc: Addr(1),
+            sp: Addr(sp),
+            cfa: Addr(cfa),
+            trust: Trust::Cfi,
+            is_exact: false,
+            is_signal_trampoline: false,
+        }
+    }
+
+    #[test]
+    fn recorded_ranges_are_exact_and_exclusions_win() {
+        let memory = FakeMemory::new().with(Addr(0x1000), vec![1; 0x1000]);
+        let recorded = [
+            vec![range(0x1001, 7), range(0x1008, 8)],
+            vec![range(0x1100, 32), range(0x1ff0, 32)],
+        ];
+        let request = SelectionRequest {
+            recorded: &recorded,
+            excluded: &[range(0x1108, 8)],
+            max_bytes: 1000,
+            ..SelectionRequest::default()
+        };
+        let notes = Notes::new();
+        let selection = select(&memory, &request, &notes);
+        // The last one runs over the end of the memory: its readable part stays.
+        let wanted = [
+            range(0x1001, 15),
+            range(0x1100, 8),
+            range(0x1110, 16),
+            range(0x1ff0, 16),
+        ];
+        assert_eq!(selection.ranges, wanted);
+        assert_eq!(notes.to_vec().len(), 1);
+    }
+
+    #[test]
+    fn over_budget_the_last_group_loses() {
+        let memory = FakeMemory::new().with(Addr(0x1000), vec![1; 0x1000]);
+        let recorded = [vec![range(0x1800, 100)], vec![range(0x1000, 100)]];
+        let request = SelectionRequest {
+            recorded: &recorded,
+            max_bytes: 150,
+            ..SelectionRequest::default()
+        };
+        let notes = Notes::new();
+        let selection = select(&memory, &request, &notes);
+        assert_eq!(selection.ranges, [range(0x1000, 50), range(0x1800, 100)]);
+        assert_eq!(selection.bytes(), 150);
+        assert!(notes.to_vec()[0].what.contains("50 bytes"), "{:?}", notes.to_vec());
+    }
+
+    #[test]
+    fn an_alternate_stack_in_the_heap_does_not_drag_the_heap_in() {
+        let maps = parse_maps("100000-900000 rw-p 0 00:00 0 [heap]\n7f0000-800000 rw-p 0 00:00 0\n");
+        let memory = FakeMemory::new().with(Addr(0x10_0000), vec![1; 0x80_0000]);
+        let steps = [
+            step(0x20_0000, 0x20_0100),
+            step(0x20_0100, 0x20_0500),
+            step(0x7f_1000, 0x7f_1040),
+        ];
+        let stacks = [StackRequest {
+            tid: 7,
+            sp: Addr(0x20_0000),
+            steps: &steps,
+            crashed: true,
+        }];
+        let request = SelectionRequest {
+            stacks: &stacks,
+            mappings: &maps,
+            max_bytes: 1 << 20,
+            ..SelectionRequest::default()
+        };
+        let selection = select(&memory, &request, &Notes::new());
+        // 0x7f1000 is more than a frame away, but inside the same mapping: only its own frame counts.
+        assert_eq!(selection.stacks[&7].start, Addr(0x20_0000 - RED_ZONE));
+        assert!(selection.bytes() <= MAX_STACK_CRASHED);
+    }
+
+    #[test]
+    fn deep_and_smashed_stacks_are_bounded() {
+        let memory = FakeMemory::new().with(Addr(0x10_0000), vec![1; 0x40_0000]);
+        let deep: Vec<_> = (0..20_000u64)
+            .map(|i| step(0x10_1000 + i * 64, 0x10_1040 + i * 64))
+            .collect();
+        let smashed = [step(0x10_1000, u64::MAX), step(u64::MAX, u64::MAX), step(0, 0)];
+        for (steps, crashed, wanted) in [
+            (&deep[..], false, MAX_STACK_OTHER),
+            (&deep, true, MAX_STACK_CRASHED),
+            (&smashed, true, 0),
+            (&[], true, 0),
+        ] {
+            let stacks = [StackRequest {
+                tid: 1,
+                sp: Addr(0x10_1000),
+                steps,
+                crashed,
+            }];
+            let request = SelectionRequest {
+                stacks: &stacks,
+                max_bytes: 1 << 30,
+                ..SelectionRequest::default()
+            };
+            let selection = select(&memory, &request, &Notes::new());
+            let wanted = if wanted == 0 { BLIND_STACK + RED_ZONE } else { wanted };
+            assert_eq!(selection.stacks[&1], range(0x10_1000 - RED_ZONE, wanted));
+            assert_eq!(selection.bytes(), wanted, "{steps:?}");
+        }
+    }
+}

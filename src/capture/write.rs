@@ -1,0 +1,203 @@
+//! Writing the dump file.
+//!
+//! Of minidump-writer only what lays out a file is used (`mem_writer`, and the structures of
+//! `minidump_format` and `minidump_cpu`). Its attach stops the program with SIGSTOP and waits without a limit, its
+//! thread list takes whole mappings as stacks and needs ptrace, one unreadable range aborts it, and
+//! it keeps the dump in memory; docs/architecture.md says more.
+//!
+//! The order in the file is: who and where (system, threads, exception, modules, names), our own small
+//! streams, the process's memory, then what is nice to have. The directory entry of a stream is filled
+//! in when the stream is complete, so a dump that was cut short is a smaller dump.
+
+mod file;
+mod layout;
+mod streams;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use minidump_writer::mem_writer::MemoryWriterError;
+
+use super::select::Selection;
+use crate::addr::Addr;
+use crate::source::maps::Mapping;
+use crate::source::runs::{self, RunsError};
+use crate::source::streams::{Context, RecordedLayout, RecordedSources, RecordedStack, RecordedSymbols, stream_type};
+use crate::source::{Crash, Memory, Modules, Thread};
+use file::PartFile;
+use layout::Layout;
+
+pub use file::dump_name;
+
+/// Everything that goes into a dump.
+pub struct DumpContents<'a> {
+    /// The threads; for the crashed one the registers at the fault.
+    pub threads: &'a [Thread],
+    /// What killed it; `None` for a hang or a dump on demand.
+    pub crash: Option<&'a Crash>,
+    /// The images.
+    pub modules: &'a Modules,
+    /// What is mapped where.
+    pub mappings: &'a [Mapping],
+    /// The text of `/proc/PID/maps`, which some readers want; may be empty.
+    pub maps_text: &'a str,
+    /// Where the bytes come from.
+    pub memory: &'a dyn Memory,
+    /// Which bytes.
+    pub selection: &'a Selection,
+    /// See [`Context`].
+    pub context: &'a Context,
+    /// See [`RecordedLayout`].
+    pub layout: Option<&'a RecordedLayout>,
+    /// See [`RecordedSymbols`].
+    pub symbols: &'a RecordedSymbols,
+    /// See [`RecordedSources`].
+    pub sources: &'a RecordedSources,
+    /// Frame lists of the threads whose stack memory was not kept whole.
+    pub stacks: &'a [RecordedStack],
+}
+
+/// A dump that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenDump {
+    /// The file; not the path asked for where that was taken.
+    pub path: PathBuf,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Ranges that could not be read any more when they were written, and are not in the dump.
+    pub lost_ranges: usize,
+}
+
+/// Why a dump could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The file cannot be made, written or renamed.
+    #[error("{path}: cannot be written: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Too many dumps of that name.
+    #[error("{path}: exists, and so do the next {tried} names; remove old dumps")]
+    NoName {
+        /// The file asked for.
+        path: PathBuf,
+        /// How many names were tried.
+        tried: u32,
+    },
+    /// Positions in a minidump have 32 bits.
+    #[error("the dump would be longer than 4 GiB ({0} bytes so far)")]
+    TooLong(u64),
+    /// A structure could not be put into bytes.
+    #[error("a minidump structure could not be written: {0}")]
+    Structure(#[from] MemoryWriterError),
+    /// One of our own streams could not be put into bytes.
+    #[error("a stream could not be written: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The frame lists could not be put into bytes.
+    #[error(transparent)]
+    Runs(#[from] RunsError),
+}
+
+/// Writes a dump to `path`, or where that is taken to `NAME-1.dmp` and so on: first as `NAME.dmp.part`,
+/// readable by its owner only, then synced and renamed. On failure nothing is left behind.
+///
+/// # Errors
+/// Where the file cannot be written; what is missing from the process is none.
+pub fn write_dump(path: &Path, contents: &DumpContents<'_>) -> Result<WrittenDump, WriteError> {
+    let part = PartFile::create(path)?;
+    let lost_ranges = write_streams(part.file(), contents).map_err(|error| match error {
+        StreamError::Io(source) => WriteError::Io {
+            path: part.path().to_path_buf(),
+            source,
+        },
+        StreamError::Other(error) => error,
+    })?;
+    let (path, bytes) = part.finish()?;
+    Ok(WrittenDump {
+        path,
+        bytes,
+        lost_ranges,
+    })
+}
+
+/// An error without the name of the file.
+#[derive(Debug, thiserror::Error)]
+enum StreamError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Other(#[from] WriteError),
+}
+
+impl From<MemoryWriterError> for StreamError {
+    fn from(error: MemoryWriterError) -> StreamError {
+        StreamError::Other(error.into())
+    }
+}
+
+impl From<serde_json::Error> for StreamError {
+    fn from(error: serde_json::Error) -> StreamError {
+        StreamError::Other(error.into())
+    }
+}
+
+/// How many directory entries there is room for; one more than there are streams would be harmless.
+const STREAMS: u32 = 16;
+
+fn write_streams(file: &std::fs::File, contents: &DumpContents<'_>) -> Result<usize, StreamError> {
+    let time = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs());
+    let mut out = Layout::begin(file, STREAMS, time as u32)?;
+    streams::system_info(&mut out, &contents.context.process)?;
+    let threads = streams::thread_list(&mut out, contents)?;
+    streams::exception(&mut out, contents, &threads)?;
+    streams::module_list(
+        &mut out,
+        contents.modules,
+        Path::new(&contents.context.process.executable),
+    )?;
+    streams::thread_names(&mut out, contents.threads)?;
+    streams::misc_info(&mut out, contents)?;
+
+    out.raw_stream(stream_type::CONTEXT, &serde_json::to_vec(contents.context)?)?;
+    if let Some(layout) = contents.layout {
+        out.raw_stream(stream_type::LAYOUT, &serde_json::to_vec(layout)?)?;
+    }
+    if !contents.stacks.is_empty() {
+        out.raw_stream(
+            stream_type::STACKS,
+            &runs::encode(contents.stacks).map_err(WriteError::from)?,
+        )?;
+    }
+
+    let lost = streams::memory(&mut out, contents, &threads)?;
+
+    if !contents.symbols.is_empty() {
+        out.raw_stream(stream_type::SYMBOLS, &serde_json::to_vec(contents.symbols)?)?;
+    }
+    if !contents.sources.is_empty() {
+        out.raw_stream(stream_type::SOURCES, &serde_json::to_vec(contents.sources)?)?;
+    }
+    streams::memory_info(&mut out, contents.mappings)?;
+    if !contents.maps_text.is_empty() {
+        out.raw_stream(streams::LINUX_MAPS, contents.maps_text.as_bytes())?;
+    }
+    out.finish()?;
+    Ok(lost)
+}
+
+/// Where in the memory of the process a stack is kept, and where its thread's row lies in the file.
+struct ThreadRow {
+    tid: u32,
+    /// Position of the `stack` member of the row.
+    stack_field: u64,
+    /// Position and length of the registers, zero where they are not known.
+    context: (u32, u32),
+    /// The stack pointer, for a row without stack.
+    sp: Addr,
+}

@@ -1,0 +1,234 @@
+//! `coldframe analyze INPUT`: the report of a dump or of a live process.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use coldframe::image::{CacheDir, ImageOptions, Images, Symbolizer};
+use coldframe::notes::Notes;
+use coldframe::report::model::{Input, InputKind};
+use coldframe::report::{Report, json, text};
+use coldframe::session::{self, Options};
+use coldframe::source::{DumpFile, LiveProcess, Target};
+
+use super::color::Color;
+
+/// How long the threads of a live process may take to stop.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Print the report of a dump or of a live process
+///
+/// A dump needs nothing but itself: no binaries, symbols or sources of the machine it was made on. Where files
+/// of the same build are at hand, they are used.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  coldframe analyze coldframe-dumps/python3-4711-1760000000.dmp
+  coldframe analyze --format json crash.dmp | jq .threads[0].frames
+  coldframe analyze --pid 4711 --thread all
+
+Exit status: 0 when there is a report, 1 when nothing could be analysed, 2 on wrong usage.")]
+pub struct Analyze {
+    /// A minidump
+    #[arg(value_name = "INPUT", required_unless_present = "pid", conflicts_with = "pid")]
+    input: Option<PathBuf>,
+
+    /// A live process, which is stopped for a moment and goes on unharmed
+    #[arg(long, value_name = "PID")]
+    pid: Option<u32>,
+
+    /// Which threads to show: the crashed one, all, or one by its id
+    #[arg(long, value_name = "crashed|all|TID", default_value = "all")]
+    thread: ThreadChoice,
+
+    /// Form of the report
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+
+    /// Leave out native frames
+    #[arg(long)]
+    no_native: bool,
+
+    /// Leave out local variables
+    #[arg(long)]
+    no_locals: bool,
+
+    /// File with symbols or folder of them; may be repeated [checked against the build id]
+    #[arg(long, value_name = "PATH")]
+    symbols: Vec<PathBuf>,
+
+    /// Folder below which the files of the process lie
+    #[arg(long, value_name = "DIR")]
+    sysroot: Option<PathBuf>,
+
+    /// Folder below which source files are read where the dump has none
+    #[arg(long, value_name = "DIR")]
+    source_root: Option<PathBuf>,
+
+    /// How deep values are followed
+    #[arg(long, value_name = "N")]
+    depth: Option<u32>,
+
+    /// How many items of a container are shown
+    #[arg(long, value_name = "N")]
+    max_items: Option<u64>,
+
+    /// Write the report to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    #[command(flatten)]
+    color: Color,
+}
+
+/// Form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs: docs/report.md
+    Json,
+}
+
+/// Which threads are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ThreadChoice {
+    Crashed,
+    All,
+    Tid(u32),
+}
+
+impl std::str::FromStr for ThreadChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ThreadChoice, String> {
+        match text {
+            "crashed" => Ok(ThreadChoice::Crashed),
+            "all" => Ok(ThreadChoice::All),
+            tid => tid
+                .parse()
+                .map(ThreadChoice::Tid)
+                .map_err(|_| "expected crashed, all or a thread id".to_string()),
+        }
+    }
+}
+
+impl Analyze {
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let report = match (&self.input, self.pid) {
+            (Some(path), _) => self.dump(path)?,
+            (None, Some(pid)) => self.process(pid)?,
+            (None, None) => anyhow::bail!("neither a file nor --pid was given"),
+        };
+        let report = self.choose_threads(report)?;
+        let text = match self.format {
+            Format::Json => json::pretty(&report)?,
+            Format::Text => text::render(&report, &self.text_options()),
+        };
+        self.write(&text)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn dump(&self, path: &Path) -> anyhow::Result<Report> {
+        let dump = DumpFile::open(path)?;
+        if dump.threads().is_empty() && dump.crash().is_none() {
+            anyhow::bail!(
+                "{}: the dump holds neither threads nor a crash; there is nothing to analyse",
+                path.display()
+            );
+        }
+        let images = ImageOptions {
+            root: self.sysroot.clone().unwrap_or("/".into()),
+            ..ImageOptions::default()
+        };
+        let mut report = self.analyze(&dump, images);
+        report.input = Input {
+            kind: InputKind::Minidump,
+            path: Some(path.display().to_string()),
+            pid: None,
+        };
+        Ok(report)
+    }
+
+    fn process(&self, pid: u32) -> anyhow::Result<Report> {
+        let process = LiveProcess::attach(pid, Instant::now() + STOP_DEADLINE)?;
+        let root = PathBuf::from(format!("/proc/{pid}/root"));
+        let images = ImageOptions {
+            root: self.sysroot.clone().unwrap_or(root.clone()),
+            pid: Some(pid),
+            ..ImageOptions::default()
+        };
+        let mut report = self.analyze(&process, images);
+        report.input = Input {
+            kind: InputKind::Process,
+            path: None,
+            pid: Some(pid),
+        };
+        Ok(report)
+    }
+
+    fn analyze(&self, target: &dyn Target, images: ImageOptions) -> Report {
+        let cache = CacheDir::from_env();
+        let source_root = self
+            .source_root
+            .clone()
+            .or_else(|| images.pid.map(|_| images.root.clone()));
+        let images = Images::new(ImageOptions {
+            symbol_paths: self.symbols.clone(),
+            cache: cache.clone(),
+            ..images
+        });
+        let mut options = Options {
+            no_locals: self.no_locals,
+            no_native: self.no_native,
+            source_root,
+            ..Options::default()
+        };
+        options.limits.depth = self.depth.unwrap_or(options.limits.depth);
+        options.limits.items = self.max_items.unwrap_or(options.limits.items);
+        let symbolizer = Symbolizer::new(&images, target.modules(), &target.recorded().symbols);
+        session::analyze(target, &images, &symbolizer, cache.as_ref(), &Notes::new(), &options).report
+    }
+
+    fn choose_threads(&self, mut report: Report) -> anyhow::Result<Report> {
+        match self.thread {
+            ThreadChoice::All => {}
+            ThreadChoice::Crashed => report.threads.retain(|thread| thread.crashed),
+            ThreadChoice::Tid(tid) => {
+                report.threads.retain(|thread| thread.tid == tid);
+                anyhow::ensure!(
+                    !report.threads.is_empty(),
+                    "there is no thread {tid}; --thread all shows which there are"
+                );
+            }
+        }
+        Ok(report)
+    }
+
+    fn text_options(&self) -> text::TextOptions {
+        let to_terminal = self.output.is_none() && std::io::stdout().is_terminal();
+        text::TextOptions {
+            style: self.color.style(to_terminal),
+            ..text::TextOptions::new(text::Form::Full)
+        }
+    }
+
+    fn write(&self, text: &str) -> anyhow::Result<()> {
+        let text = if text.ends_with('\n') {
+            text.to_string()
+        } else {
+            format!("{text}\n")
+        };
+        match &self.output {
+            Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
+            None => match std::io::stdout().lock().write_all(text.as_bytes()) {
+                // The reader has seen enough: `coldframe analyze ... | head`.
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+                result => result.context("cannot write to standard output"),
+            },
+        }
+    }
+}

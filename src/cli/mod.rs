@@ -1,0 +1,38 @@
+//! The command line: one file per command. What a command prints to a person is decided here and nowhere below.
+
+mod analyze;
+mod color;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Crash capture for CPython: one small dump that shows every thread's merged Python and native stack.
+#[derive(Debug, Parser)]
+#[command(
+    name = "coldframe",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Analyze(analyze::Analyze),
+}
+
+impl Cli {
+    /// Runs the command and gives the exit code.
+    ///
+    /// # Errors
+    /// With a message for the user, when the command could not do its work; the exit code is 1 then.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Analyze(command) => command.run(),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The debug information of an image, and its index of addresses.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use gimli::{EndianSlice, LittleEndian, SectionId};
+use self_cell::self_cell;
+
+use crate::addr::Svma;
+use crate::source::streams::SymbolFrame;
+
+use super::elf_file::ElfFile;
+
+/// What [`gimli`] reads: bytes of a mapped file, or of an unpacked section.
+pub type Slice<'a> = EndianSlice<'a, LittleEndian>;
+
+/// Inlining nests some ten deep; the bound is for tables that are damaged.
+const MAX_INLINED: usize = 200;
+
+/// The debug sections of an image: in its own file, or in a separate one; with what dwz moved to a
+/// third.
+#[derive(Debug)]
+pub(super) struct DebugFiles {
+    main: Rc<ElfFile>,
+    shared: Option<Rc<ElfFile>>,
+    /// Sections that are stored compressed, by file (whether it is `shared`) and name.
+    unpacked: HashMap<(bool, &'static str), Vec<u8>>,
+}
+
+impl DebugFiles {
+    pub fn new(main: Rc<ElfFile>, shared: Option<Rc<ElfFile>>) -> DebugFiles {
+        let mut unpacked = HashMap::new();
+        for (is_shared, file) in [(false, Some(&main)), (true, shared.as_ref())] {
+            for id in DEBUG_SECTIONS {
+                if let Some(section) = file.and_then(|file| file.section(id.name()))
+                    && let Cow::Owned(bytes) = section.bytes
+                {
+                    unpacked.insert((is_shared, id.name()), bytes);
+                }
+            }
+        }
+        DebugFiles { main, shared, unpacked }
+    }
+
+    pub fn dwarf(&self) -> gimli::Dwarf<Slice<'_>> {
+        let load = |is_shared: bool| {
+            let loaded = gimli::Dwarf::load(|id: SectionId| {
+                let bytes = self.section(is_shared, id.name());
+                Ok::<_, Infallible>(EndianSlice::new(bytes, LittleEndian))
+            });
+            let Ok(dwarf) = loaded;
+            dwarf
+        };
+        let mut dwarf = load(false);
+        if self.shared.is_some() {
+            dwarf.set_sup(load(true));
+        }
+        dwarf.populate_abbreviations_cache(gimli::AbbreviationsCacheStrategy::Duplicates);
+        dwarf
+    }
+
+    fn section(&self, is_shared: bool, name: &'static str) -> &[u8] {
+        if let Some(bytes) = self.unpacked.get(&(is_shared, name)) {
+            return bytes;
+        }
+        let file = if is_shared {
+            self.shared.as_deref()
+        } else {
+            Some(&*self.main)
+        };
+        file.and_then(|file| file.raw_section(name)).unwrap_or_default()
+    }
+}
+
+/// Those that [`gimli`] and addr2line read.
+const DEBUG_SECTIONS: [SectionId; 15] = [
+    SectionId::DebugAbbrev,
+    SectionId::DebugAddr,
+    SectionId::DebugAranges,
+    SectionId::DebugInfo,
+    SectionId::DebugLine,
+    SectionId::DebugLineStr,
+    SectionId::DebugLoc,
+    SectionId::DebugLocLists,
+    SectionId::DebugMacinfo,
+    SectionId::DebugMacro,
+    SectionId::DebugRanges,
+    SectionId::DebugRngLists,
+    SectionId::DebugStr,
+    SectionId::DebugStrOffsets,
+    SectionId::DebugTypes,
+];
+
+type Index<'a> = addr2line::Context<Slice<'a>>;
+
+self_cell!(
+    struct IndexCell {
+        owner: Rc<DebugFiles>,
+        #[not_covariant]
+        dependent: Index,
+    }
+);
+
+/// Functions and lines by address. Making it reads the list of units, each look-up those it needs.
+pub(super) struct LineIndex {
+    cell: IndexCell,
+}
+
+impl LineIndex {
+    pub fn new(files: Rc<DebugFiles>) -> Option<LineIndex> {
+        let cell = IndexCell::try_new(files, |files| addr2line::Context::from_dwarf(files.dwarf()));
+        Some(LineIndex { cell: cell.ok()? })
+    }
+
+    /// The functions at an address, inlined ones first. Where the debug information is damaged, those
+    /// read before that.
+    pub fn frames(&self, address: Svma) -> Vec<SymbolFrame> {
+        self.cell.with_dependent(|_, index| {
+            let mut frames = Vec::new();
+            let Ok(mut found) = index.find_frames(address.0).skip_all_loads() else {
+                return frames;
+            };
+            while let Ok(Some(frame)) = found.next() {
+                let name = frame.function.as_ref().and_then(|name| name.demangle().ok());
+                let location = frame.location.as_ref();
+                frames.push(SymbolFrame {
+                    function: name.map(Cow::into_owned),
+                    file: location.and_then(|l| l.file).map(str::to_owned),
+                    line: location.and_then(|l| l.line).filter(|&line| line > 0),
+                    column: location.and_then(|l| l.column).filter(|&column| column > 0),
+                    inlined: true,
+                });
+                if frames.len() == MAX_INLINED {
+                    break;
+                }
+            }
+            if let Some(outermost) = frames.last_mut() {
+                outermost.inlined = false;
+            }
+            frames
+        })
+    }
+}

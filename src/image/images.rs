@@ -1,0 +1,141 @@
+//! The images of an analysis, each opened once.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use crate::addr::{Addr, Svma};
+use crate::source::streams::SymbolFrame;
+use crate::source::{BuildId, Module};
+
+use super::symbol_cache::SymbolCache;
+use super::{CacheDir, Image, ImageError};
+
+/// Where to look for files.
+#[derive(Clone, Debug)]
+pub struct ImageOptions {
+    /// What the paths of modules are below: `/`, `/proc/PID/root`, or a sysroot. Links do not lead out
+    /// of it.
+    pub root: PathBuf,
+    /// The process, where it lives: gives access to files that were deleted, and tells which file an
+    /// image without build id was loaded from.
+    pub pid: Option<u32>,
+    /// Files with symbols, and folders in which they lie by name or by `.build-id/xx/yyyy.debug`.
+    pub symbol_paths: Vec<PathBuf>,
+    /// Where answers are kept between runs.
+    pub cache: Option<CacheDir>,
+}
+
+impl Default for ImageOptions {
+    /// The files of this machine, and no cache.
+    fn default() -> ImageOptions {
+        ImageOptions {
+            root: PathBuf::from("/"),
+            pid: None,
+            symbol_paths: Vec::new(),
+            cache: None,
+        }
+    }
+}
+
+/// Finds, opens and keeps the images of the modules it is asked about.
+#[derive(Debug, Default)]
+pub struct Images {
+    /// `None`: no file is looked at.
+    options: Option<ImageOptions>,
+    entries: RefCell<HashMap<Key, Entry>>,
+}
+
+/// A module without build id is told by its place, too.
+type Key = (String, Result<BuildId, Addr>);
+
+#[derive(Clone, Debug)]
+struct Entry {
+    image: Result<Rc<Image>, ImageError>,
+    cache: Option<Rc<RefCell<SymbolCache>>>,
+}
+
+impl Images {
+    /// Looks for files as `options` say.
+    pub fn new(options: ImageOptions) -> Images {
+        Images {
+            options: Some(options),
+            entries: RefCell::default(),
+        }
+    }
+
+    /// Looks at no file at all.
+    pub fn offline_only() -> Images {
+        Images::default()
+    }
+
+    /// The image of a module.
+    ///
+    /// # Errors
+    /// Where there is no file, or none of the same build.
+    pub fn image(&self, module: &Module) -> Result<Rc<Image>, ImageError> {
+        self.entry(module).image
+    }
+
+    /// The functions at an address in the process, inlined ones first; empty where the image's files
+    /// do not name it. From the cache, where it was asked before.
+    ///
+    /// # Errors
+    /// As [`Images::image`].
+    pub fn symbolize(&self, module: &Module, address: Addr) -> Result<Vec<SymbolFrame>, ImageError> {
+        let entry = self.entry(module);
+        let image = entry.image?;
+        let Some(bias) = image.bias(module.range.start) else {
+            return Ok(Vec::new());
+        };
+        let svma = Svma(address.0.wrapping_sub(bias));
+        let Some(cache) = entry.cache else {
+            return Ok(image.symbolize(svma));
+        };
+        let known = cache.borrow().get(svma);
+        Ok(known.unwrap_or_else(|| {
+            let frames = image.symbolize(svma);
+            cache.borrow_mut().put(svma, frames.clone());
+            frames
+        }))
+    }
+
+    /// Writes new answers to the cache. Also happens when this is dropped.
+    pub fn save(&self) {
+        let Some(dir) = self.options.as_ref().and_then(|options| options.cache.as_ref()) else {
+            return;
+        };
+        for entry in self.entries.borrow().values() {
+            if let Some(cache) = &entry.cache {
+                cache.borrow_mut().save(dir);
+            }
+        }
+    }
+
+    fn entry(&self, module: &Module) -> Entry {
+        let key = (module.path.clone(), module.build_id.clone().ok_or(module.range.start));
+        let mut entries = self.entries.borrow_mut();
+        entries.entry(key).or_insert_with(|| self.open(module)).clone()
+    }
+
+    fn open(&self, module: &Module) -> Entry {
+        let image = match &self.options {
+            Some(options) => options.open(module).map(Rc::new),
+            None => Err(ImageError::Offline),
+        };
+        let cache = self.options.as_ref().and_then(|options| {
+            let image = image.as_ref().ok()?;
+            let key = image.build_id()?.to_string();
+            let cache = SymbolCache::load(options.cache.as_ref()?, key, image.identity());
+            Some(Rc::new(RefCell::new(cache)))
+        });
+        Entry { image, cache }
+    }
+}
+
+impl Drop for Images {
+    fn drop(&mut self) {
+        self.save();
+    }
+}

@@ -1,0 +1,172 @@
+//! The symbol table of an image, as an index of functions by address.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::cmp::Reverse;
+use std::rc::Rc;
+
+use object::LittleEndian;
+use object::elf::{STB_GLOBAL, STB_WEAK, STT_FUNC, STT_GNU_IFUNC, STT_TLS, Sym64};
+use object::read::SymbolIndex;
+use object::read::elf::{Sym, SymbolTable as RawTable};
+
+use crate::addr::Svma;
+
+use super::elf_file::{ElfFile, Header, Parsed};
+
+/// Longer names than this come from templates, and tell a person no more.
+const MAX_NAME: usize = 4096;
+/// How far a symbol without a size reaches at most; those are short pieces of assembly.
+const MAX_UNSIZED: u64 = 4096;
+
+/// The symbols of an image: `.symtab` of the file itself, else of its debug file, else `.dynsym`.
+pub(super) struct SymbolTable {
+    main: Rc<ElfFile>,
+    debug: Option<Rc<ElfFile>>,
+    functions: OnceCell<Vec<Function>>,
+}
+
+/// A function, or a piece of one.
+struct Function {
+    start: u64,
+    end: u64,
+    index: SymbolIndex,
+}
+
+impl SymbolTable {
+    pub fn new(main: Rc<ElfFile>, debug: Option<Rc<ElfFile>>) -> SymbolTable {
+        SymbolTable {
+            main,
+            debug,
+            functions: OnceCell::new(),
+        }
+    }
+
+    pub fn address_of(&self, name: &str) -> Option<Svma> {
+        self.find(name, |symbol| Svma(symbol.st_value.get(LittleEndian)))
+    }
+
+    pub fn size_of(&self, name: &str) -> Option<u64> {
+        self.find(name, |symbol| symbol.st_size.get(LittleEndian))
+    }
+
+    /// The demangled name of the function that covers an address.
+    pub fn function_at(&self, address: Svma) -> Option<String> {
+        let functions = self.functions.get_or_init(|| self.index());
+        let after = functions.partition_point(|f| f.start <= address.0);
+        // Nearly always the nearest; but functions may lie inside the range of another.
+        let covering = |f: &&Function| f.start <= address.0 && address.0 < f.end;
+        let nearest = functions.get(..after)?.iter().rev().take(8).find(covering)?;
+        self.with_table(|table| {
+            let symbol = table.symbol(nearest.index).ok()?;
+            let name = table.symbol_name(LittleEndian, symbol).ok()?;
+            Some(demangled(&String::from_utf8_lossy(name)))
+        })?
+    }
+
+    /// Applies `get` to the symbol of that name: a global one before a local one.
+    fn find<T>(&self, name: &str, get: impl Fn(&Sym64<LittleEndian>) -> T) -> Option<T> {
+        let search = |table: &RawTable<'_, Header>| {
+            let mut found: Option<(u8, T)> = None;
+            for symbol in table.iter() {
+                let defined = !symbol.is_undefined(LittleEndian) && symbol.st_type() != STT_TLS;
+                if defined && table.symbol_name(LittleEndian, symbol) == Ok(name.as_bytes()) {
+                    let rank = rank(symbol);
+                    if found.as_ref().is_none_or(|(best, _)| rank > *best) {
+                        found = Some((rank, get(symbol)));
+                    }
+                }
+            }
+            found.map(|(_, value)| value)
+        };
+        let in_dynamic = || search(self.main.parse()?.elf_dynamic_symbol_table());
+        self.with_table(search).flatten().or_else(in_dynamic)
+    }
+
+    /// The functions, by address; of several at one address the one whose name a person would expect.
+    fn index(&self) -> Vec<Function> {
+        let sorted = self.with_table(|table| {
+            let mut list: Vec<_> = table
+                .enumerate()
+                .filter(|(_, symbol)| {
+                    matches!(symbol.st_type(), STT_FUNC | STT_GNU_IFUNC) && !symbol.is_undefined(LittleEndian)
+                })
+                .map(|(index, symbol)| {
+                    let name = table.symbol_name(LittleEndian, symbol).unwrap_or_default();
+                    let start = symbol.st_value.get(LittleEndian);
+                    let size = symbol.st_size.get(LittleEndian);
+                    // `write` before `__write` before `__GI___write`.
+                    let preference = (Reverse(rank(symbol)), name.len(), name);
+                    (start, size == 0, preference, size, index.0)
+                })
+                .collect();
+            list.sort_unstable();
+            list.dedup_by_key(|entry| entry.0);
+            list.into_iter()
+                .map(|(start, _, _, size, index)| (start, size, SymbolIndex(index)))
+                .collect::<Vec<_>>()
+        });
+        let sorted = sorted.unwrap_or_default();
+        let next_starts = sorted.iter().skip(1).map(|next| next.0).chain([u64::MAX]);
+        sorted
+            .iter()
+            .zip(next_starts)
+            .map(|(&(start, size, index), next)| Function {
+                start,
+                end: match size {
+                    0 => next.min(start.saturating_add(MAX_UNSIZED)),
+                    _ => start.saturating_add(size),
+                },
+                index,
+            })
+            .collect()
+    }
+
+    /// Applies `look` to the best table there is.
+    fn with_table<T>(&self, look: impl FnOnce(&RawTable<'_, Header>) -> T) -> Option<T> {
+        let main = self.main.parse()?;
+        let debug = self.debug.as_ref().and_then(|file| file.parse());
+        let full = |file: &Parsed<'_>| file.elf_symbol_table().symbols().len() > 1;
+        let table = match &debug {
+            _ if full(&main) => main.elf_symbol_table(),
+            Some(debug) if full(debug) => debug.elf_symbol_table(),
+            _ => main.elf_dynamic_symbol_table(),
+        };
+        Some(look(table))
+    }
+}
+
+fn rank(symbol: &Sym64<LittleEndian>) -> u8 {
+    match symbol.st_bind() {
+        STB_GLOBAL => 2,
+        STB_WEAK => 1,
+        _ => 0,
+    }
+}
+
+/// A name as its language writes it, for Rust and C++ (Itanium C++ ABI, chapter 5).
+fn demangled(name: &str) -> String {
+    // `@VERSION` is the linker's.
+    let name = name.split('@').next().unwrap_or(name);
+    let is_mangled = name.starts_with("_Z") || name.starts_with("_R");
+    let plain = if is_mangled && name.len() <= MAX_NAME {
+        addr2line::demangle_auto(Cow::Borrowed(name), None)
+    } else {
+        Cow::Borrowed(name)
+    };
+    plain.chars().take(MAX_NAME).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::demangled;
+
+    #[test]
+    fn demangles_what_is_mangled() {
+        assert_eq!(demangled("_PyEval_EvalFrameDefault"), "_PyEval_EvalFrameDefault");
+        assert_eq!(demangled("_ZN4core3fmt5write17h0123456789abcdefE"), "core::fmt::write");
+        assert_eq!(demangled("_ZN3foo3barEi"), "foo::bar(int)");
+        assert_eq!(demangled("memcpy@@GLIBC_2.14"), "memcpy");
+        assert_eq!(demangled("_Z"), "_Z");
+    }
+}

@@ -1,0 +1,213 @@
+//! Finding the Python runtime of a process, and the layout that fits it.
+
+use std::collections::BTreeMap;
+
+use super::schema::Offsets;
+use super::versions::{PythonVersion, version_row};
+use super::{Layout, Provider, builtin, dwarf, read_debug_offsets};
+use crate::addr::Addr;
+use crate::image::{CacheDir, CacheKind, Image, Images};
+use crate::notes::Notes;
+use crate::source::{Memory, MemoryExt, Module, Target};
+
+/// Layouts read from DWARF; to be raised with every change of the schema.
+const CACHE: CacheKind = CacheKind {
+    name: "layouts",
+    version: 1,
+};
+
+/// The layout of the Python runtime in a process: the dump's own copy where it has one, else from the
+/// build's files. `None`, with a note, where there is no runtime or nothing fits it.
+pub fn resolve(target: &dyn Target, images: &Images, cache: Option<&CacheDir>, notes: &Notes) -> Option<Layout> {
+    if let Some(recorded) = &target.recorded().layout {
+        return Layout::from_recorded(recorded);
+    }
+    if target.recorded().is_complete {
+        return None;
+    }
+    let Some(runtime) = find_runtime(target, images) else {
+        notes.push(
+            "python",
+            "no Python runtime was found in the process",
+            "native frames only",
+            "",
+        );
+        return None;
+    };
+    runtime.layout(target.memory(), cache, notes)
+}
+
+/// An image that holds a `_PyRuntime`.
+struct Runtime<'a> {
+    module: &'a Module,
+    image: std::rc::Rc<Image>,
+    bias: u64,
+    address: Addr,
+}
+
+/// Images named after Python first: looking into all of them costs time in a process with hundreds.
+fn find_runtime<'a>(target: &'a dyn Target, images: &Images) -> Option<Runtime<'a>> {
+    let modules: Vec<&Module> = target.modules().iter().collect();
+    let is_python = |module: &&&Module| module.name().contains("python");
+    let executable = modules
+        .iter()
+        .filter(|module| module.path == target.context().process.executable);
+    let candidates = modules.iter().filter(is_python).chain(executable);
+    candidates
+        .chain(modules.iter().filter(|module| !is_python(module)))
+        .find_map(|module| {
+            let image = images.image(module).ok()?;
+            let bias = image.bias(module.range.start)?;
+            let address = Addr(image.symbol_address("_PyRuntime")?.0.wrapping_add(bias));
+            Some(Runtime {
+                module,
+                image,
+                bias,
+                address,
+            })
+        })
+}
+
+impl Runtime<'_> {
+    fn layout(&self, memory: &dyn Memory, cache: Option<&CacheDir>, notes: &Notes) -> Option<Layout> {
+        let debug_offsets = read_debug_offsets(memory, self.address);
+        let stated = debug_offsets.as_ref().map(|(version, _, _)| *version);
+        let Some(version) = stated.or_else(|| self.version(memory)) else {
+            notes.push(
+                "layout",
+                format!("the version of the Python in {} cannot be told", self.module.path),
+                "native frames only",
+                "",
+            );
+            return None;
+        };
+        let Some(row) = version_row(version) else {
+            notes.push(
+                "layout",
+                format!(
+                    "{} is CPython {version}, which coldframe does not know",
+                    self.module.path
+                ),
+                "native frames only",
+                "CPython 3.8 to 3.13 is supported",
+            );
+            return None;
+        };
+        let (mut offsets, mut provider, mut detail) = match self.dwarf_offsets(cache) {
+            Some(offsets) => (offsets, Provider::Dwarf, self.debug_file()),
+            None => match builtin(version) {
+                Some(row) => (row.offsets, Provider::BuiltIn, format!("row {}", row.version)),
+                None => (Offsets::default(), Provider::BuiltIn, String::new()),
+            },
+        };
+        let mut free_threaded = false;
+        if let Some((_, is_free_threaded, stated)) = debug_offsets {
+            free_threaded = is_free_threaded;
+            let differing = offsets.overlay(&stated);
+            if provider == Provider::BuiltIn {
+                provider = Provider::DebugOffsets;
+                detail = format!("_Py_DebugOffsets, completed by {detail}");
+            } else if !differing.is_empty() {
+                notes.push(
+                    "layout",
+                    format!(
+                        "debug information and _Py_DebugOffsets differ on {}",
+                        differing.join(", ")
+                    ),
+                    "the latter was used",
+                    "",
+                );
+            }
+        }
+        Some(Layout {
+            version,
+            debug: self.image.symbol_address("_Py_RefTotal").is_some() || self.is_debug_build(),
+            free_threaded,
+            runtime: self.address,
+            image: self.module.range.start,
+            offsets,
+            behaviour: row.behaviour,
+            provider,
+            detail,
+        })
+    }
+
+    /// `Py_Version` (3.11+), else the version string among the read-only data, of the minor version
+    /// that the file's name states.
+    fn version(&self, memory: &dyn Memory) -> Option<PythonVersion> {
+        if let Some(address) = self.image.symbol_address("Py_Version") {
+            let word = memory.read_u32(Addr(address.0.wrapping_add(self.bias))).ok()?;
+            return Some(PythonVersion(word)).filter(|version| version.major() == 3);
+        }
+        let minor = minor_of_name(self.module.name())?;
+        let text = self.image.section(".rodata")?;
+        Some(version_string(&text.bytes, minor).unwrap_or(PythonVersion::release(3, minor, 0)))
+    }
+
+    /// A `--with-pydebug` build exports what counts its references.
+    fn is_debug_build(&self) -> bool {
+        self.image.symbol_address("_Py_GetRefTotal").is_some()
+            || self.image.symbol_address("_PyDebug_PrintTotalRefs").is_some()
+    }
+
+    fn debug_file(&self) -> String {
+        self.image
+            .debug_path()
+            .unwrap_or_else(|| self.image.path())
+            .display()
+            .to_string()
+    }
+
+    fn dwarf_offsets(&self, cache: Option<&CacheDir>) -> Option<Offsets> {
+        let key = self.module.build_id.as_ref().map(ToString::to_string);
+        if let (Some(cache), Some(key)) = (cache, &key)
+            && let Some(bytes) = cache.load(CACHE, key)
+            && let Ok(map) = serde_json::from_slice::<BTreeMap<String, u32>>(&bytes)
+        {
+            return Some(Offsets::from_map(&map));
+        }
+        let offsets = dwarf::offsets_from_dwarf(&self.image.dwarf()?).ok()?;
+        if let (Some(cache), Some(key), Ok(bytes)) = (cache, &key, serde_json::to_vec(&offsets.to_map())) {
+            // A cache that cannot be written costs time at the next crash and nothing else.
+            let _ = cache.store(CACHE, key, &bytes);
+        }
+        Some(offsets)
+    }
+}
+
+/// `libpython3.8.so.1.0` and `python3.8` name their minor version.
+fn minor_of_name(name: &str) -> Option<u8> {
+    let after = name.split_once("python3.")?.1;
+    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+/// `PY_VERSION` (Include/patchlevel.h) stands among the string literals as `3.8.18`, ended by NUL.
+fn version_string(data: &[u8], minor: u8) -> Option<PythonVersion> {
+    let prefix = format!("3.{minor}.");
+    let starts = data
+        .windows(prefix.len())
+        .enumerate()
+        .filter(|(_, window)| *window == prefix.as_bytes());
+    starts.map(|(start, _)| start).find_map(|start| {
+        let is_start = start == 0 || data.get(start - 1) == Some(&0);
+        let rest = data.get(start..(start + 12).min(data.len()))?;
+        let text = std::str::from_utf8(rest.split(|&byte| byte == 0).next()?).ok()?;
+        is_start.then(|| super::parse_version(text))?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_names_and_data() {
+        assert_eq!(minor_of_name("libpython3.10.so.1.0"), Some(10));
+        assert_eq!(minor_of_name("python3.8"), Some(8));
+        assert_eq!(minor_of_name("python3"), None);
+        let data = b"x3.8.1\0a\0\03.8.18\0b";
+        assert_eq!(version_string(data, 8), Some(PythonVersion::release(3, 8, 18)));
+        assert_eq!(version_string(data, 9), None);
+    }
+}

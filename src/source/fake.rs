@@ -1,0 +1,94 @@
+//! A process made of bytes given by hand, for tests.
+
+use std::collections::BTreeMap;
+
+use super::memory::{Memory, ReadError};
+use super::streams::Context;
+use super::{Crash, Modules, Recorded, Target, Thread};
+use crate::addr::{Addr, AddrRange};
+
+/// Memory made of blocks that do not overlap.
+#[derive(Clone, Debug, Default)]
+pub struct FakeMemory {
+    blocks: BTreeMap<Addr, Vec<u8>>,
+}
+
+impl FakeMemory {
+    /// No memory at all.
+    pub fn new() -> FakeMemory {
+        FakeMemory::default()
+    }
+
+    /// Adds a block.
+    #[must_use]
+    pub fn with(mut self, addr: Addr, bytes: Vec<u8>) -> FakeMemory {
+        self.put(addr, bytes);
+        self
+    }
+
+    /// Adds a block.
+    pub fn put(&mut self, addr: Addr, bytes: Vec<u8>) {
+        self.blocks.insert(addr, bytes);
+    }
+}
+
+impl Memory for FakeMemory {
+    fn read(&self, addr: Addr, buf: &mut [u8]) -> Result<(), ReadError> {
+        let error = ReadError {
+            addr,
+            len: buf.len() as u64,
+        };
+        let mut done = 0;
+        while done < buf.len() {
+            let at = addr.add(done as u64);
+            let (start, bytes) = self.blocks.range(..=at).next_back().ok_or(error)?;
+            if !AddrRange::new(*start, bytes.len() as u64).contains(at) {
+                return Err(error);
+            }
+            let rest = bytes.get((at.0 - start.0) as usize..).ok_or(error)?;
+            let step = rest.len().min(buf.len() - done);
+            let (to, from) = (buf.get_mut(done..done + step), rest.get(..step));
+            to.ok_or(error)?.copy_from_slice(from.ok_or(error)?);
+            done += step;
+        }
+        Ok(())
+    }
+}
+
+/// A target whose every part can be set.
+#[derive(Debug, Default)]
+pub struct FakeTarget {
+    /// See [`Target::memory`].
+    pub memory: FakeMemory,
+    /// See [`Target::threads`].
+    pub threads: Vec<Thread>,
+    /// See [`Target::modules`].
+    pub modules: Modules,
+    /// See [`Target::crash`].
+    pub crash: Option<Crash>,
+    /// See [`Target::context`].
+    pub context: Context,
+    /// See [`Target::recorded`].
+    pub recorded: Recorded,
+}
+
+impl Target for FakeTarget {
+    fn memory(&self) -> &dyn Memory {
+        &self.memory
+    }
+    fn threads(&self) -> &[Thread] {
+        &self.threads
+    }
+    fn modules(&self) -> &Modules {
+        &self.modules
+    }
+    fn crash(&self) -> Option<&Crash> {
+        self.crash.as_ref()
+    }
+    fn context(&self) -> &Context {
+        &self.context
+    }
+    fn recorded(&self) -> &Recorded {
+        &self.recorded
+    }
+}

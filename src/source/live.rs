@@ -1,0 +1,219 @@
+//! A process that is alive, stopped while it is looked at.
+//!
+//! Threads are stopped by PTRACE_SEIZE and PTRACE_INTERRUPT (ptrace(2)), which the program, its parent and a
+//! shell do not notice, unlike SIGSTOP. ptrace requests are valid only from the OS thread that seized,
+//! so a [`LiveProcess`] cannot be sent to another thread. Dropping it lets the process go on.
+
+mod images;
+mod memory;
+mod process;
+mod threads;
+
+use std::marker::PhantomData;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::maps::{Mapping, parse_maps};
+use super::page_cache::PageCache;
+use super::streams::Context;
+use super::{Crash, Memory, Modules, Recorded, Registers, Target, Thread};
+use crate::addr::AddrRange;
+use crate::notes::Notes;
+use memory::ProcessMemory;
+use threads::StoppedThreads;
+
+/// Why a process cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// No process has this id.
+    #[error("there is no process {pid}")]
+    NoSuchProcess {
+        /// The id asked for.
+        pid: u32,
+    },
+    /// A process cannot stop itself and go on looking.
+    #[error("process {pid} is the one that asks; a process cannot dump itself, start `coldframe dump` beside it")]
+    OwnProcess {
+        /// The id asked for.
+        pid: u32,
+    },
+    /// Neither registers nor memory may be read.
+    #[error(
+        "process {pid} may not be looked at ({source}); run as the same user or as root, \
+         and allow ptrace (kernel.yama.ptrace_scope, seccomp profile, SYS_PTRACE of the container)"
+    )]
+    NotPermitted {
+        /// The id asked for.
+        pid: u32,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// It ended while it was looked at, or left only a zombie.
+    #[error("process {pid} has ended")]
+    Ended {
+        /// The id asked for.
+        pid: u32,
+    },
+}
+
+/// What a signal handler inside the process knows about the crash.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// The signal and its thread.
+    pub crash: Crash,
+    /// The registers at the fault: those of the stopped thread are its handler's.
+    pub registers: Option<Registers>,
+}
+
+/// A stopped process.
+pub struct LiveProcess {
+    pid: u32,
+    threads: Vec<Thread>,
+    memory: PageCache<ProcessMemory>,
+    mappings: Vec<Mapping>,
+    maps_text: String,
+    modules: Modules,
+    crash: Option<Crash>,
+    context: Context,
+    recorded: Recorded,
+    private_ranges: Vec<AddrRange>,
+    /// Lets the threads go when dropped.
+    _stopped: StoppedThreads,
+    /// ptrace requests are valid only from the OS thread that seized.
+    _not_send: PhantomData<*const ()>,
+}
+
+impl LiveProcess {
+    /// Stops the threads of a process and gathers what the operating system knows about it. Threads
+    /// that have not stopped by `deadline`, or that may not be traced, are kept without registers; a
+    /// note says so.
+    ///
+    /// # Errors
+    /// Where there is no such process, or nothing of it may be read.
+    pub fn attach(pid: u32, deadline: Instant) -> Result<LiveProcess, AttachError> {
+        if pid == std::process::id() {
+            return Err(AttachError::OwnProcess { pid });
+        }
+        let root = PathBuf::from(format!("/proc/{pid}"));
+        if pid == 0 || !root.exists() {
+            return Err(AttachError::NoSuchProcess { pid });
+        }
+        let notes = Notes::new();
+        let stopped = StoppedThreads::stop(pid, deadline, &notes);
+        // A main thread that called pthread_exit stays as a zombie without memory; any other thread
+        // answers for the process.
+        let reader = stopped.first().unwrap_or(pid);
+        let directory = root.join("task").join(reader.to_string());
+        let maps_text = match std::fs::read(directory.join("maps")) {
+            Ok(text) => String::from_utf8_lossy(&text).into_owned(),
+            Err(_) if !root.exists() => return Err(AttachError::Ended { pid }),
+            Err(source) => return Err(AttachError::NotPermitted { pid, source }),
+        };
+        if maps_text.is_empty() {
+            return Err(AttachError::Ended { pid });
+        }
+        let mappings = parse_maps(&maps_text);
+        let memory = PageCache::new(ProcessMemory::new(reader, directory.join("mem")));
+        let modules = images::find_modules(&memory, &mappings, &notes);
+        let inner_ids = process::has_inner_ids(&root);
+        let threads = stopped.describe(pid, inner_ids);
+        let (process, private_ranges) = process::describe(&root, &directory, pid);
+        let context = Context {
+            version: 1,
+            process,
+            fs_base: threads
+                .iter()
+                .filter_map(|t| Some((t.tid, t.registers?.fs_base?)))
+                .collect(),
+            notes: notes.to_vec(),
+            ..Context::default()
+        };
+        Ok(LiveProcess {
+            pid,
+            threads,
+            memory,
+            mappings,
+            maps_text,
+            modules,
+            crash: None,
+            context,
+            recorded: Recorded::default(),
+            private_ranges,
+            _stopped: stopped,
+            _not_send: PhantomData,
+        })
+    }
+
+    /// Puts in what the signal handler inside the process knows: the crash, and the registers at the
+    /// fault in place of the handler's own.
+    #[must_use]
+    pub fn with_fault(mut self, fault: Fault) -> LiveProcess {
+        let tid = fault.crash.tid;
+        let index = self.threads.iter().position(|t| t.tid == tid).unwrap_or_else(|| {
+            self.threads.push(Thread {
+                tid,
+                ..Thread::default()
+            });
+            self.threads.len() - 1
+        });
+        if let (Some(mut registers), Some(thread)) = (fault.registers, self.threads.get_mut(index)) {
+            let fs_base = thread.registers.and_then(|r| r.fs_base);
+            registers.fs_base = registers.fs_base.or(fs_base);
+            if let Some(fs_base) = registers.fs_base {
+                self.context.fs_base.insert(tid, fs_base);
+            }
+            thread.registers = Some(registers);
+        }
+        self.context.signal = Some(super::streams::SignalContext {
+            tid,
+            number: fault.crash.signal,
+            code: fault.crash.code,
+            address: fault.crash.address,
+            sender: fault.crash.sender,
+        });
+        self.crash = Some(fault.crash);
+        self
+    }
+
+    /// The process id in our own pid namespace.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// What is mapped where, by address.
+    pub fn mappings(&self) -> &[Mapping] {
+        &self.mappings
+    }
+
+    /// The text of `/proc/PID/maps`.
+    pub fn maps_text(&self) -> &str {
+        &self.maps_text
+    }
+
+    /// Where the kernel put arguments and environment (proc(5), `arg_start` to `env_end`), which no
+    /// dump may hold. Empty where that is not known.
+    pub fn private_ranges(&self) -> &[AddrRange] {
+        &self.private_ranges
+    }
+}
+
+impl Target for LiveProcess {
+    fn memory(&self) -> &dyn Memory {
+        &self.memory
+    }
+    fn threads(&self) -> &[Thread] {
+        &self.threads
+    }
+    fn modules(&self) -> &Modules {
+        &self.modules
+    }
+    fn crash(&self) -> Option<&Crash> {
+        self.crash.as_ref()
+    }
+    fn context(&self) -> &Context {
+        &self.context
+    }
+    fn recorded(&self) -> &Recorded {
+        &self.recorded
+    }
+}

@@ -1,0 +1,71 @@
+//! The memory of another process.
+
+use std::cell::OnceCell;
+use std::fs::File;
+use std::io::IoSliceMut;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::Pid;
+
+use crate::addr::Addr;
+use crate::source::page_cache::PageSource;
+
+/// Reads by process_vm_readv(2), or from `/proc/PID/mem` where that call is denied.
+pub struct ProcessMemory {
+    tid: Pid,
+    path: PathBuf,
+    /// Set once process_vm_readv has been denied; `None` inside where the file cannot be opened either.
+    file: OnceCell<Option<File>>,
+}
+
+impl ProcessMemory {
+    /// The memory that thread `tid` sees; `path` is its `mem` file below /proc.
+    pub fn new(tid: u32, path: PathBuf) -> ProcessMemory {
+        ProcessMemory {
+            tid: Pid::from_raw(tid.cast_signed()),
+            path,
+            file: OnceCell::new(),
+        }
+    }
+
+    fn read_file(&self, start: Addr, buf: &mut [u8]) -> usize {
+        let Some(file) = self.file.get_or_init(|| File::open(&self.path).ok()) else {
+            return 0;
+        };
+        let mut done = 0;
+        while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match file.read_at(rest, start.add(done as u64).0) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        done
+    }
+}
+
+impl PageSource for ProcessMemory {
+    fn read_pages(&self, start: Addr, buf: &mut [u8]) -> usize {
+        if self.file.get().is_some() {
+            return self.read_file(start, buf);
+        }
+        let Ok(base) = usize::try_from(start.0) else { return 0 };
+        // One vector a page: the call stops between vectors, so the pages before a hole still count.
+        let remote: Vec<RemoteIoVec> = (0..buf.len())
+            .step_by(4096)
+            .map(|offset| RemoteIoVec {
+                base: base.wrapping_add(offset),
+                len: (buf.len() - offset).min(4096),
+            })
+            .collect();
+        match process_vm_readv(self.tid, &mut [IoSliceMut::new(buf)], &remote) {
+            Ok(count) => count,
+            Err(Errno::EPERM | Errno::ENOSYS | Errno::EACCES) => self.read_file(start, buf),
+            Err(_) => 0,
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Stopping the threads of a process, and letting them go.
+
+// waitpid and PTRACE_DETACH are called as libc has them: the wrappers of nix have no real-time
+// signals, which glibc itself uses (SIGCANCEL, SIGSETXID), and would lose one that is pending.
+#![allow(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::ptrace;
+use nix::unistd::Pid;
+
+use super::process;
+use crate::notes::Notes;
+use crate::source::{Registers, Thread};
+
+/// How long one thread may take to stop: a running thread takes microseconds, one that sleeps
+/// uninterruptibly (state D, as in vfork) may take for ever.
+const THREAD_PATIENCE: Duration = Duration::from_millis(200);
+/// How often the list of threads is read again; each round only finds threads that were started
+/// while the one before was being stopped.
+const MAX_ROUNDS: usize = 16;
+/// The most threads that are stopped; the kernel's own limit is far above what any report shows.
+const MAX_THREADS: usize = 20_000;
+/// High bits of a wait status for PTRACE_EVENT_STOP (linux/ptrace.h).
+const EVENT_STOP: i32 = 128;
+
+/// How far a thread got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Seized and interrupted, not yet seen to stop.
+    Awaited,
+    /// Stopped. The signal that was on its way to the thread, or 0.
+    Stopped { pending_signal: i32 },
+    /// May not be traced, or did not stop in time (then it is still seized).
+    Running { seized: bool },
+}
+
+/// Threads held by ptrace; dropping lets them go.
+pub struct StoppedThreads {
+    /// In the order of the kernel's list, which is by age: the main thread first.
+    states: BTreeMap<u32, State>,
+}
+
+impl StoppedThreads {
+    /// Stops all threads of `pid` that can be stopped before `deadline`.
+    pub fn stop(pid: u32, deadline: Instant, notes: &Notes) -> StoppedThreads {
+        let mut threads = StoppedThreads {
+            states: BTreeMap::new(),
+        };
+        let mut denied: Option<Errno> = None;
+        for _ in 0..MAX_ROUNDS {
+            let new: Vec<u32> = list_threads(pid)
+                .into_iter()
+                .filter(|tid| !threads.states.contains_key(tid))
+                .collect();
+            if new.is_empty() {
+                break;
+            }
+            // All are interrupted before the first is waited for: they stop at about the same moment.
+            for &tid in &new {
+                match seize(tid) {
+                    Ok(()) => {
+                        threads.states.insert(tid, State::Awaited);
+                    }
+                    Err(Errno::ESRCH) if !thread_exists(pid, tid) => {}
+                    Err(error) => {
+                        denied = denied.or(Some(error));
+                        threads.states.insert(tid, State::Running { seized: false });
+                    }
+                }
+            }
+            for tid in new {
+                threads.await_stop(tid, deadline);
+            }
+        }
+        threads.note_running(denied, notes);
+        threads
+    }
+
+    /// The first thread that is stopped.
+    pub fn first(&self) -> Option<u32> {
+        self.states
+            .iter()
+            .find(|(_, state)| matches!(state, State::Stopped { .. }))
+            .map(|(tid, _)| *tid)
+    }
+
+    /// All threads with names and, where stopped, registers. With `inner_ids` their ids are those of
+    /// the pid namespace they live in.
+    pub fn describe(&self, pid: u32, inner_ids: bool) -> Vec<Thread> {
+        let mut list: Vec<_> = self.states.iter().collect();
+        // Ids wrap around, so a younger thread may have a lower one; the main thread is always `pid`.
+        list.sort_by_key(|(tid, _)| (**tid != pid, **tid));
+        list.into_iter()
+            .map(|(&tid, state)| {
+                let directory = format!("/proc/{pid}/task/{tid}");
+                let name = fs::read(format!("{directory}/comm")).ok();
+                Thread {
+                    tid: if inner_ids {
+                        process::inner_id(&directory).unwrap_or(tid)
+                    } else {
+                        tid
+                    },
+                    name: name.map(|text| String::from_utf8_lossy(text.trim_ascii_end()).into_owned()),
+                    registers: matches!(state, State::Stopped { .. }).then(|| registers(tid)).flatten(),
+                }
+            })
+            .collect()
+    }
+
+    /// Waits until one thread has stopped, ended, or run out of time.
+    fn await_stop(&mut self, tid: u32, deadline: Instant) {
+        if self.states.get(&tid) != Some(&State::Awaited) {
+            return;
+        }
+        let deadline = deadline.min(Instant::now() + THREAD_PATIENCE);
+        let mut pause = Duration::from_micros(20);
+        loop {
+            match wait(tid) {
+                Ok(Some(status)) if libc::WIFSTOPPED(status) => {
+                    let pending_signal = if status >> 16 == EVENT_STOP {
+                        0
+                    } else {
+                        libc::WSTOPSIG(status)
+                    };
+                    self.states.insert(tid, State::Stopped { pending_signal });
+                    return;
+                }
+                // Ended, by itself or with the process.
+                Ok(Some(_)) | Err(Errno::ECHILD) => {
+                    self.states.remove(&tid);
+                    return;
+                }
+                Ok(None) | Err(_) => {}
+            }
+            if Instant::now() >= deadline {
+                self.states.insert(tid, State::Running { seized: true });
+                return;
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(2));
+        }
+    }
+
+    fn note_running(&self, denied: Option<Errno>, notes: &Notes) {
+        let count = |wanted| {
+            self.states
+                .values()
+                .filter(|state| **state == State::Running { seized: wanted })
+                .count()
+        };
+        let (denied_count, late_count) = (count(false), count(true));
+        if let (Some(error), true) = (denied, denied_count > 0) {
+            notes.push(
+                "capture",
+                format!(
+                    "{denied_count} of {} threads could not be stopped: {}",
+                    self.states.len(),
+                    error.desc()
+                ),
+                "their stacks are missing, and the memory of the process may have changed while it was read",
+                "allow ptrace: kernel.yama.ptrace_scope, the container's seccomp profile, SYS_PTRACE",
+            );
+        }
+        if late_count > 0 {
+            notes.push(
+                "capture",
+                format!("{late_count} of {} threads did not stop in time", self.states.len()),
+                "their stacks are missing; such a thread sleeps in the kernel and cannot be interrupted",
+                "",
+            );
+        }
+    }
+}
+
+impl Drop for StoppedThreads {
+    fn drop(&mut self) {
+        for (&tid, state) in &self.states {
+            match *state {
+                State::Stopped { pending_signal } => detach(tid, pending_signal),
+                // Only a stopped thread can be let go; it may have stopped by now. Otherwise the kernel
+                // lets it go when this process ends, and delivers what was pending.
+                State::Awaited | State::Running { seized: true } => {
+                    if let Ok(Some(status)) = wait(tid)
+                        && libc::WIFSTOPPED(status)
+                    {
+                        detach(
+                            tid,
+                            if status >> 16 == EVENT_STOP {
+                                0
+                            } else {
+                                libc::WSTOPSIG(status)
+                            },
+                        );
+                    }
+                }
+                State::Running { seized: false } => {}
+            }
+        }
+    }
+}
+
+fn list_threads(pid: u32) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
+    let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    ids.take(MAX_THREADS).collect()
+}
+
+fn thread_exists(pid: u32, tid: u32) -> bool {
+    fs::exists(format!("/proc/{pid}/task/{tid}")).unwrap_or(false)
+}
+
+fn seize(tid: u32) -> Result<(), Errno> {
+    let tid = Pid::from_raw(tid.cast_signed());
+    ptrace::seize(tid, ptrace::Options::empty())?;
+    ptrace::interrupt(tid)
+}
+
+/// The wait status of a thread, `None` where it has none to report.
+fn wait(tid: u32) -> Result<Option<i32>, Errno> {
+    let mut status = 0;
+    // SAFETY: `status` is a valid place for the result, and WNOHANG keeps the call from blocking.
+    let result = unsafe { libc::waitpid(tid.cast_signed(), &raw mut status, libc::__WALL | libc::WNOHANG) };
+    match Errno::result(result)? {
+        0 => Ok(None),
+        _ => Ok(Some(status)),
+    }
+}
+
+/// Lets a stopped thread go on, and gives it the signal that was on its way to it. One that a job
+/// control signal had stopped stays stopped.
+fn detach(tid: u32, signal: i32) {
+    // SAFETY: PTRACE_DETACH reads no memory; the last argument is the signal number by value. It
+    // fails only where the thread has ended, and then there is nothing to let go.
+    unsafe {
+        libc::ptrace(
+            libc::PTRACE_DETACH,
+            tid.cast_signed(),
+            std::ptr::null_mut::<libc::c_void>(),
+            i64::from(signal),
+        );
+    }
+}
+
+fn registers(tid: u32) -> Option<Registers> {
+    let r = ptrace::getregs(Pid::from_raw(tid.cast_signed())).ok()?;
+    Some(Registers {
+        dwarf: [
+            r.rax, r.rdx, r.rcx, r.rbx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14,
+            r.r15, r.rip,
+        ],
+        fs_base: Some(r.fs_base),
+    })
+}

@@ -1,0 +1,57 @@
+//! Numbers and strings at positions in a file that may be hostile.
+
+use super::memory::Block;
+use crate::addr::{Addr, AddrRange};
+
+/// Stream types that are read row by row (minidumpapiset.h, `MINIDUMP_STREAM_TYPE`).
+pub(super) mod stream {
+    pub const THREAD_LIST: u32 = 3;
+    pub const MODULE_LIST: u32 = 4;
+    pub const MEMORY_LIST: u32 = 5;
+    pub const MEMORY_64_LIST: u32 = 9;
+    pub const THREAD_NAMES: u32 = 24;
+}
+
+/// Some bytes of the file; little-endian.
+#[derive(Clone, Copy)]
+pub(super) struct Raw<'a>(pub &'a [u8]);
+
+impl<'a> Raw<'a> {
+    /// `len` bytes at `offset`, or as many of them as there are.
+    pub fn from(self, offset: usize, len: usize) -> Raw<'a> {
+        let rest = self.0.get(offset..).unwrap_or_default();
+        Raw(rest.get(..len).unwrap_or(rest))
+    }
+
+    pub fn u32(self, offset: usize) -> Option<u32> {
+        let bytes = self.0.get(offset..offset.checked_add(4)?)?;
+        Some(u32::from_le_bytes(bytes.try_into().ok()?))
+    }
+
+    pub fn u64(self, offset: usize) -> Option<u64> {
+        let bytes = self.0.get(offset..offset.checked_add(8)?)?;
+        Some(u64::from_le_bytes(bytes.try_into().ok()?))
+    }
+
+    /// A MINIDUMP_STRING: its length in bytes, then UTF-16; at most `max` units of it.
+    pub fn string(self, offset: u64, max: usize) -> Option<String> {
+        let offset = usize::try_from(offset).ok()?;
+        let len = self.u32(offset)? as usize / 2;
+        let bytes = self.from(offset.checked_add(4)?, len.min(max) * 2);
+        let units: Vec<u16> = bytes
+            .0
+            .chunks_exact(2)
+            .filter_map(|b| Some(u16::from_le_bytes(b.try_into().ok()?)))
+            .collect();
+        Some(String::from_utf16_lossy(&units))
+    }
+
+    /// A MINIDUMP_MEMORY_DESCRIPTOR: address, length, position in the file.
+    pub fn memory_descriptor(self, offset: usize) -> Option<Block> {
+        let range = AddrRange::new(Addr(self.u64(offset)?), u64::from(self.u32(offset + 8)?));
+        Some(Block {
+            range,
+            offset: self.u32(offset + 12)? as usize,
+        })
+    }
+}

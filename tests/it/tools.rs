@@ -1,0 +1,101 @@
+//! Finding the programs that tests run, and skipping visibly where one is missing.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+/// Says that a test was skipped; a failure where `COLDFRAME_REQUIRE_TOOLS=1`.
+pub fn skip(what: &str) {
+    assert!(
+        std::env::var_os("COLDFRAME_REQUIRE_TOOLS").is_none_or(|v| v != "1"),
+        "missing: {what}"
+    );
+    // Past the capture of the test harness, so that it is seen.
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr().lock(), "SKIP {what}");
+}
+
+/// A program on the PATH.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+}
+
+/// The Pythons that pyenv has, by version, with at least minor version 8.
+pub fn pyenv_pythons() -> Vec<(String, PathBuf)> {
+    let root = std::env::var_os("PYENV_ROOT")
+        .map(PathBuf::from)
+        .or_else(|| Some(std::env::home_dir()?.join(".pyenv")));
+    let Some(versions) = root.and_then(|root| std::fs::read_dir(root.join("versions")).ok()) else {
+        return Vec::new();
+    };
+    let mut list: Vec<_> = versions
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let version = entry.file_name().into_string().ok()?;
+            let minor: u32 = version.strip_prefix("3.")?.split('.').next()?.parse().ok()?;
+            let python = entry.path().join(format!("bin/python3.{minor}"));
+            (minor >= 8 && python.is_file()).then_some((version, python))
+        })
+        .collect();
+    list.sort();
+    list
+}
+
+/// A running program that prints one line when it is ready, and ends with its standard input.
+pub struct Running {
+    pub child: Child,
+    pub line: String,
+    stdin: Option<ChildStdin>,
+    stdout: BufReader<std::process::ChildStdout>,
+}
+
+impl Running {
+    /// Starts a Python program.
+    pub fn python(python: &Path, code: &str) -> Running {
+        let mut child = Command::new(python)
+            .args(["-I", "-c", code])
+            .env("COLDFRAME_TEST_SECRET", "secret-3141592653")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        Running {
+            stdin: child.stdin.take(),
+            child,
+            line,
+            stdout,
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Closes its input; returns its last line and exit code.
+    pub fn finish(mut self) -> (String, Option<i32>) {
+        drop(self.stdin.take());
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        (line, self.child.wait().unwrap().code())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A new empty folder below the one for build output.
+pub fn scratch(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
