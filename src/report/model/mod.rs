@@ -10,7 +10,6 @@ mod address;
 mod exception;
 mod frame;
 mod python;
-#[cfg(test)]
 mod schema;
 mod thread;
 mod variable;

@@ -1,5 +1,7 @@
 //! The published JSON Schema is the model, generated: docs/report.schema.json may not fall behind.
 
+#![cfg(test)]
+
 use std::path::Path;
 
 use super::Report;

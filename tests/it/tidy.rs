@@ -1,1 +1,0 @@
-//! Rules for the source tree itself.
