@@ -5,6 +5,10 @@
 
 pub mod addr;
 pub mod image;
+pub mod layout;
 pub mod notes;
+pub mod python;
+pub mod report;
 pub mod source;
+pub mod stack;
 pub mod unwind;

@@ -12,6 +12,7 @@ const MAX_NOTES: usize = 100;
 
 /// One thing that is missing from, or doubtful in, a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Note {
     /// The part of the analysis: `symbols`, `unwind`, `layout`, `python`, `memory`, `capture`, ...
     pub area: String,

@@ -117,9 +117,6 @@ pub struct RecordedLayout {
     pub runtime: Addr,
     /// Offsets and sizes in bytes, by `structure.field`.
     pub offsets: BTreeMap<String, u32>,
-    /// Addresses of objects and types that the walk compares with, by C name.
-    #[serde(default)]
-    pub symbols: BTreeMap<String, Addr>,
     /// Which provider gave them.
     pub provider: String,
     /// The file or table they came from.

@@ -1,0 +1,127 @@
+"""What CPython itself says about the stack, written down just before a sample crashes.
+
+Does nothing unless COLDFRAME_ORACLE names a file, so a test can also run a sample untouched: asking for frames
+makes CPython build frame objects and `f_locals` dicts that an ordinary crash does not have.
+README.md describes both files.
+"""
+
+import io
+import json
+import os
+import sys
+import threading
+
+# io.open instead of the builtin, which is gone by the time the last finalisers run.
+
+CO_OPTIMIZED = 0x01  # locals live in slots; clear for modules and class bodies, whose locals are a dict
+CO_VARARGS = 0x04
+CO_VARKEYWORDS = 0x08
+
+
+def record():
+    """Write every thread's Python frames as JSON to $COLDFRAME_ORACLE."""
+    path = os.environ.get("COLDFRAME_ORACLE")
+    if not path:
+        return
+    crashing = threading.get_ident()
+    threads = {thread.ident: thread for thread in threading.enumerate()}
+    tops = sys._current_frames()
+    tops[crashing] = sys._getframe(1)  # without our own frame
+    report = {
+        "python": "%d.%d.%d" % sys.version_info[:3],
+        "pid": os.getpid(),
+        "exception": _exception(sys.exc_info()[1]),  # the one being handled
+        "threads": [
+            {
+                "name": threads[ident].name if ident in threads else None,
+                "main": ident == threading.main_thread().ident,
+                "daemon": threads[ident].daemon if ident in threads else None,
+                "tid": threads[ident].native_id if ident in threads else None,
+                "crashed": ident == crashing,
+                # Other threads go on running, and their values may be half-built: names only.
+                "frames": _frames(top, with_values=ident == crashing),
+            }
+            for ident, top in tops.items()
+        ],
+    }
+    with io.open(path, "w", encoding="utf-8") as file:
+        json.dump(report, file)
+
+
+def values():
+    """Write the caller's locals as NAME<tab>SCOPE<tab>REPR lines to $COLDFRAME_ORACLE.tsv."""
+    path = os.environ.get("COLDFRAME_ORACLE")
+    if not path:
+        return
+    frame = sys._getframe(1)
+    with io.open(path + ".tsv", "w", encoding="utf-8") as file:
+        for name, scope in _variables(frame):
+            if name not in frame.f_locals:
+                file.write("%s\t%s\t<unset>\n" % (name, scope))
+                continue
+            value = frame.f_locals[name]
+            file.write("%s\t%s\t%r\n" % (name, scope, value))
+            for attribute in _attributes(value):
+                file.write("%s.%s\tattribute\t%r\n" % (name, attribute, getattr(value, attribute)))
+
+
+def _frames(frame, with_values):
+    """The frames from `frame` outwards."""
+    frames = []
+    while frame is not None:
+        code = frame.f_code
+        entry = {"function": code.co_name, "file": code.co_filename, "line": frame.f_lineno}
+        if hasattr(code, "co_qualname"):  # 3.11+
+            entry["qualname"] = code.co_qualname
+        entry["locals"] = []
+        for name, scope in _variables(frame):
+            variable = {"name": name, "scope": scope, "set": name in frame.f_locals}
+            # Locals of a module are its globals: too many, and none of them special.
+            if with_values and variable["set"] and code.co_name != "<module>":
+                value = frame.f_locals[name]
+                variable["type"] = type(value).__name__
+                variable["repr"] = repr(value)
+            entry["locals"].append(variable)
+        frames.append(entry)
+        frame = frame.f_back
+    return frames
+
+
+def _exception(error):
+    """An exception with its traceback, outermost frame first as Python links them, and what it came from."""
+    if error is None:
+        return None
+    frames, entry = [], error.__traceback__
+    while entry is not None:
+        code = entry.tb_frame.f_code
+        frames.append({"function": code.co_name, "file": code.co_filename, "line": entry.tb_lineno})
+        entry = entry.tb_next
+    return {
+        "type": type(error).__name__,
+        "repr": repr(error),
+        "traceback": frames,
+        "cause": _exception(error.__cause__),
+        "context": None if error.__suppress_context__ else _exception(error.__context__),
+    }
+
+
+def _variables(frame):
+    """Name and scope of every variable the frame has room for, set or not."""
+    code = frame.f_code
+    if not code.co_flags & CO_OPTIMIZED:
+        return [(name, "local") for name in frame.f_locals]
+    arguments = code.co_argcount + code.co_kwonlyargcount
+    arguments += bool(code.co_flags & CO_VARARGS) + bool(code.co_flags & CO_VARKEYWORDS)
+    scopes = {name: "argument" if slot < arguments else "local" for slot, name in enumerate(code.co_varnames)}
+    # An argument that an inner function uses is stored as a cell, so `cell` wins.
+    scopes.update((name, "cell") for name in code.co_cellvars)
+    scopes.update((name, "free") for name in code.co_freevars)
+    return list(scopes.items())
+
+
+def _attributes(value):
+    """Names of the attributes that an instance of a Python class stores itself."""
+    names = list(getattr(value, "__dict__", ()))
+    for kind in type(value).__mro__:
+        names += [name for name in kind.__dict__.get("__slots__", ()) if hasattr(value, name)]
+    return names if type(value).__module__ == "__main__" else []

@@ -1,0 +1,100 @@
+//! Where CPython's fields lie, and how that version behaves.
+//!
+//! [`Offsets`] holds the *where*, resolved per field from several providers; [`Behaviour`] holds the
+//! *how*, closed enums that the walkers match on. [`Layout`] is both, for one build.
+//!
+//! Invariant: this is the only folder that compares Python versions; nothing here walks objects.
+
+mod builtin;
+mod debug_offsets;
+mod dwarf;
+mod schema;
+mod versions;
+
+pub use builtin::{BuiltinRow, builtin, builtin_table, format_table, parse_table, parse_version};
+pub use debug_offsets::read_debug_offsets;
+pub use dwarf::{DwarfError, offsets_from_dwarf};
+pub use schema::{Offset, Offsets};
+pub use versions::{
+    Anchors, Behaviour, DictKeys, DictValues, FrameRoot, InstanceDict, Instruction, IntFormat, LineTable, LocalSlots,
+    PythonVersion, RunStart, VERSIONS, Version, version_row,
+};
+
+use crate::addr::Addr;
+use crate::source::streams::RecordedLayout;
+
+/// One build of CPython, as far as a walk over it needs to know.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// The version.
+    pub version: PythonVersion,
+    /// Compiled with `--with-pydebug`.
+    pub debug: bool,
+    /// Compiled with `--disable-gil`.
+    pub free_threaded: bool,
+    /// Address of `_PyRuntime`.
+    pub runtime: Addr,
+    /// Where the fields are.
+    pub offsets: Offsets,
+    /// How this version behaves.
+    pub behaviour: &'static Behaviour,
+    /// Which provider gave most of the offsets.
+    pub provider: Provider,
+    /// The file or table they came from.
+    pub detail: String,
+}
+
+/// Where the offsets came from, in the words of the JSON report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// Debug information of that very build.
+    Dwarf,
+    /// `_Py_DebugOffsets` at the start of `_PyRuntime` (3.13+), completed by the built-in row.
+    DebugOffsets,
+    /// The dump's own copy, made at capture.
+    Dump,
+    /// The built-in row of that version.
+    BuiltIn,
+}
+
+impl Provider {
+    /// The word of the JSON report.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Provider::Dwarf => "dwarf",
+            Provider::DebugOffsets => "debug-offsets",
+            Provider::Dump => "dump",
+            Provider::BuiltIn => "built-in",
+        }
+    }
+}
+
+impl Layout {
+    /// What a dump keeps of this layout.
+    pub fn to_recorded(&self) -> RecordedLayout {
+        RecordedLayout {
+            version_hex: self.version.0,
+            debug: self.debug,
+            free_threaded: self.free_threaded,
+            runtime: self.runtime,
+            offsets: self.offsets.to_map(),
+            provider: self.provider.as_str().to_string(),
+            detail: self.detail.clone(),
+        }
+    }
+
+    /// The layout a dump kept; `None` for a version this program does not know.
+    pub fn from_recorded(recorded: &RecordedLayout) -> Option<Layout> {
+        let version = PythonVersion(recorded.version_hex);
+        Some(Layout {
+            version,
+            debug: recorded.debug,
+            free_threaded: recorded.free_threaded,
+            runtime: recorded.runtime,
+            offsets: Offsets::from_map(&recorded.offsets),
+            behaviour: version_row(version)?.behaviour,
+            provider: Provider::Dump,
+            detail: format!("recorded at capture, from {} ({})", recorded.provider, recorded.detail),
+        })
+    }
+}

@@ -1,0 +1,356 @@
+// table
+//! The fields of CPython's structures that coldframe reads: the one list behind typed access, DWARF
+//! look-up, the built-in table, the cache and the copy in a dump.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::addr::Addr;
+
+/// Offset of a field in its structure (or size of a structure), in bytes; absent where that build
+/// has no such field.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Offset(u32);
+
+impl Offset {
+    /// The field does not exist in this build, or no provider knows it.
+    pub const ABSENT: Offset = Offset(u32::MAX);
+    /// No structure is larger; a larger "offset" is corrupt input.
+    const LIMIT: u32 = 1 << 24;
+
+    /// An offset in bytes; absurd ones are absent.
+    pub fn new(bytes: u64) -> Offset {
+        match u32::try_from(bytes) {
+            Ok(bytes) if bytes < Offset::LIMIT => Offset(bytes),
+            _ => Offset::ABSENT,
+        }
+    }
+
+    /// Whether the field exists.
+    pub fn is_present(self) -> bool {
+        self != Offset::ABSENT
+    }
+
+    /// The offset in bytes.
+    pub fn bytes(self) -> Option<u64> {
+        self.is_present().then_some(u64::from(self.0))
+    }
+
+    /// The address of the field in the structure at `base`. For an absent field or a null structure
+    /// this is the null address, which no process can read: the walk ends there as at any bad pointer.
+    pub fn of(self, base: Addr) -> Addr {
+        match self.bytes() {
+            Some(bytes) if !base.is_null() => base.add(bytes),
+            _ => Addr::NULL,
+        }
+    }
+}
+
+impl Default for Offset {
+    fn default() -> Offset {
+        Offset::ABSENT
+    }
+}
+
+impl fmt::Debug for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.bytes() {
+            Some(bytes) => write!(f, "{bytes}"),
+            None => f.write_str("absent"),
+        }
+    }
+}
+
+/// One slot of the schema, as the providers see it.
+pub struct Slot<'a> {
+    /// `structure.field`, the name in tables and dumps; the field `size` is the structure's size.
+    pub name: &'static str,
+    /// C names of the structure (tag or typedef), newest first.
+    pub structures: &'static [&'static str],
+    /// Member paths in C, newest first; empty for the size.
+    pub members: &'static [&'static str],
+    /// The offset.
+    pub offset: &'a mut Offset,
+}
+
+macro_rules! offsets {
+    ($( $(#[$group_doc:meta])* $group:ident: $Type:ident = $structures:tt {
+        $( $(#[$field_doc:meta])* $field:ident = [$($member:literal),+], )*
+    } )*) => {
+        $(
+            $(#[$group_doc])*
+            #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+            pub struct $Type {
+                /// Size of the structure in bytes.
+                pub size: Offset,
+                $( #[doc = concat!("Offset of `", $($member, "` `",)+ "`.")] $(#[$field_doc])* pub $field: Offset, )*
+            }
+        )*
+
+        /// The offsets of one build, by structure.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Offsets {
+            $( $(#[$group_doc])* pub $group: $Type, )*
+        }
+
+        impl Offsets {
+            /// Visits every slot, in the order of the schema.
+            pub fn for_each(&mut self, visit: &mut dyn FnMut(Slot<'_>)) {
+                $(
+                    visit(Slot {
+                        name: concat!(stringify!($group), ".size"),
+                        structures: &$structures,
+                        members: &[],
+                        offset: &mut self.$group.size,
+                    });
+                    $( visit(Slot {
+                        name: concat!(stringify!($group), ".", stringify!($field)),
+                        structures: &$structures,
+                        members: &[$($member),+],
+                        offset: &mut self.$group.$field,
+                    }); )*
+                )*
+            }
+        }
+    };
+}
+
+offsets! {
+    /// `_PyRuntimeState` (Include/internal/pycore_runtime.h).
+    runtime: RuntimeOffsets = ["pyruntimestate"] {
+        interpreters_head = ["interpreters.head"],
+        interpreters_main = ["interpreters.main"],
+        finalizing = ["_finalizing", "finalizing"],
+        /// 3.8 to 3.11: the one GIL of the process.
+        gil_locked = ["ceval.gil.locked"],
+        gil_last_holder = ["ceval.gil.last_holder"],
+    }
+    /// `PyInterpreterState` (Include/internal/pycore_interp.h).
+    interpreter: InterpreterOffsets = ["_is"] {
+        next = ["next"],
+        id = ["id"],
+        threads_head = ["threads.head", "tstate_head"],
+        modules = ["imports.modules", "modules"],
+        sysdict = ["sysdict"],
+        gil = ["ceval.gil"],
+        gc_collecting = ["gc.collecting"],
+        finalizing = ["_finalizing"],
+    }
+    /// `struct _gil_runtime_state` (Include/internal/pycore_gil.h).
+    gil: GilOffsets = ["_gil_runtime_state"] {
+        last_holder = ["last_holder"],
+        locked = ["locked"],
+    }
+    /// `PyThreadState` (Include/cpython/pystate.h).
+    thread: ThreadOffsets = ["_ts"] {
+        next = ["next"],
+        interp = ["interp"],
+        frame = ["frame"],
+        cframe = ["cframe"],
+        current_frame = ["current_frame"],
+        thread_id = ["thread_id"],
+        native_thread_id = ["native_thread_id"],
+    }
+    /// `CFrame` of 3.10, `_PyCFrame` of 3.11 and 3.12 (Include/cpython/pystate.h).
+    cframe: CFrameOffsets = ["_PyCFrame", "_cframe"] {
+        current_frame = ["current_frame"],
+        previous = ["previous"],
+    }
+    /// `PyFrameObject` (Include/cpython/frameobject.h, since 3.11 Include/internal/pycore_frame.h).
+    frame_object: FrameObjectOffsets = ["_frame"] {
+        f_back = ["f_back"],
+        f_code = ["f_code"],
+        f_locals = ["f_locals"],
+        f_lasti = ["f_lasti"],
+        f_gen = ["f_gen"],
+        f_localsplus = ["f_localsplus"],
+    }
+    /// `_PyInterpreterFrame` (Include/internal/pycore_frame.h, 3.11+).
+    frame: FrameOffsets = ["_PyInterpreterFrame"] {
+        executable = ["f_executable", "f_code"],
+        previous = ["previous"],
+        locals = ["f_locals"],
+        instruction = ["instr_ptr", "prev_instr"],
+        owner = ["owner"],
+        is_entry = ["is_entry"],
+        localsplus = ["localsplus"],
+    }
+    /// `PyCodeObject` (Include/cpython/code.h).
+    code: CodeOffsets = ["PyCodeObject"] {
+        argcount = ["co_argcount"],
+        kwonlyargcount = ["co_kwonlyargcount"],
+        flags = ["co_flags"],
+        nlocals = ["co_nlocals"],
+        nlocalsplus = ["co_nlocalsplus"],
+        firstlineno = ["co_firstlineno"],
+        varnames = ["co_varnames"],
+        cellvars = ["co_cellvars"],
+        freevars = ["co_freevars"],
+        localsplusnames = ["co_localsplusnames"],
+        localspluskinds = ["co_localspluskinds"],
+        filename = ["co_filename"],
+        name = ["co_name"],
+        qualname = ["co_qualname"],
+        linetable = ["co_linetable", "co_lnotab"],
+        bytecode = ["co_code"],
+        code_adaptive = ["co_code_adaptive"],
+        firsttraceable = ["_co_firsttraceable"],
+    }
+    /// `PyObject` (Include/object.h).
+    object: ObjectOffsets = ["_object"] {
+        ob_type = ["ob_type"],
+    }
+    /// `PyVarObject` (Include/object.h).
+    var_object: VarObjectOffsets = ["PyVarObject"] {
+        ob_size = ["ob_size"],
+    }
+    /// `PyTypeObject` (Include/cpython/object.h).
+    type_object: TypeOffsets = ["_typeobject"] {
+        name = ["tp_name"],
+        basicsize = ["tp_basicsize"],
+        itemsize = ["tp_itemsize"],
+        flags = ["tp_flags"],
+        members = ["tp_members"],
+        base = ["tp_base"],
+        dict = ["tp_dict"],
+        dictoffset = ["tp_dictoffset"],
+    }
+    /// `PyHeapTypeObject` (Include/cpython/object.h).
+    heap_type: HeapTypeOffsets = ["_heaptypeobject"] {
+        qualname = ["ht_qualname"],
+        cached_keys = ["ht_cached_keys"],
+    }
+    /// `PyMemberDef` (Include/structmember.h, since 3.12 Include/descrobject.h).
+    member_def: MemberDefOffsets = ["PyMemberDef"] {
+        name = ["name"],
+        kind = ["type"],
+        offset = ["offset"],
+    }
+    /// `PyASCIIObject` (Include/cpython/unicodeobject.h).
+    ascii: AsciiOffsets = ["PyASCIIObject"] {
+        length = ["length"],
+        state = ["state"],
+        /// Up to 3.11, where a string could hold `wchar_t` only.
+        wstr = ["wstr"],
+    }
+    /// `PyCompactUnicodeObject`; its size is where the data of a compact string begins.
+    compact_unicode: CompactUnicodeOffsets = ["PyCompactUnicodeObject"] {
+        wstr_length = ["wstr_length"],
+    }
+    /// `PyUnicodeObject`: strings with their data elsewhere, which subclasses of str are.
+    unicode: UnicodeOffsets = ["PyUnicodeObject"] {
+        data = ["data"],
+    }
+    /// `PyLongObject` (Include/cpython/longintrepr.h).
+    long: LongOffsets = ["_longobject"] {
+        digits = ["long_value.ob_digit", "ob_digit"],
+        tag = ["long_value.lv_tag"],
+    }
+    /// `PyFloatObject`.
+    float: FloatOffsets = ["PyFloatObject"] {
+        value = ["ob_fval"],
+    }
+    /// `PyComplexObject`.
+    complex: ComplexOffsets = ["PyComplexObject"] {
+        value = ["cval"],
+    }
+    /// `PyBytesObject`.
+    bytes: BytesOffsets = ["PyBytesObject"] {
+        data = ["ob_sval"],
+    }
+    /// `PyByteArrayObject`.
+    bytearray: ByteArrayOffsets = ["PyByteArrayObject"] {
+        start = ["ob_start"],
+    }
+    /// `PyListObject`.
+    list: ListOffsets = ["PyListObject"] {
+        items = ["ob_item"],
+    }
+    /// `PyTupleObject`.
+    tuple: TupleOffsets = ["PyTupleObject"] {
+        items = ["ob_item"],
+    }
+    /// `PySetObject` (Include/cpython/setobject.h).
+    set: SetOffsets = ["PySetObject"] {
+        used = ["used"],
+        mask = ["mask"],
+        table = ["table"],
+    }
+    /// `PyDictObject` (Include/cpython/dictobject.h).
+    dict: DictOffsets = ["PyDictObject"] {
+        used = ["ma_used"],
+        keys = ["ma_keys"],
+        values = ["ma_values"],
+    }
+    /// `PyDictKeysObject` (Objects/dict-common.h, since 3.11 Include/internal/pycore_dict.h).
+    dict_keys: DictKeysOffsets = ["_dictkeysobject"] {
+        size_slots = ["dk_size"],
+        log2_size = ["dk_log2_size"],
+        log2_index_bytes = ["dk_log2_index_bytes"],
+        kind = ["dk_kind"],
+        nentries = ["dk_nentries"],
+        indices = ["dk_indices"],
+    }
+    /// `PyDictValues` (Include/internal/pycore_dict.h, 3.11+).
+    dict_values: DictValuesOffsets = ["_dictvalues"] {
+        values = ["values"],
+        capacity = ["capacity"],
+        /// How many of the values are in use.
+        count = ["size"],
+        valid = ["valid"],
+    }
+    /// `PyCellObject`.
+    cell: CellOffsets = ["PyCellObject"] {
+        contents = ["ob_ref"],
+    }
+    /// `PyModuleObject`.
+    module: ModuleOffsets = ["PyModuleObject"] {
+        dict = ["md_dict"],
+    }
+    /// `PyBaseExceptionObject` (Include/cpython/pyerrors.h).
+    exception: ExceptionOffsets = ["PyBaseExceptionObject"] {
+        args = ["args"],
+    }
+}
+
+impl Offsets {
+    /// The present offsets by `structure.field`.
+    pub fn to_map(&self) -> BTreeMap<String, u32> {
+        let mut map = BTreeMap::new();
+        let mut copy = *self;
+        copy.for_each(&mut |slot| {
+            if slot.offset.is_present() {
+                map.insert(slot.name.to_string(), slot.offset.0);
+            }
+        });
+        map
+    }
+
+    /// The inverse of [`Offsets::to_map`]; unknown names are ignored.
+    pub fn from_map(map: &BTreeMap<String, u32>) -> Offsets {
+        let mut offsets = Offsets::default();
+        offsets.for_each(&mut |slot| {
+            if let Some(&bytes) = map.get(slot.name) {
+                *slot.offset = Offset::new(u64::from(bytes));
+            }
+        });
+        offsets
+    }
+
+    /// Takes over every offset that `better` has; returns the names of those on which both sides
+    /// had an opinion and differed.
+    pub fn overlay(&mut self, better: &Offsets) -> Vec<String> {
+        let theirs = better.to_map();
+        let mut differing = Vec::new();
+        self.for_each(&mut |slot| {
+            if let Some(&bytes) = theirs.get(slot.name) {
+                let new = Offset::new(u64::from(bytes));
+                if slot.offset.is_present() && *slot.offset != new {
+                    differing.push(slot.name.to_string());
+                }
+                *slot.offset = new;
+            }
+        });
+        differing
+    }
+}

@@ -1,0 +1,256 @@
+//! How each minor version of CPython behaves: one row each, as a delta on the row before.
+//!
+//! To add a version: add a row here, a column to the built-in table ([`super::builtin`]), and, where
+//! it behaves in a new way, a variant to the enum concerned; the compiler then names every walker
+//! that has to know.
+
+use std::fmt;
+
+/// `PY_VERSION_HEX` (Include/patchlevel.h): major, minor, micro, release level and serial.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+pub struct PythonVersion(pub u32);
+
+impl PythonVersion {
+    /// A final release.
+    pub const fn release(major: u8, minor: u8, micro: u8) -> PythonVersion {
+        PythonVersion((major as u32) << 24 | (minor as u32) << 16 | (micro as u32) << 8 | 0xf0)
+    }
+    /// The major version.
+    pub fn major(self) -> u8 {
+        (self.0 >> 24) as u8
+    }
+    /// The minor version.
+    pub fn minor(self) -> u8 {
+        (self.0 >> 16) as u8
+    }
+    /// The micro version.
+    pub fn micro(self) -> u8 {
+        (self.0 >> 8) as u8
+    }
+}
+
+impl fmt::Display for PythonVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major(), self.minor(), self.micro())?;
+        match (self.0 >> 4) & 0xf {
+            0xa => write!(f, "a{}", self.0 & 0xf),
+            0xb => write!(f, "b{}", self.0 & 0xf),
+            0xc => write!(f, "rc{}", self.0 & 0xf),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How the thread state leads to the innermost frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameRoot {
+    /// `tstate->frame`, a chain of `PyFrameObject` by `f_back`.
+    FrameObject,
+    /// `tstate->cframe->current_frame`, a chain of `_PyInterpreterFrame` by `previous`.
+    CFrame,
+    /// `tstate->current_frame`, likewise.
+    CurrentFrame,
+}
+
+/// How a frame names its current instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instruction {
+    /// `f_lasti`, in bytes.
+    ByteOffset,
+    /// `f_lasti`, in code units of two bytes (bpo-27129, 3.10).
+    UnitOffset,
+    /// `prev_instr`, the address of the last instruction that began; before the code where none did.
+    PreviousPointer,
+    /// `instr_ptr`, the address of the current instruction (3.13, gh-109214).
+    Pointer,
+}
+
+/// Which frame is the first of a run of the eval loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunStart {
+    /// Every frame: Python calls recurse in C.
+    EveryFrame,
+    /// The frame whose `is_entry` is set.
+    EntryFlag,
+    /// The frame above a shim, a frame whose owner is at least this value and which lies on the C stack.
+    ShimOwner(u8),
+}
+
+/// What ties a run of the eval loop to the C stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anchors {
+    /// Nothing: eval frames are told by their symbol.
+    None,
+    /// One `CFrame` per run, a C local, chained from `tstate->cframe`.
+    CFrames,
+    /// The shim frame, a C local.
+    Shims,
+}
+
+/// The format of the table from instructions to lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineTable {
+    /// `co_lnotab` (Objects/lnotab_notes.txt, 3.8 and 3.9).
+    Lnotab,
+    /// `co_linetable` of PEP 626 (3.10).
+    Ranges,
+    /// `co_linetable` of PEP 657, with columns (Objects/locations.md, 3.11+).
+    Locations,
+}
+
+/// Where locals, cells and free variables lie in a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalSlots {
+    /// `co_varnames`, then `co_cellvars`, then `co_freevars`.
+    NamesCellsFree,
+    /// One array, described by `co_localsplusnames` and `co_localspluskinds` (3.11+).
+    LocalsPlus,
+}
+
+/// How an int stores sign and size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IntFormat {
+    /// `ob_size`, negative for a negative number.
+    SignedSize,
+    /// `lv_tag`: sign in the low two bits, size from bit 3 (3.12, gh-102381).
+    Tag,
+}
+
+/// The header of a dict's key table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DictKeys {
+    /// `dk_size` slots; entries are `{hash, key, value}`.
+    Size,
+    /// `1 << dk_log2_size` slots; `dk_kind` tells whether entries carry a hash (3.11, bpo-46845).
+    Log2Size,
+}
+
+/// The values of a dict that shares its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DictValues {
+    /// An array of pointers in key order.
+    Array,
+    /// `PyDictValues`, an array of pointers in key order at `values`.
+    Struct,
+}
+
+/// Where an instance keeps its attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstanceDict {
+    /// At `tp_dictoffset`.
+    DictOffset,
+    /// With Py_TPFLAGS_MANAGED_DICT: values pointer 4 words and dict pointer 3 words before the object.
+    ManagedPair,
+    /// One word, 3 words before the object: with bit 0 set the values (plus one), else the dict.
+    ManagedTagged,
+    /// The dict pointer 3 words before the object; without one, with Py_TPFLAGS_INLINE_VALUES, the
+    /// values lie right behind the object (`tp_basicsize`).
+    Inline,
+}
+
+/// How one minor version behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each field's type says it")]
+pub struct Behaviour {
+    pub frame_root: FrameRoot,
+    pub instruction: Instruction,
+    pub run_start: RunStart,
+    pub anchors: Anchors,
+    pub line_table: LineTable,
+    pub local_slots: LocalSlots,
+    pub int_format: IntFormat,
+    pub dict_keys: DictKeys,
+    pub dict_values: DictValues,
+    pub instance_dict: InstanceDict,
+}
+
+/// One supported minor version.
+#[derive(Debug)]
+pub struct Version {
+    /// The minor version of Python 3.
+    pub minor: u8,
+    /// How it behaves.
+    pub behaviour: &'static Behaviour,
+}
+
+const V3_8: Behaviour = Behaviour {
+    frame_root: FrameRoot::FrameObject,
+    instruction: Instruction::ByteOffset,
+    run_start: RunStart::EveryFrame,
+    anchors: Anchors::None,
+    line_table: LineTable::Lnotab,
+    local_slots: LocalSlots::NamesCellsFree,
+    int_format: IntFormat::SignedSize,
+    dict_keys: DictKeys::Size,
+    dict_values: DictValues::Array,
+    instance_dict: InstanceDict::DictOffset,
+};
+
+const V3_9: Behaviour = V3_8;
+
+const V3_10: Behaviour = Behaviour {
+    instruction: Instruction::UnitOffset,
+    anchors: Anchors::CFrames,
+    line_table: LineTable::Ranges,
+    ..V3_9
+};
+
+const V3_11: Behaviour = Behaviour {
+    frame_root: FrameRoot::CFrame,
+    instruction: Instruction::PreviousPointer,
+    run_start: RunStart::EntryFlag,
+    line_table: LineTable::Locations,
+    local_slots: LocalSlots::LocalsPlus,
+    dict_keys: DictKeys::Log2Size,
+    dict_values: DictValues::Struct,
+    instance_dict: InstanceDict::ManagedPair,
+    ..V3_10
+};
+
+const V3_12: Behaviour = Behaviour {
+    run_start: RunStart::ShimOwner(3),
+    anchors: Anchors::Shims,
+    int_format: IntFormat::Tag,
+    instance_dict: InstanceDict::ManagedTagged,
+    ..V3_11
+};
+
+const V3_13: Behaviour = Behaviour {
+    frame_root: FrameRoot::CurrentFrame,
+    instruction: Instruction::Pointer,
+    instance_dict: InstanceDict::Inline,
+    ..V3_12
+};
+
+/// Every supported version, oldest first.
+pub const VERSIONS: &[Version] = &[
+    Version {
+        minor: 8,
+        behaviour: &V3_8,
+    },
+    Version {
+        minor: 9,
+        behaviour: &V3_9,
+    },
+    Version {
+        minor: 10,
+        behaviour: &V3_10,
+    },
+    Version {
+        minor: 11,
+        behaviour: &V3_11,
+    },
+    Version {
+        minor: 12,
+        behaviour: &V3_12,
+    },
+    Version {
+        minor: 13,
+        behaviour: &V3_13,
+    },
+];
+
+/// The row of a version; `None` where that minor version is not supported.
+pub fn version_row(version: PythonVersion) -> Option<&'static Version> {
+    (version.major() == 3).then(|| VERSIONS.iter().find(|row| row.minor == version.minor()))?
+}

@@ -1,0 +1,190 @@
+//! The chain of frames of one thread.
+
+use std::collections::HashSet;
+
+use super::{Python, PythonThread};
+use crate::addr::Addr;
+use crate::layout::{Anchors, FrameRoot, Instruction, RunStart};
+use crate::source::MemoryExt;
+use crate::source::streams::PythonStep;
+
+/// The most frames of one thread that are followed.
+const MAX_FRAMES: usize = 200_000;
+/// Of a deep stack, the locals of this many frames at the inner end are read ...
+pub const LOCALS_INNERMOST: usize = 150;
+/// ... and of this many at the outer end: recursion repeats, and a dump is to stay small.
+pub const LOCALS_OUTERMOST: usize = 50;
+
+/// `FRAME_OWNED_BY_GENERATOR` (Include/internal/pycore_frame.h; 1 in all versions).
+const OWNED_BY_GENERATOR: u8 = 1;
+/// `co_code` units are two bytes.
+const CODE_UNIT: i64 = 2;
+
+impl Python<'_> {
+    /// The frames of a thread, innermost first, shims and frames that have not begun among them
+    /// ([`PythonStep::is_hidden`]).
+    pub fn frames(&self, thread: &PythonThread) -> Vec<PythonStep> {
+        let mut steps = match self.layout.behaviour.frame_root {
+            FrameRoot::FrameObject => self.frame_objects(thread),
+            FrameRoot::CFrame | FrameRoot::CurrentFrame => self.interpreter_frames(thread),
+        };
+        let deep = steps.len().saturating_sub(LOCALS_OUTERMOST);
+        if deep > LOCALS_INNERMOST {
+            for step in &mut steps[LOCALS_INNERMOST..deep] {
+                step.has_locals = false;
+            }
+        }
+        steps
+    }
+
+    /// `PyFrameObject`, linked by `f_back` (3.8 to 3.10). One run of the eval loop each.
+    fn frame_objects(&self, thread: &PythonThread) -> Vec<PythonStep> {
+        let offsets = &self.layout.offsets.frame_object;
+        let mut anchors = self.cframes(thread).into_iter();
+        let head = self.read_or_null(self.layout.offsets.thread.frame.of(thread.address));
+        let mut steps = Vec::new();
+        for frame in self.frame_chain(head, |frame| offsets.f_back.of(frame)) {
+            let lasti = self.memory.read_i32(offsets.f_lasti.of(frame)).unwrap_or(-1);
+            steps.push(PythonStep {
+                frame,
+                code: self.read_or_null(offsets.f_code.of(frame)),
+                lasti: match self.layout.behaviour.instruction {
+                    Instruction::UnitOffset if lasti >= 0 => lasti.saturating_mul(2),
+                    _ => lasti,
+                },
+                anchor: anchors.next().map_or(Addr::NULL, |(cframe, _)| cframe),
+                is_entry: true,
+                is_generator: !self.read_or_null(offsets.f_gen.of(frame)).is_null(),
+                is_hidden: false,
+                has_locals: true,
+            });
+        }
+        steps
+    }
+
+    /// `_PyInterpreterFrame`, linked by `previous` (3.11+).
+    fn interpreter_frames(&self, thread: &PythonThread) -> Vec<PythonStep> {
+        let offsets = &self.layout.offsets.frame;
+        let cframes = self.cframes(thread);
+        let head = match self.layout.behaviour.frame_root {
+            FrameRoot::CFrame => cframes.first().map_or(Addr::NULL, |&(_, current)| current),
+            _ => self.read_or_null(self.layout.offsets.thread.current_frame.of(thread.address)),
+        };
+        // With shims, the records of the C stack are the shims themselves, met on the way.
+        let mut runs = match self.layout.behaviour.anchors {
+            Anchors::CFrames => cframes,
+            Anchors::Shims | Anchors::None => Vec::new(),
+        }
+        .into_iter();
+        let mut anchor = runs.next().map_or(Addr::NULL, |(cframe, _)| cframe);
+        let mut steps: Vec<PythonStep> = Vec::new();
+        let mut run_begins = 0;
+        for frame in self.frame_chain(head, |frame| offsets.previous.of(frame)) {
+            let owner = self.memory.read_u8(offsets.owner.of(frame)).unwrap_or(0);
+            let mut step = PythonStep {
+                frame,
+                code: Addr::NULL,
+                lasti: -1,
+                anchor,
+                is_entry: false,
+                is_generator: owner == OWNED_BY_GENERATOR,
+                is_hidden: true,
+                has_locals: false,
+            };
+            if let RunStart::ShimOwner(shim) = self.layout.behaviour.run_start
+                && owner >= shim
+            {
+                // The shim lies on the C stack, in the frame of the run that it starts.
+                step.anchor = frame;
+                for inner in &mut steps[run_begins..] {
+                    inner.anchor = frame;
+                }
+                if let Some(first) = steps[run_begins..].last_mut() {
+                    first.is_entry = true;
+                }
+                steps.push(step);
+                run_begins = steps.len();
+                continue;
+            }
+            step.code = self.read_or_null(offsets.executable.of(frame));
+            if let Some((lasti, complete)) = self.instruction(frame, step.code) {
+                step.lasti = lasti;
+                step.is_hidden = !complete && !step.is_generator;
+            }
+            step.has_locals = !step.is_hidden;
+            if self.layout.behaviour.run_start == RunStart::EntryFlag {
+                step.is_entry = self
+                    .memory
+                    .read_u8(offsets.is_entry.of(frame))
+                    .is_ok_and(|flag| flag != 0);
+            }
+            steps.push(step);
+            if step.is_entry {
+                anchor = runs.next().map_or(Addr::NULL, |(cframe, _)| cframe);
+            }
+        }
+        steps
+    }
+
+    /// Byte offset of the current instruction, and whether the function's own code has begun
+    /// (`_PyFrame_IsIncomplete`, Include/internal/pycore_frame.h): tracebacks hide frames before that.
+    fn instruction(&self, frame: Addr, code: Addr) -> Option<(i32, bool)> {
+        let pointer = self
+            .memory
+            .read_addr(self.layout.offsets.frame.instruction.of(frame))
+            .ok()?;
+        let code = self.code(code)?;
+        let offset = pointer.0.wrapping_sub(code.instructions.0) as i64;
+        let begun = offset >= i64::from(code.first_traceable) * CODE_UNIT;
+        Some((i32::try_from(offset).unwrap_or(-1), begun))
+    }
+
+    /// The records of the runs of the eval loop, innermost first, with the frame each runs.
+    /// The last one is a part of the thread state and belongs to no run.
+    fn cframes(&self, thread: &PythonThread) -> Vec<(Addr, Addr)> {
+        if self.layout.behaviour.anchors == Anchors::None || !self.layout.offsets.thread.cframe.is_present() {
+            return Vec::new();
+        }
+        let offsets = &self.layout.offsets.cframe;
+        let head = self.read_or_null(self.layout.offsets.thread.cframe.of(thread.address));
+        let records = self.frame_chain(head, |record| offsets.previous.of(record));
+        records
+            .into_iter()
+            .map(|record| (record, self.read_or_null(offsets.current_frame.of(record))))
+            .collect()
+    }
+
+    fn frame_chain(&self, head: Addr, next: impl Fn(Addr) -> Addr) -> Vec<Addr> {
+        let mut seen = HashSet::new();
+        let mut list = Vec::new();
+        let mut at = head;
+        while !at.is_null() {
+            if !seen.insert(at) || list.len() == MAX_FRAMES {
+                self.notes.push(
+                    "python",
+                    format!(
+                        "the chain of Python frames at {head} does not end within {} frames",
+                        list.len()
+                    ),
+                    "outer frames are missing",
+                    "the frames are corrupt, or the recursion is deeper than coldframe follows",
+                );
+                break;
+            }
+            list.push(at);
+            match self.memory.read_addr(next(at)) {
+                Ok(outer) => at = outer,
+                Err(error) => {
+                    self.notes.push(
+                        "python",
+                        format!("a Python frame cannot be read: {error}"),
+                        "outer frames of its thread are missing",
+                        "",
+                    );
+                    break;
+                }
+            }
+        }
+        list
+    }
+}

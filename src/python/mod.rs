@@ -1,0 +1,62 @@
+//! CPython's own structures: runtime > interpreter > thread > frame > code > line table, and heap
+//! objects with their repr.
+//!
+//! [`Python`] walks one runtime through a [`Memory`] and a [`Layout`]. Walks are iterative, bounded
+//! and checked for cycles; whatever cannot be read ends that part of the walk and leaves the rest.
+//!
+//! Invariant: nothing here knows files, ELF or DWARF, nor compares versions; it matches on [`crate::layout::Behaviour`].
+
+mod code;
+mod dict;
+mod frame;
+mod instance;
+mod int;
+pub mod linetable;
+mod locals;
+mod object;
+mod repr;
+mod runtime;
+mod string;
+mod text;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+pub use code::Code;
+pub use locals::{Local, LocalState, Scope};
+pub use object::TypeInfo;
+pub use repr::{Limits, Value};
+pub use runtime::{Gil, Interpreter, PythonThread};
+
+use crate::addr::Addr;
+use crate::layout::Layout;
+use crate::notes::Notes;
+use crate::source::Memory;
+
+/// One CPython runtime in a process.
+pub struct Python<'a> {
+    memory: &'a dyn Memory,
+    layout: &'a Layout,
+    notes: &'a Notes,
+    codes: RefCell<HashMap<Addr, Option<Rc<Code>>>>,
+    types: RefCell<HashMap<Addr, Option<Rc<TypeInfo>>>>,
+}
+
+impl<'a> Python<'a> {
+    /// A walk over the runtime that `layout` describes.
+    pub fn new(memory: &'a dyn Memory, layout: &'a Layout, notes: &'a Notes) -> Python<'a> {
+        Python {
+            memory,
+            layout,
+            notes,
+            codes: RefCell::default(),
+            types: RefCell::default(),
+        }
+    }
+
+    /// The layout.
+    pub fn layout(&self) -> &'a Layout {
+        self.layout
+    }
+}

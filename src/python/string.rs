@@ -1,0 +1,83 @@
+//! Strings in all their storage kinds (Include/cpython/unicodeobject.h).
+
+use super::Python;
+use super::object::type_flags;
+use crate::addr::Addr;
+use crate::source::MemoryExt;
+
+/// The longest name (of a variable, function, file) that is read whole.
+const MAX_NAME: u64 = 4_096;
+
+/// A str, or its beginning.
+pub struct Text {
+    /// Code points; lone surrogates are possible.
+    pub points: Vec<u32>,
+    /// The length of the whole str in code points.
+    pub length: u64,
+}
+
+impl Python<'_> {
+    /// Reads at most `max` code points of a str.
+    pub(super) fn read_str(&self, object: Addr, max: u64) -> Option<Text> {
+        let offsets = &self.layout.offsets;
+        let length = self.memory.read_u64(offsets.ascii.length.of(object)).ok()?;
+        let state = self.memory.read_u32(offsets.ascii.state.of(object)).ok()?;
+        // interned:2, kind:3, compact:1, ascii:1 (3.8 to 3.13 alike; before 3.12 then ready:1).
+        let (kind, compact, ascii) = ((state >> 2) & 7, state >> 5 & 1 == 1, state >> 6 & 1 == 1);
+        let (data, width, length) = if kind == 0 && offsets.ascii.wstr.is_present() {
+            // Not "ready": only the wchar_t form exists (PyUnicode_FromUnicode, up to 3.11).
+            let length = self
+                .memory
+                .read_u64(offsets.compact_unicode.wstr_length.of(object))
+                .ok()?;
+            (self.memory.read_addr(offsets.ascii.wstr.of(object)).ok()?, 4, length)
+        } else if compact {
+            let header = if ascii {
+                offsets.ascii.size
+            } else {
+                offsets.compact_unicode.size
+            };
+            (header.of(object), kind, length)
+        } else {
+            (
+                self.memory.read_addr(offsets.unicode.data.of(object)).ok()?,
+                kind,
+                length,
+            )
+        };
+        if !matches!(width, 1 | 2 | 4) {
+            return None;
+        }
+        let count = length.min(max) as usize;
+        let bytes = self.memory.read_vec(data, count * width as usize).ok()?;
+        let points = bytes
+            .chunks_exact(width as usize)
+            .map(|unit| unit.iter().rev().fold(0, |point, &byte| point << 8 | u32::from(byte)))
+            .collect();
+        Some(Text { points, length })
+    }
+
+    /// A str that names something; lone surrogates become U+FFFD. `None` where it is no str.
+    pub(super) fn name_string(&self, object: Addr) -> Option<String> {
+        if !self
+            .type_flags(object)
+            .is_some_and(|flags| flags & type_flags::UNICODE != 0)
+        {
+            return None;
+        }
+        let text = self.read_str(object, MAX_NAME)?;
+        Some(
+            text.points
+                .iter()
+                .map(|&point| char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER))
+                .collect(),
+        )
+    }
+
+    /// `tp_flags` of an object's type, without looking at its name: heap type names are strs, too.
+    fn type_flags(&self, object: Addr) -> Option<u64> {
+        self.memory
+            .read_u64(self.layout.offsets.type_object.flags.of(self.type_address(object)))
+            .ok()
+    }
+}

@@ -1,0 +1,44 @@
+//! One thread.
+
+#[cfg(test)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::frame::is_false;
+use super::{Exception, Frame};
+
+/// One thread of the process, whether or not it ever ran Python.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Thread {
+    /// The kernel's thread id.
+    pub tid: u32,
+    /// The name the kernel knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `threading.Thread.name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python_name: Option<String>,
+    /// The signal was delivered to this thread.
+    pub crashed: bool,
+    /// `threading.Thread.daemon`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daemon: Option<bool>,
+    /// It holds the GIL of its interpreter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds_gil: Option<bool>,
+    /// Id of the interpreter it belongs to; absent for a thread that no interpreter knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interpreter: Option<i64>,
+    /// What it is doing, in a few words, for example `waiting for the GIL`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Its merged stack, innermost frame first.
+    pub frames: Vec<Frame>,
+    /// The exception it was raising or handling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exception: Option<Exception>,
+    /// A walk stopped at a limit or at damage: outer frames are missing.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub truncated: bool,
+}

@@ -1,0 +1,116 @@
+//! Variables of a Python frame: as many on a line as fit.
+
+use super::Out;
+use super::escape::{clip, columns};
+use super::style::paint;
+use crate::report::model::{ValueState, Variable};
+
+/// How deep children of children are shown.
+const MAX_DEPTH: usize = 3;
+
+pub(super) fn write(out: &mut Out, variables: &[Variable], indent: usize) {
+    let (limit, value_width) = if out.is_short() { (8, 60) } else { (40, 200) };
+    let known = variables.iter().filter(|v| v.state != ValueState::Unset);
+    let mut block = Block::new(out, indent);
+    for variable in known.clone().take(limit) {
+        block.push(variable, value_width);
+        if has_hidden_parts(variable) && !block.out.is_short() {
+            block.children(&variable.children, value_width, 1);
+        }
+    }
+    block.end();
+    let rest = known.count().saturating_sub(limit);
+    if rest > 0 {
+        let style = out.style();
+        let margin = " ".repeat(indent);
+        out.line(&format!("{margin}{}", paint(style.dim, &format!("| … {rest} more"))));
+    }
+}
+
+/// Whether the children say what the value does not: `<Reader object at 0x…>`.
+fn has_hidden_parts(variable: &Variable) -> bool {
+    !variable.children.is_empty() && variable.value.as_ref().is_none_or(|value| value.starts_with('<'))
+}
+
+/// Lines of variables under construction.
+struct Block<'a> {
+    out: &'a mut Out,
+    margin: String,
+    line: String,
+    used: usize,
+}
+
+impl<'a> Block<'a> {
+    fn new(out: &'a mut Out, indent: usize) -> Block<'a> {
+        let margin = format!("{}{} ", " ".repeat(indent), paint(out.style().dim, "|"));
+        Block {
+            out,
+            margin,
+            line: String::new(),
+            used: 0,
+        }
+    }
+
+    fn push(&mut self, variable: &Variable, value_width: usize) {
+        let style = self.out.style();
+        let name = clip(&variable.name, 40);
+        let value = value(variable, value_width);
+        let width = columns(&name) + 3 + columns(&value);
+        let room = self.out.options.width.saturating_sub(16);
+        if self.used > 0 && self.used + 3 + width > room {
+            self.end();
+        }
+        if self.used > 0 {
+            self.line.push_str("   ");
+            self.used += 3;
+        }
+        let value = match variable.state {
+            ValueState::Ok => value,
+            _ => paint(style.dim, &value),
+        };
+        self.line.push_str(&format!("{} = {value}", paint(style.name, &name)));
+        self.used += width;
+    }
+
+    /// The parts of the variable pushed last, each level further in.
+    fn children(&mut self, children: &[Variable], value_width: usize, depth: usize) {
+        self.end();
+        for child in children.iter().take(10) {
+            self.line = "  ".repeat(depth);
+            self.push(child, value_width);
+            if has_hidden_parts(child) && depth < MAX_DEPTH {
+                self.children(&child.children, value_width, depth + 1);
+            }
+            self.end();
+        }
+        if children.len() > 10 {
+            self.line = format!("{}… {} more", "  ".repeat(depth), children.len() - 10);
+            self.used = 1;
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        if self.used > 0 {
+            let line = format!("{}{}", self.margin, self.line);
+            self.out.line(&line);
+        }
+        self.line.clear();
+        self.used = 0;
+    }
+}
+
+fn value(variable: &Variable, width: usize) -> String {
+    match &variable.state {
+        ValueState::Redacted => "(redacted)".to_string(),
+        ValueState::Unreadable => "(unreadable)".to_string(),
+        ValueState::Unset => "(unset)".to_string(),
+        ValueState::Other(word) => format!("({})", clip(word, 20)),
+        ValueState::Ok => match (&variable.value, &variable.type_name, variable.address) {
+            (Some(value), ..) => clip(value, width),
+            (None, Some(name), Some(address)) => format!("<{} at {address}>", clip(name, 40)),
+            (None, Some(name), None) => format!("<{}>", clip(name, 40)),
+            (None, None, _) => "?".to_string(),
+        },
+    }
+}

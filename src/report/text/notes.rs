@@ -1,0 +1,143 @@
+//! What comes after the stacks: extension modules, hooks, notes, and where to read more.
+
+use super::Out;
+use super::escape::clip;
+use super::style::paint;
+use crate::report::model::{ExtensionModule, Hooks, InputKind, LayoutProvider, Report};
+
+/// The most extension modules named; the JSON report has all.
+const MAX_MODULES: usize = 60;
+
+pub(super) fn write_python(out: &mut Out, report: &Report) {
+    let style = out.style();
+    for python in &report.python {
+        if !python.extension_modules.is_empty() {
+            out.gap();
+            let total = python.extension_modules.len();
+            let label = paint(style.heading, "Extension modules");
+            let mut items: Vec<String> = python.extension_modules.iter().take(MAX_MODULES).map(module).collect();
+            if total > MAX_MODULES {
+                items.push(format!("and {} more", total - MAX_MODULES));
+            }
+            out.line(&format!("{label} ({total}):"));
+            out.flow("  ", &items, ", ", 2);
+        }
+        for interpreter in &python.interpreters {
+            let mut facts = Vec::new();
+            if interpreter.finalizing == Some(true) {
+                facts.push("it was shutting down".to_string());
+            }
+            if interpreter.gc.as_ref().and_then(|gc| gc.collecting) == Some(true) {
+                facts.push("a garbage collection was under way".to_string());
+            }
+            if let Some(holder) = interpreter.gil.as_ref().and_then(|gil| gil.holder_tid) {
+                facts.push(format!("thread {holder} holds the GIL"));
+            }
+            if let Some(hooks) = &interpreter.hooks {
+                facts.extend(hook_facts(hooks));
+            }
+            if !facts.is_empty() {
+                out.gap();
+                let label = format!("{} ", paint(style.heading, &format!("Interpreter {}:", interpreter.id)));
+                out.flow(&label, &facts, "; ", 2);
+            }
+        }
+    }
+}
+
+fn module(module: &ExtensionModule) -> String {
+    let name = clip(&module.name, 60);
+    match &module.version {
+        Some(version) => format!("{name} {}", clip(version, 20)),
+        None => name,
+    }
+}
+
+fn hook_facts(hooks: &Hooks) -> Vec<String> {
+    let mut facts = Vec::new();
+    if !hooks.trace.is_empty() {
+        facts.push(format!(
+            "trace function (sys.settrace) in thread {}",
+            tids(&hooks.trace)
+        ));
+    }
+    if !hooks.profile.is_empty() {
+        facts.push(format!(
+            "profile function (sys.setprofile) in thread {}",
+            tids(&hooks.profile)
+        ));
+    }
+    if !hooks.monitoring_tools.is_empty() {
+        let tools: Vec<String> = hooks
+            .monitoring_tools
+            .iter()
+            .take(8)
+            .map(|tool| clip(tool, 30))
+            .collect();
+        facts.push(format!("sys.monitoring tools: {}", tools.join(", ")));
+    }
+    if let Some(function) = &hooks.eval_frame {
+        facts.push(format!("evaluation loop replaced by {}", clip(function, 60)));
+    }
+    facts
+}
+
+fn tids(tids: &[u32]) -> String {
+    let mut shown: Vec<String> = tids.iter().take(8).map(u32::to_string).collect();
+    if tids.len() > shown.len() {
+        shown.push("…".to_string());
+    }
+    shown.join(", ")
+}
+
+/// The word of the JSON report.
+pub(super) fn provider(provider: &LayoutProvider) -> &str {
+    match provider {
+        LayoutProvider::Dwarf => "dwarf",
+        LayoutProvider::DebugOffsets => "debug-offsets",
+        LayoutProvider::Dump => "dump",
+        LayoutProvider::BuiltIn => "built-in",
+        LayoutProvider::Other(word) => word,
+    }
+}
+
+pub(super) fn write_notes(out: &mut Out, report: &Report) {
+    let style = out.style();
+    let room = out.options.width * 2;
+    if !report.notes.is_empty() {
+        out.gap();
+        out.line(&paint(style.heading, "Notes"));
+    }
+    for note in &report.notes {
+        let mut text = format!("  {}: {}", clip(&note.area, 20), clip(&note.what, room));
+        if !note.effect.is_empty() {
+            text.push_str(&format!("; {}", clip(&note.effect, room)));
+        }
+        out.line(&text);
+        if !note.remedy.is_empty() {
+            out.line(&format!(
+                "    {} {}",
+                paint(style.name, "try:"),
+                clip(&note.remedy, room)
+            ));
+        }
+    }
+}
+
+/// The file and the command that shows more; nothing for a live process.
+pub(super) fn write_more(out: &mut Out, report: &Report) {
+    let style = out.style();
+    out.gap();
+    let Some(path) = report
+        .input
+        .path
+        .as_ref()
+        .filter(|_| report.input.kind != InputKind::Process)
+    else {
+        return;
+    };
+    let more = if out.is_short() { "" } else { "--format json " };
+    // Not shortened: it is there to be copied.
+    let path = clip(&super::headline::quoted(path), 4096);
+    out.line(&format!("{} coldframe analyze {more}{path}", paint(style.dim, "more:")));
+}

@@ -1,0 +1,169 @@
+//! A merged stack, innermost frame first.
+
+use super::escape::{clip, clip_start};
+use super::fold::{Step, steps};
+use super::style::paint;
+use super::{Out, locals, module_name, source, thousands};
+use crate::report::model::{Frame, NativeFrame, Owner, PythonFrame, Trust};
+
+/// How much of each frame is shown.
+#[derive(Clone, Copy)]
+pub(super) struct Detail {
+    /// Source lines with carets.
+    pub(super) source: bool,
+    /// In how many Python frames, from the innermost, variables are shown.
+    pub(super) locals: usize,
+    /// How many lines or blocks of lines.
+    pub(super) steps: usize,
+}
+
+/// Where the text of a frame begins: below that of its function.
+const INDENT: usize = 12;
+
+pub(super) fn write(out: &mut Out, frames: &[Frame], detail: Detail) {
+    let mut locals_left = detail.locals;
+    let style = out.style();
+    for step in steps(frames, out.options.fold_interpreter, detail.steps) {
+        match step {
+            Step::Frame(index) => write_frame(out, index, &frames[index], detail, &mut locals_left),
+            Step::Plumbing { first, count, signal } => {
+                let text = plumbing(&frames[first], count, signal);
+                out.line(&paint(style.dim, &format!("{:>5}     {text}", "")));
+            }
+            Step::Repeat { frames: 1, times } => {
+                let text = format!(
+                    "{:>5}     … the frame above repeats {} more times",
+                    "",
+                    thousands(times)
+                );
+                out.line(&paint(style.doubt, &text));
+            }
+            Step::Repeat { frames, times } => {
+                let (frames, times) = (thousands(frames), thousands(times));
+                let text = format!("{:>5}     … the {frames} frames above repeat {times} more times", "");
+                out.line(&paint(style.doubt, &text));
+            }
+            Step::Gap { frames } => {
+                let text = format!("{:>5}     … {} more frames, not shown", "", thousands(frames));
+                out.line(&paint(style.doubt, &text));
+            }
+        }
+    }
+}
+
+fn plumbing(first: &Frame, count: usize, signal: bool) -> String {
+    match (first, count, signal) {
+        (Frame::Native(native), 1, _) => {
+            let name = native.function.as_deref().unwrap_or("1 interpreter frame");
+            format!("… {}", clip(name, 60))
+        }
+        (_, count, true) => format!("… {} frames of signal delivery", thousands(count)),
+        (_, count, false) => format!("… {} interpreter frames", thousands(count)),
+    }
+}
+
+fn write_frame(out: &mut Out, index: usize, frame: &Frame, detail: Detail, locals_left: &mut usize) {
+    let style = out.style();
+    let number = paint(style.dim, &format!("{:>5}", format!("#{index}")));
+    match frame {
+        Frame::Python(python) => {
+            out.line(&format!(
+                "{number} {}  {}",
+                paint(style.python, "Py"),
+                python_line(out, python)
+            ));
+            if detail.source {
+                source::write(out, &source::Span::of_python(python), INDENT);
+            }
+            if *locals_left > 0 {
+                *locals_left -= 1;
+                locals::write(out, &python.locals, INDENT);
+            }
+        }
+        Frame::Native(native) => {
+            let kind = if native.extension {
+                style.extension
+            } else {
+                style.native
+            };
+            out.line(&format!("{number} {}   {}", paint(kind, "C"), native_line(out, native)));
+            if detail.source {
+                source::write(out, &source::Span::of_native(native), INDENT);
+            }
+        }
+        Frame::Unknown => out.line(&format!("{number} ?   a frame of a kind this version does not know")),
+    }
+}
+
+/// For example `Reader.flush  pkg/reader.py:41`.
+fn python_line(out: &Out, frame: &PythonFrame) -> String {
+    let style = out.style();
+    let name = frame.qualname.as_deref().or(frame.function.as_deref());
+    let mut text = paint(style.python, &clip(name.unwrap_or("???"), 80));
+    if let Some(place) = place(frame.file.as_deref(), frame.line, 120) {
+        text.push_str(&format!("  {}", paint(style.place, &place)));
+    }
+    match &frame.owner {
+        Some(Owner::Generator) => text.push_str(&paint(style.dim, "  [generator]")),
+        Some(Owner::Coroutine) => text.push_str(&paint(style.dim, "  [coroutine]")),
+        _ => {}
+    }
+    text
+}
+
+/// For example `flush_buffer  src/buf.c:88  in _fast.so`.
+fn native_line(out: &Out, frame: &NativeFrame) -> String {
+    let style = out.style();
+    let module = frame.module.as_deref().map(module_name);
+    let mut text = match (&frame.function, &module) {
+        (Some(function), _) => paint(style.native, &clip(function, 60)),
+        (None, Some(_)) => paint(style.native, "??"),
+        (None, None) => {
+            let address = frame
+                .address
+                .map_or_else(|| "??".to_string(), |address| address.to_string());
+            format!("{} in no module", paint(style.native, &address))
+        }
+    };
+    // The path of a build machine is of little use beyond its end.
+    if let Some(place) = place(frame.file.as_deref(), frame.line, 40) {
+        text.push_str(&format!("  {}", paint(style.place, &place)));
+    }
+    if let Some(module) = module {
+        let offset = match (&frame.function, frame.module_offset, frame.address) {
+            (None, Some(offset), _) => format!("+{offset}"),
+            (None, None, Some(address)) => format!(" at {address}"),
+            _ => String::new(),
+        };
+        let shown = format!("  in {module}{offset}");
+        let extent = if frame.extension { style.extension } else { style.dim };
+        text.push_str(&paint(extent, &shown));
+    }
+    if frame.inlined {
+        text.push_str(&paint(style.dim, "  [inlined]"));
+    }
+    if let Some(doubt) = doubt(frame.trust.as_ref()) {
+        text.push_str(&paint(style.doubt, &format!("  [{doubt}]")));
+    }
+    text
+}
+
+/// `file:line`, the file's beginning cut where it is long.
+pub(super) fn place(file: Option<&str>, line: Option<u32>, max: usize) -> Option<String> {
+    let file = clip_start(file?, max);
+    Some(match line {
+        Some(line) => format!("{file}:{line}"),
+        None => file,
+    })
+}
+
+/// What to say of a frame that was not found by the rules of its caller.
+fn doubt(trust: Option<&Trust>) -> Option<String> {
+    match trust? {
+        Trust::Context | Trust::Cfi => None,
+        Trust::ReturnAddress => Some("by return address".to_string()),
+        Trust::FramePointer => Some("by frame pointer".to_string()),
+        Trust::Scan => Some("guess: found on the stack".to_string()),
+        Trust::Other(word) => Some(clip(word, 20)),
+    }
+}

@@ -1,0 +1,193 @@
+//! Threads: the one the report is about with everything, the others as bare stacks.
+
+use std::collections::HashMap;
+
+use super::escape::clip;
+use super::fold::Look;
+use super::stack::{self, Detail};
+use super::style::paint;
+use super::{Out, main_thread};
+use crate::report::model::{Exception, Report, Thread};
+
+/// The most groups of other threads shown.
+const MAX_GROUPS: usize = 50;
+/// The most exceptions of one chain shown.
+const MAX_CHAIN: usize = 8;
+
+pub(super) fn write_main(out: &mut Out, report: &Report) {
+    let Some(thread) = main_thread(report) else {
+        return;
+    };
+    let style = out.style();
+    out.gap();
+    let mut heading = format!("Thread {}", describe(thread));
+    if report.threads.len() > 1 {
+        heading.push_str(&format!(", one of {}", report.threads.len()));
+    }
+    out.line(&format!("{}, innermost frame first:", paint(style.heading, &heading)));
+    let detail = Detail {
+        source: true,
+        locals: if out.is_short() { 5 } else { usize::MAX },
+        steps: if out.is_short() { 40 } else { 400 },
+    };
+    write_stack(out, thread, detail);
+    if let Some(exception) = &thread.exception {
+        write_exception(out, exception);
+    }
+}
+
+pub(super) fn write_others(out: &mut Out, report: &Report) {
+    let shown = main_thread(report).map(|thread| thread as *const Thread);
+    let others = report
+        .threads
+        .iter()
+        .filter(|&thread| Some(thread as *const Thread) != shown);
+    let groups = groups(others);
+    let style = out.style();
+    for group in groups.iter().take(MAX_GROUPS) {
+        let Some((first, rest)) = group.split_first() else {
+            continue;
+        };
+        out.gap();
+        let heading = paint(style.heading, &format!("Thread {}", describe(first)));
+        if rest.is_empty() {
+            out.line(&format!("{heading}:"));
+        } else {
+            let mut items = vec![format!("{heading} and {} more with the same stack:", rest.len())];
+            items.extend(rest.iter().take(20).map(|thread| short_name(thread)));
+            if rest.len() > 20 {
+                items.push("…".to_string());
+            }
+            let first = items.remove(0) + " ";
+            out.flow(&first, &items, ", ", 4);
+        }
+        let detail = Detail {
+            source: false,
+            locals: 0,
+            steps: 30,
+        };
+        write_stack(out, first, detail);
+        if let Some(exception) = &first.exception {
+            write_exception(out, exception);
+        }
+    }
+    if groups.len() > MAX_GROUPS {
+        out.gap();
+        out.line(&format!(
+            "… {} more kinds of stacks, not shown",
+            groups.len() - MAX_GROUPS
+        ));
+    }
+}
+
+fn write_stack(out: &mut Out, thread: &Thread, detail: Detail) {
+    let style = out.style();
+    stack::write(out, &thread.frames, detail);
+    if thread.frames.is_empty() {
+        out.line(&paint(style.doubt, "          no frames were found"));
+    } else if thread.truncated {
+        out.line(&paint(
+            style.doubt,
+            "          … outer frames are missing: the walk stopped here",
+        ));
+    }
+}
+
+/// Threads whose stacks look the same and which do the same, in the order of their first ones.
+fn groups<'a>(threads: impl Iterator<Item = &'a Thread>) -> Vec<Vec<&'a Thread>> {
+    let mut groups: Vec<Vec<&Thread>> = Vec::new();
+    let mut known: HashMap<(Vec<Look<'_>>, Option<&str>, bool), usize> = HashMap::new();
+    for thread in threads {
+        let looks = thread.frames.iter().map(Look::of).collect();
+        // A thread with an exception, or with the GIL, is one of its own kind.
+        let is_special = thread.exception.is_some() || thread.holds_gil == Some(true);
+        let key = (looks, thread.state.as_deref(), thread.truncated);
+        match known.get(&key).filter(|_| !is_special) {
+            Some(&index) => groups[index].push(thread),
+            None => {
+                if !is_special {
+                    known.insert(key, groups.len());
+                }
+                groups.push(vec![thread]);
+            }
+        }
+    }
+    groups
+}
+
+/// For example `815 "ThreadPool-0_2" (crashed, holds the GIL)`.
+fn describe(thread: &Thread) -> String {
+    let mut facts = Vec::new();
+    if thread.crashed {
+        facts.push("crashed".to_string());
+    }
+    if thread.holds_gil == Some(true) {
+        facts.push("holds the GIL".to_string());
+    }
+    facts.extend(thread.state.as_ref().map(|state| clip(state, 40)));
+    if thread.daemon == Some(true) {
+        facts.push("daemon".to_string());
+    }
+    facts.extend(
+        thread
+            .interpreter
+            .filter(|&id| id != 0)
+            .map(|id| format!("interpreter {id}")),
+    );
+    let name = short_name(thread);
+    if facts.is_empty() {
+        name
+    } else {
+        format!("{name} ({})", facts.join(", "))
+    }
+}
+
+fn short_name(thread: &Thread) -> String {
+    match thread.python_name.as_ref().or(thread.name.as_ref()) {
+        Some(name) => format!("{} \"{}\"", thread.tid, clip(name, 40)),
+        None => thread.tid.to_string(),
+    }
+}
+
+fn write_exception(out: &mut Out, exception: &Exception) {
+    let style = out.style();
+    let mut next = Some((exception, "exception set:"));
+    for _ in 0..MAX_CHAIN {
+        let Some((exception, relation)) = next else {
+            return;
+        };
+        out.line(&format!(
+            "  {} {}",
+            paint(style.dim, relation),
+            paint(style.alarm, &title(out, exception))
+        ));
+        for note in exception.notes.iter().take(5) {
+            out.line(&format!("      {}", clip(note, out.options.width)));
+        }
+        if !out.is_short() {
+            let detail = Detail {
+                source: true,
+                locals: 0,
+                steps: 20,
+            };
+            stack::write(out, &exception.traceback, detail);
+        }
+        next = match (&exception.cause, &exception.context) {
+            (Some(cause), _) => Some((cause, "caused by:")),
+            (None, Some(context)) => Some((context, "while handling:")),
+            (None, None) => None,
+        };
+    }
+    if next.is_some() {
+        out.line(&paint(style.dim, "  … and more"));
+    }
+}
+
+/// As the last line of a Python traceback.
+fn title(out: &Out, exception: &Exception) -> String {
+    let name = clip(exception.type_name.as_deref().unwrap_or("an exception"), 80);
+    match exception.value.as_deref() {
+        None | Some("") => name,
+        Some(value) => format!("{name}: {}", clip(value, out.options.width * 2)),
+    }
+}

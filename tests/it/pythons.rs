@@ -1,0 +1,57 @@
+//! The CPython builds of this machine.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use coldframe::layout::{PythonVersion, parse_version};
+
+/// One interpreter.
+pub struct Python {
+    pub executable: PathBuf,
+    pub version: PythonVersion,
+    /// The file that holds CPython: the shared library, or the executable itself.
+    pub library: PathBuf,
+}
+
+const PROBE: &str = "import sys, sysconfig, os
+print('%d.%d.%d' % sys.version_info[:3])
+lib = os.path.join(sysconfig.get_config_var('LIBDIR') or '', sysconfig.get_config_var('INSTSONAME') or '')
+print(os.path.realpath(lib if sysconfig.get_config_var('Py_ENABLE_SHARED') and os.path.isfile(lib) else sys.executable))
+print(os.path.realpath(sys.executable))";
+
+/// All supported interpreters found, by version: those of pyenv and the system's own.
+pub fn pythons() -> Vec<Python> {
+    let mut candidates = vec![PathBuf::from("/usr/bin/python3")];
+    let root = Command::new("pyenv")
+        .arg("root")
+        .output()
+        .ok()
+        .map(|out| String::from_utf8_lossy(&out.stdout).trim().to_string());
+    if let Some(root) = root.filter(|root| !root.is_empty()) {
+        for entry in std::fs::read_dir(format!("{root}/versions"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            candidates.push(entry.path().join("bin/python3"));
+        }
+    }
+    let mut pythons: Vec<Python> = candidates.iter().filter_map(|path| probe(path)).collect();
+    pythons.sort_by(|a, b| (a.version, &a.executable).cmp(&(b.version, &b.executable)));
+    pythons.dedup_by(|a, b| a.executable == b.executable);
+    pythons
+}
+
+fn probe(path: &std::path::Path) -> Option<Python> {
+    let output = Command::new(path).args(["-I", "-c", PROBE]).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let mut lines = text.lines();
+    let version = parse_version(lines.next()?)?;
+    coldframe::layout::version_row(version)?;
+    let library = PathBuf::from(lines.next()?);
+    Some(Python {
+        executable: PathBuf::from(lines.next()?),
+        version,
+        library,
+    })
+}
