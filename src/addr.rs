@@ -27,12 +27,14 @@ impl Addr {
 
     /// `self + bytes`, wrapping: hostile input must not panic, a wrapped address fails when read.
     #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "the operator would hide the wrapping")]
     pub fn add(self, bytes: u64) -> Addr {
         Addr(self.0.wrapping_add(bytes))
     }
 
     /// `self - bytes`, wrapping.
     #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "the operator would hide the wrapping")]
     pub fn sub(self, bytes: u64) -> Addr {
         Addr(self.0.wrapping_sub(bytes))
     }

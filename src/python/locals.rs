@@ -143,8 +143,8 @@ impl Python<'_> {
             let is_definition = self.type_of(value).is_some_and(|info| {
                 info.has(super::object::type_flags::TYPE) || DEFINITIONS.contains(&&*info.full_name)
             });
-            // Python 3.8 keeps a class body's locals in a dict that frames reach like any other.
-            if !is_definition && !(name.starts_with("__") && name.ends_with("__")) {
+            let is_dunder = name.starts_with("__") && name.ends_with("__");
+            if !is_definition && !is_dunder {
                 locals.push(Local {
                     name,
                     scope: Scope::Local,

@@ -92,7 +92,7 @@ impl Python<'_> {
     fn read_type(&self, address: Addr) -> Option<TypeInfo> {
         let offsets = &self.layout.offsets.type_object;
         // Objects lie on 8-byte boundaries; what does not is no pointer to a type.
-        if address.is_null() || address.0 % 8 != 0 {
+        if address.is_null() || !address.0.is_multiple_of(8) {
             return None;
         }
         let flags = self.memory.read_u64(offsets.flags.of(address)).ok()?;

@@ -59,9 +59,9 @@ impl Python<'_> {
 
     /// A str that names something; lone surrogates become U+FFFD. `None` where it is no str.
     pub(super) fn name_string(&self, object: Addr) -> Option<String> {
-        if !self
+        if self
             .type_flags(object)
-            .is_some_and(|flags| flags & type_flags::UNICODE != 0)
+            .is_none_or(|flags| flags & type_flags::UNICODE == 0)
         {
             return None;
         }

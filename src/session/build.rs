@@ -130,7 +130,7 @@ fn python(target: &dyn Target, layout: &Layout, interpreters: &[Interpreter], th
 
 fn capture(context: &Context) -> Option<Capture> {
     // A live process that is only looked at has no capture.
-    (context.capture.bytes > 0).then(|| Capture {
+    (context.capture.bytes > 0).then_some(Capture {
         duration_ms: Some(context.capture.duration_ms),
         bytes: Some(context.capture.bytes),
         budget_exhausted: Some(context.capture.budget_exhausted),

@@ -20,6 +20,8 @@ mod install;
 mod layout;
 /// Native stacks of real processes, compared with gdb's.
 mod native;
+/// The same of live CPythons, with their symbols.
+mod native_python;
 /// Programs that are not Python, sanitizers, other libcs, roots without anything.
 mod preload_harmless;
 /// Which Pythons are at hand.
