@@ -8,6 +8,8 @@
 //! The order in the file is: who and where (system, threads, exception, modules, names), our own small
 //! streams, the process's memory, then what is nice to have. The directory entry of a stream is filled
 //! in when the stream is complete, so a dump that was cut short is a smaller dump.
+//!
+//! Invariant: nothing here asks the operating system about the process; all facts are in [`DumpContents`].
 
 mod file;
 mod layout;

@@ -4,6 +4,9 @@
 //! memory are read here, row by row: the crate gives up a whole list for one bad row, drops memory
 //! that overlaps, and reads names without a bound. The format is that of minidumpapiset.h, as
 //! minidump-common has it.
+//!
+//! Invariant: no count, length or position in the file is trusted; nothing grows beyond a small multiple
+//! of the file's length.
 
 mod error;
 mod memory;

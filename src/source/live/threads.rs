@@ -167,7 +167,8 @@ impl StoppedThreads {
                     error.desc()
                 ),
                 "their stacks are missing, and the memory of the process may have changed while it was read",
-                "allow ptrace: kernel.yama.ptrace_scope, the container's seccomp profile, SYS_PTRACE",
+                "end a debugger that holds them, or allow ptrace: kernel.yama.ptrace_scope, the container's seccomp \
+                 profile, SYS_PTRACE",
             );
         }
         if late_count > 0 {
