@@ -16,6 +16,8 @@ pub struct Svma(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct FileOffset(pub u64);
 
+// `+` and `-` would hide that these wrap around.
+#[allow(clippy::should_implement_trait)]
 impl Addr {
     /// The null address.
     pub const NULL: Addr = Addr(0);

@@ -23,6 +23,9 @@ pub const MAX_STACK_OTHER: u64 = 64 * 1024;
 const BLIND_STACK: u64 = 1024;
 /// The largest frame that is believed. Beyond it a smashed stack has misled the unwinder.
 const MAX_FRAME: u64 = 8 << 20;
+/// The most that lies between a signal frame and the code it interrupted, on the same stack: the red zone,
+/// and the registers (AT_MINSIGSTKSZ, 12 KiB with AVX-512 and AMX).
+const MAX_SIGNAL_GAP: u64 = 16 * 1024;
 /// Ranges are tried in pieces of this size.
 const PIECE: u64 = 64 * 1024;
 
@@ -85,36 +88,34 @@ pub fn select(memory: &dyn Memory, request: &SelectionRequest<'_>, notes: &Notes
 
     // The innermost frames of the crashed thread come before everything else: without them a dump is
     // of no use to any reader.
-    let mut stacks = BTreeMap::new();
-    let (crashed, others): (Vec<_>, Vec<_>) = request.stacks.iter().partition(|stack| stack.crashed);
-    let mut add_stacks = |budget: &mut Budget, list: &[&StackRequest<'_>]| {
-        for stack in list {
-            let kept = stack_ranges(stack, request.mappings);
-            if let Some(first) = kept.first() {
-                stacks.insert(stack.tid, *first);
-            }
-            budget.add(memory, &kept);
-        }
+    let kept: Vec<_> = request
+        .stacks
+        .iter()
+        .map(|stack| (stack, stack_ranges(stack, request.mappings)))
+        .collect();
+    let of_threads = |crashed: bool| {
+        kept.iter()
+            .filter(move |(s, _)| s.crashed == crashed)
+            .flat_map(|(_, list)| list)
     };
-    add_stacks(&mut budget, &crashed);
-    let (first, rest) = request
-        .recorded
-        .split_first()
-        .map_or((&[][..], &[][..]), |(f, r)| (f.as_slice(), r));
-    budget.add(memory, first);
-    add_stacks(&mut budget, &others);
-    for group in rest {
+    budget.add(memory, of_threads(true));
+    let mut groups = request.recorded.iter();
+    budget.add(memory, groups.next().into_iter().flatten());
+    budget.add(memory, of_threads(false));
+    for group in groups {
         budget.add(memory, group);
     }
     budget.note(request.max_bytes, notes);
 
     // What was cut out of a stack, or could not be read, ends it.
     let chosen = budget.chosen;
-    stacks = stacks
-        .into_iter()
-        .filter_map(|(tid, wanted)| Some((tid, readable_part(&chosen, wanted)?)))
-        .collect();
-    Selection { ranges: chosen, stacks }
+    let innermost = kept
+        .iter()
+        .filter_map(|(stack, list)| Some((stack.tid, readable_part(&chosen, *list.first()?)?)));
+    Selection {
+        stacks: innermost.collect(),
+        ranges: chosen,
+    }
 }
 
 /// The first stretch of `wanted` that was chosen.
@@ -144,10 +145,13 @@ fn stack_ranges(stack: &StackRequest<'_>, mappings: &[Mapping]) -> Vec<AddrRange
         start: stack.sp,
         end: stack.sp,
     };
+    let mut after_trampoline = false;
     for step in stack.steps {
-        // On the same stack, frames follow each other upwards.
-        let follows = step.sp >= current.start && step.sp.0.saturating_sub(current.end.0) <= MAX_FRAME;
-        if !follows {
+        // On the same stack, frames follow each other upwards. What a signal interrupted may be on another,
+        // which lies anywhere.
+        let gap = if after_trampoline { MAX_SIGNAL_GAP } else { MAX_FRAME };
+        after_trampoline = step.is_signal_trampoline;
+        if step.sp < current.start || step.sp.0.saturating_sub(current.end.0) > gap {
             list.push(current);
             current = AddrRange {
                 start: step.sp,
@@ -208,24 +212,22 @@ struct Budget {
 }
 
 impl Budget {
-    /// Adds what is not chosen yet, as far as the budget goes.
-    fn add(&mut self, memory: &dyn Memory, wanted: &[AddrRange]) {
-        let mut wanted = wanted.to_vec();
-        ranges::normalize(&mut wanted);
-        let wanted = ranges::subtract(&ranges::subtract(&wanted, &self.excluded), &self.chosen);
+    /// Adds what is not chosen yet, in this order, as far as the budget goes.
+    fn add<'r>(&mut self, memory: &dyn Memory, wanted: impl IntoIterator<Item = &'r AddrRange>) {
         let mut buffer = vec![0; PIECE as usize];
-        let mut accepted = Vec::with_capacity(wanted.len());
+        let mut accepted = Vec::new();
         for range in wanted {
-            let fitting = range.len().min(self.left);
-            self.dropped = self.dropped.saturating_add(range.len() - fitting);
-            if fitting == 0 {
-                continue;
+            let allowed = ranges::subtract(&[*range], near(&self.excluded, *range));
+            for range in ranges::subtract(&allowed, near(&self.chosen, *range)) {
+                let fitting = range.len().min(self.left);
+                self.dropped = self.dropped.saturating_add(range.len() - fitting);
+                let readable = readable_len(memory, range.start, fitting, &mut buffer);
+                self.unreadable += u64::from(readable < fitting);
+                self.left -= readable;
+                accepted.push(AddrRange::new(range.start, readable));
             }
-            let readable = readable_len(memory, range.start, fitting, &mut buffer);
-            self.unreadable += u64::from(readable < fitting);
-            self.left -= readable;
-            accepted.push(AddrRange::new(range.start, readable));
         }
+        // Once for all of them: thousands of stacks would make it quadratic.
         self.chosen.append(&mut accepted);
         ranges::normalize(&mut self.chosen);
     }
@@ -251,6 +253,13 @@ impl Budget {
             );
         }
     }
+}
+
+/// The ranges of a normal list that may overlap `range`.
+fn near(list: &[AddrRange], range: AddrRange) -> &[AddrRange] {
+    let from = list.partition_point(|r| r.end <= range.start);
+    let to = list.partition_point(|r| r.start < range.end);
+    list.get(from..to).unwrap_or_default()
 }
 
 /// How many bytes from `start` on can be read, tried in pieces that end where pages end.
@@ -343,11 +352,11 @@ mod tests {
     fn an_alternate_stack_in_the_heap_does_not_drag_the_heap_in() {
         let maps = parse_maps("100000-900000 rw-p 0 00:00 0 [heap]\n7f0000-800000 rw-p 0 00:00 0\n");
         let memory = FakeMemory::new().with(Addr(0x10_0000), vec![1; 0x80_0000]);
-        let steps = [
-            step(0x20_0000, 0x20_0100),
-            step(0x20_0100, 0x20_0500),
-            step(0x7f_1000, 0x7f_1040),
-        ];
+        let trampoline = NativeStep {
+            is_signal_trampoline: true,
+            ..step(0x20_0100, 0x20_0500)
+        };
+        let steps = [step(0x20_0000, 0x20_0100), trampoline, step(0x7f_1000, 0x7f_1040)];
         let stacks = [StackRequest {
             tid: 7,
             sp: Addr(0x20_0000),
@@ -361,9 +370,12 @@ mod tests {
             ..SelectionRequest::default()
         };
         let selection = select(&memory, &request, &Notes::new());
-        // 0x7f1000 is more than a frame away, but inside the same mapping: only its own frame counts.
-        assert_eq!(selection.stacks[&7].start, Addr(0x20_0000 - RED_ZONE));
-        assert!(selection.bytes() <= MAX_STACK_CRASHED);
+        let (alternate, interrupted) = (
+            range(0x20_0000 - RED_ZONE, 0x500 + RED_ZONE),
+            range(0x7f_1000 - RED_ZONE, 0x40 + RED_ZONE),
+        );
+        assert_eq!(selection.ranges, [alternate, interrupted]);
+        assert_eq!(selection.stacks[&7], alternate);
     }
 
     #[test]

@@ -8,6 +8,8 @@
 //! The order in the file is: who and where (system, threads, exception, modules, names), our own small
 //! streams, the process's memory, then what is nice to have. The directory entry of a stream is filled
 //! in when the stream is complete, so a dump that was cut short is a smaller dump.
+//!
+//! Invariant: nothing here asks the operating system about the process; all facts are in [`DumpContents`].
 
 mod file;
 mod layout;
@@ -200,4 +202,98 @@ struct ThreadRow {
     context: (u32, u32),
     /// The stack pointer, for a row without stack.
     sp: Addr,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::addr::AddrRange;
+    use crate::source::fake::{FakeMemory, FakeTarget};
+    use crate::source::{DumpFile, MemoryExt, Target};
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn threads_without_ptrace_and_lost_ranges() {
+        let folder = std::env::temp_dir().join(format!("coldframe-write-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        // As where ptrace is denied: only the handler's registers are known.
+        let registers = crate::source::Registers {
+            dwarf: [7; 17],
+            fs_base: None,
+        };
+        let threads = [
+            Thread {
+                tid: 5,
+                name: Some("main".into()),
+                registers: None,
+            },
+            Thread {
+                tid: 6,
+                name: None,
+                registers: Some(registers),
+            },
+            Thread {
+                tid: 7,
+                name: Some("wörker".into()),
+                registers: None,
+            },
+        ];
+        let crash = Crash {
+            tid: 6,
+            signal: 6,
+            code: -6,
+            address: Addr(5),
+            sender: None,
+        };
+        let memory = FakeMemory::new().with(Addr(0x1000), vec![3; 0x20_000]);
+        let selection = Selection {
+            ranges: vec![
+                AddrRange::new(Addr(0x1000), 0x1_8000),
+                AddrRange::new(Addr(0x90_0000), 8),
+            ],
+            stacks: [(6, AddrRange::new(Addr(0x2000), 64))].into(),
+        };
+        let target = FakeTarget::default();
+        let contents = DumpContents {
+            threads: &threads,
+            crash: Some(&crash),
+            modules: &target.modules,
+            mappings: &[],
+            maps_text: "",
+            memory: &memory,
+            selection: &selection,
+            context: &target.context,
+            layout: None,
+            symbols: &target.recorded.symbols,
+            sources: &target.recorded.sources,
+            stacks: &[],
+        };
+        let written = write_dump(&folder.join("x.dmp"), &contents).unwrap();
+        assert_eq!(written.lost_ranges, 1);
+        let dump = DumpFile::open(&written.path).unwrap();
+        assert_eq!(dump.crash(), Some(&crash));
+        assert_eq!(dump.threads().len(), 3);
+        for (a, b) in threads.iter().zip(dump.threads()) {
+            assert_eq!((a.tid, &a.name, a.registers), (b.tid, &b.name, b.registers));
+        }
+        assert_eq!(
+            dump.memory().read_vec(Addr(0x1000), 0x1_8000).unwrap(),
+            vec![3; 0x1_8000]
+        );
+        assert!(dump.memory().read_u8(Addr(0x90_0000)).is_err());
+        assert_eq!(
+            std::fs::metadata(&written.path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+
+        // A part file that another capture left does not stop this one.
+        std::fs::write(folder.join("x-1.dmp.part"), "").unwrap();
+        assert_eq!(
+            write_dump(&folder.join("x.dmp"), &contents).unwrap().path,
+            folder.join("x-2.dmp")
+        );
+        let missing = folder.join("none").join("x.dmp");
+        assert!(matches!(write_dump(&missing, &contents), Err(WriteError::Io { .. })));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

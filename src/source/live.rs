@@ -3,6 +3,8 @@
 //! Threads are stopped by PTRACE_SEIZE and PTRACE_INTERRUPT (ptrace(2)), which the program, its parent and a
 //! shell do not notice, unlike SIGSTOP. ptrace requests are valid only from the OS thread that seized,
 //! so a [`LiveProcess`] cannot be sent to another thread. Dropping it lets the process go on.
+//!
+//! Invariant: nothing here changes the process; no register, no byte, no signal disposition is written.
 
 mod images;
 mod memory;

@@ -4,6 +4,9 @@
 //! memory are read here, row by row: the crate gives up a whole list for one bad row, drops memory
 //! that overlaps, and reads names without a bound. The format is that of minidumpapiset.h, as
 //! minidump-common has it.
+//!
+//! Invariant: no count, length or position in the file is trusted; nothing grows beyond a small multiple
+//! of the file's length.
 
 mod error;
 mod memory;
@@ -32,8 +35,10 @@ use crate::notes::Notes;
 
 /// The most streams a dump may have; ours has 17.
 const MAX_STREAMS: u32 = 4096;
-/// The most threads, and the most modules, that are taken from a dump.
-const MAX_ROWS: usize = 65_536;
+/// The most threads that are taken from a dump.
+const MAX_THREADS: usize = 65_536;
+/// The most modules; each may repeat the same long path.
+const MAX_MODULES: usize = 8192;
 /// The longest thread name in UTF-16 units; the kernel allows 15, other systems more.
 const MAX_THREAD_NAME: usize = 256;
 /// The longest module path in UTF-16 units (PATH_MAX is 4,096 bytes).
@@ -322,7 +327,7 @@ impl<'a> Reader<'a> {
         for row in self
             .rows(stream::THREAD_LIST, "thread list", 48)
             .into_iter()
-            .take(MAX_ROWS)
+            .take(MAX_THREADS)
         {
             let Some(tid) = row.u32(0) else { continue };
             let registers = row
@@ -343,7 +348,7 @@ impl<'a> Reader<'a> {
         let rows = self
             .rows(stream::THREAD_NAMES, "thread names", 12)
             .into_iter()
-            .take(MAX_ROWS);
+            .take(MAX_THREADS);
         rows.filter_map(|row| Some((row.u32(0)?, self.raw.string(row.u64(4)?, MAX_THREAD_NAME)?)))
             .collect()
     }
@@ -406,7 +411,7 @@ impl<'a> Reader<'a> {
         let rows = self
             .rows(stream::MODULE_LIST, "module list", 108)
             .into_iter()
-            .take(MAX_ROWS);
+            .take(MAX_MODULES);
         let list = rows.filter_map(|row| {
             let range = AddrRange::new(Addr(row.u64(0)?), u64::from(row.u32(8)?));
             let path = self.raw.string(u64::from(row.u32(20)?), MAX_PATH).unwrap_or_default();

@@ -363,7 +363,7 @@ mod tests {
         }
         let bytes = encode(std::slice::from_ref(&stack)).unwrap();
         assert!(
-            bytes.len() < 1000,
+            bytes.len() < 500,
             "{} bytes: {}",
             bytes.len(),
             String::from_utf8_lossy(&bytes)

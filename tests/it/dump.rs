@@ -264,11 +264,16 @@ fn lldb_opens_a_dump() {
     let (written, _) = write(&live, &recorder, &folder);
     let threads: Vec<_> = live.threads().to_vec();
     drop(live);
-    for lldb in ["lldb-14", "lldb-19"] {
-        let Some(lldb_path) = find_program(lldb) else {
-            skip(&format!("{lldb} to open a dump"));
-            continue;
-        };
+    // Debian's packages exclude each other, so there is rarely more than one.
+    let found: Vec<_> = ["lldb-14", "lldb-16", "lldb-19", "lldb"]
+        .into_iter()
+        .filter_map(find_program)
+        .collect();
+    if found.is_empty() {
+        skip("lldb to open a dump");
+    }
+    for lldb_path in found {
+        let lldb = lldb_path.display();
         let run = |commands: &[&str], input: &[&str]| {
             let mut command = Command::new(&lldb_path);
             command.arg("--batch").args(input);

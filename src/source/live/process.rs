@@ -90,6 +90,14 @@ pub fn has_inner_ids(root: &Path) -> bool {
         .is_some_and(|ids| ids.split_whitespace().count() > 1)
 }
 
+/// Whether a thread has ended and only its entry is left.
+pub fn is_zombie(pid: u32, tid: u32) -> bool {
+    let stat = read_text(Path::new(&format!("/proc/{pid}/task/{tid}/stat")));
+    stat_fields(&stat)
+        .first()
+        .is_some_and(|state| matches!(*state, "Z" | "X"))
+}
+
 /// The id of a thread or process in the innermost pid namespace; `directory` is its own below /proc.
 pub fn inner_id(directory: &str) -> Option<u32> {
     let status = read_text(&Path::new(directory).join("status"));

@@ -36,6 +36,8 @@ enum State {
     Stopped { pending_signal: i32 },
     /// May not be traced, or did not stop in time (then it is still seized).
     Running { seized: bool },
+    /// Ended, but listed until the last thread has ended: a main thread that called pthread_exit.
+    Ended,
 }
 
 /// Threads held by ptrace; dropping lets them go.
@@ -66,6 +68,9 @@ impl StoppedThreads {
                         threads.states.insert(tid, State::Awaited);
                     }
                     Err(Errno::ESRCH) if !thread_exists(pid, tid) => {}
+                    Err(_) if process::is_zombie(pid, tid) => {
+                        threads.states.insert(tid, State::Ended);
+                    }
                     Err(error) => {
                         denied = denied.or(Some(error));
                         threads.states.insert(tid, State::Running { seized: false });
@@ -162,7 +167,8 @@ impl StoppedThreads {
                     error.desc()
                 ),
                 "their stacks are missing, and the memory of the process may have changed while it was read",
-                "allow ptrace: kernel.yama.ptrace_scope, the container's seccomp profile, SYS_PTRACE",
+                "end a debugger that holds them, or allow ptrace: kernel.yama.ptrace_scope, the container's seccomp \
+                 profile, SYS_PTRACE",
             );
         }
         if late_count > 0 {
@@ -197,7 +203,7 @@ impl Drop for StoppedThreads {
                         );
                     }
                 }
-                State::Running { seized: false } => {}
+                State::Running { seized: false } | State::Ended => {}
             }
         }
     }
