@@ -1,7 +1,7 @@
 //! The debug information of an image, and its index of addresses.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::rc::Rc;
 
@@ -25,57 +25,75 @@ const MAX_INLINED: usize = 200;
 pub(super) struct DebugFiles {
     main: Rc<ElfFile>,
     shared: Option<Rc<ElfFile>>,
-    /// Sections that are stored compressed, by file (whether it is `shared`) and name.
-    unpacked: HashMap<(bool, &'static str), Vec<u8>>,
+    /// Sections that are stored compressed, unpacked at first use: by file, then as in [`SECTIONS`].
+    unpacked: [[OnceCell<Option<Vec<u8>>>; SECTIONS.len()]; 2],
+}
+
+/// Which of the two files.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Main,
+    Shared,
 }
 
 impl DebugFiles {
     pub fn new(main: Rc<ElfFile>, shared: Option<Rc<ElfFile>>) -> DebugFiles {
-        let mut unpacked = HashMap::new();
-        for (is_shared, file) in [(false, Some(&main)), (true, shared.as_ref())] {
-            for id in DEBUG_SECTIONS {
-                if let Some(section) = file.and_then(|file| file.section(id.name()))
-                    && let Cow::Owned(bytes) = section.bytes
-                {
-                    unpacked.insert((is_shared, id.name()), bytes);
-                }
-            }
+        DebugFiles {
+            main,
+            shared,
+            unpacked: Default::default(),
         }
-        DebugFiles { main, shared, unpacked }
     }
 
+    /// All sections.
     pub fn dwarf(&self) -> gimli::Dwarf<Slice<'_>> {
-        let load = |is_shared: bool| {
+        self.load(|_| true)
+    }
+
+    /// The sections with functions and lines: unpacking the others would double the time and memory.
+    fn lines(&self) -> gimli::Dwarf<Slice<'_>> {
+        use SectionId::{DebugLoc, DebugLocLists, DebugMacinfo, DebugMacro, DebugTypes};
+        self.load(|id| !matches!(id, DebugLoc | DebugLocLists | DebugMacinfo | DebugMacro | DebugTypes))
+    }
+
+    fn load(&self, wanted: impl Fn(SectionId) -> bool) -> gimli::Dwarf<Slice<'_>> {
+        let load = |part: Part| {
             let loaded = gimli::Dwarf::load(|id: SectionId| {
-                let bytes = self.section(is_shared, id.name());
+                let bytes = if wanted(id) { self.section(part, id) } else { &[] };
                 Ok::<_, Infallible>(EndianSlice::new(bytes, LittleEndian))
             });
             let Ok(dwarf) = loaded;
             dwarf
         };
-        let mut dwarf = load(false);
+        let mut dwarf = load(Part::Main);
         if self.shared.is_some() {
-            dwarf.set_sup(load(true));
+            dwarf.set_sup(load(Part::Shared));
         }
         dwarf.populate_abbreviations_cache(gimli::AbbreviationsCacheStrategy::Duplicates);
         dwarf
     }
 
-    fn section(&self, is_shared: bool, name: &'static str) -> &[u8] {
-        if let Some(bytes) = self.unpacked.get(&(is_shared, name)) {
-            return bytes;
-        }
-        let file = if is_shared {
-            self.shared.as_deref()
-        } else {
-            Some(&*self.main)
+    fn section(&self, part: Part, id: SectionId) -> &[u8] {
+        let file = match part {
+            Part::Main => Some(&*self.main),
+            Part::Shared => self.shared.as_deref(),
         };
-        file.and_then(|file| file.raw_section(name)).unwrap_or_default()
+        let Some(file) = file else { return &[] };
+        let index = SECTIONS.iter().position(|&known| known == id);
+        let cell = index.and_then(|index| self.unpacked.get(part as usize)?.get(index));
+        let unpacked = cell.and_then(|cell| {
+            let unpack = || match file.section(id.name())?.bytes {
+                Cow::Owned(bytes) => Some(bytes),
+                Cow::Borrowed(_) => None,
+            };
+            cell.get_or_init(unpack).as_deref()
+        });
+        unpacked.or_else(|| file.raw_section(id.name())).unwrap_or_default()
     }
 }
 
-/// Those that [`gimli`] and addr2line read.
-const DEBUG_SECTIONS: [SectionId; 15] = [
+/// Those that gimli and addr2line read.
+const SECTIONS: [SectionId; 15] = [
     SectionId::DebugAbbrev,
     SectionId::DebugAddr,
     SectionId::DebugAranges,
@@ -110,7 +128,7 @@ pub(super) struct LineIndex {
 
 impl LineIndex {
     pub fn new(files: Rc<DebugFiles>) -> Option<LineIndex> {
-        let cell = IndexCell::try_new(files, |files| addr2line::Context::from_dwarf(files.dwarf()));
+        let cell = IndexCell::try_new(files, |files| addr2line::Context::from_dwarf(files.lines()));
         Some(LineIndex { cell: cell.ok()? })
     }
 

@@ -55,6 +55,7 @@ impl Unwinder<'_> {
     /// unwinding goes on; else, unless `verified_only`, the first one that looks like a return address.
     pub(super) fn caller_by_scan(&mut self, frame: &Frame, words: u64, verified_only: bool) -> Option<Frame> {
         let start = Addr(frame.registers.sp().0.checked_next_multiple_of(8)?);
+        let words = words.min(self.scan_left);
         let mut first = None;
         let mut word = 0;
         while word < words {
@@ -64,6 +65,7 @@ impl Unwinder<'_> {
             let Ok(block) = self.memory.read_vec(at, count as usize * 8) else {
                 break;
             };
+            self.scan_left = self.scan_left.saturating_sub(count);
             for (index, bytes) in block.as_chunks::<8>().0.iter().enumerate() {
                 let pc = Addr(u64::from_le_bytes(*bytes));
                 if !self.is_return_address(pc) {

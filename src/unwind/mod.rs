@@ -14,6 +14,8 @@ mod fde;
 mod rule;
 mod signal_frame;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub use signal_frame::{SignalFrame, interrupted};

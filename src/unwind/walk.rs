@@ -18,6 +18,8 @@ use super::tables::ModuleTables;
 
 /// The most rules and entries that are kept: hostile tables must not fill the memory.
 const MAX_CACHED: usize = 20_000;
+/// How many scans of full length a walk has the time for.
+const SCANS: u64 = 16;
 /// Where the return address is 0, this many stack words may still show that the stack goes on.
 const SCAN_AT_ZERO: u64 = 64;
 
@@ -26,7 +28,8 @@ const SCAN_AT_ZERO: u64 = 64;
 pub struct Limits {
     /// The most frames.
     pub frames: usize,
-    /// The most stack words that are looked through where nothing else leads on.
+    /// The most stack words that are looked through at one place where nothing else leads on; a walk
+    /// looks through 16 times as many in all.
     pub scan_words: u64,
 }
 
@@ -51,6 +54,9 @@ pub struct Unwinder<'a> {
     /// By pc and whether it is exact. `None`: there is no entry.
     rules: HashMap<(Addr, bool), Option<Rc<Rule>>>,
     context: UnwindContext<usize>,
+    /// Stack words that the current walk may still scan, all its scans together: of a stack without any
+    /// entry, each frame would otherwise cost a scan.
+    pub(super) scan_left: u64,
 }
 
 /// A frame before it is known where its caller is.
@@ -100,6 +106,7 @@ impl<'a> Unwinder<'a> {
             entries: BTreeMap::new(),
             rules: HashMap::new(),
             context: UnwindContext::new(),
+            scan_left: 0,
         }
     }
 
@@ -107,6 +114,7 @@ impl<'a> Unwinder<'a> {
     ///
     /// Ends at the outermost frame, or with a note at the place where nothing leads on.
     pub fn unwind(&mut self, registers: &Registers, notes: &Notes, limits: &Limits) -> Vec<NativeStep> {
+        self.scan_left = limits.scan_words.saturating_mul(SCANS);
         let mut steps = Vec::new();
         // Between two trampolines the stack pointer only grows, so every cycle crosses one twice.
         let mut crossed = HashSet::new();
@@ -293,7 +301,7 @@ impl<'a> Unwinder<'a> {
     /// Trampolines of libcs other than glibc have no unwind entry.
     fn is_sigreturn(&mut self, frame: &Frame) -> bool {
         let pc = frame.registers.pc();
-        if frame.is_exact || !self.is_executable(pc) {
+        if !self.is_executable(pc) {
             return false;
         }
         code::SIGRETURN.iter().any(|bytes| {
