@@ -1,11 +1,27 @@
-//! Taking a dump of a stopped process.
+//! Capture: running a command so that a crash anywhere in its process tree leaves a dump and a report.
 //!
-//! [`select::select`] decides which bytes go into the dump; [`write::write_dump`] writes the file.
+//! [`install`] puts handler and helper where the loader and the handler find them, [`environment`] makes the
+//! command's environment, [`supervisor`] runs it and ends as it did. At a crash the handler starts the [`helper`],
+//! which reads what the handler left ([`request`]), stops and analyses the process, chooses which bytes are kept
+//! ([`select::select`]) and writes the file ([`write::write_dump`]); [`channel`] carries the report to the supervisor.
+//!
+//! Main types: [`install::Installed`], [`environment::Environment`], [`supervisor::Ending`], [`channel::Delivery`],
+//! [`request::Request`], [`Selection`], [`DumpContents`].
 //!
 //! Invariant: nothing here knows CPython; what to keep is what an analysis read through a
 //! [`crate::source::Recorder`].
 
+pub mod channel;
+mod deep;
+pub mod environment;
+pub mod helper;
+pub mod install;
+mod origin;
+mod recording;
+pub mod request;
 pub mod select;
+mod sound;
+pub mod supervisor;
 pub mod write;
 
 pub use select::{Selection, SelectionRequest, select};

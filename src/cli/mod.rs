@@ -1,7 +1,9 @@
 //! The command line: one file per command. What a command prints to a person is decided here and nowhere below.
 
 mod analyze;
+mod capture_helper;
 mod color;
+mod run;
 
 use std::process::ExitCode;
 
@@ -22,7 +24,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Run),
     Analyze(analyze::Analyze),
+    #[command(hide = true)]
+    CaptureHelper(capture_helper::CaptureHelper),
 }
 
 impl Cli {
@@ -32,7 +37,9 @@ impl Cli {
     /// With a message for the user, when the command could not do its work; the exit code is 1 then.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
+            Command::Run(command) => command.run(),
             Command::Analyze(command) => command.run(),
+            Command::CaptureHelper(command) => Ok(command.run()),
         }
     }
 }

@@ -132,16 +132,14 @@ impl Runtime<'_> {
         })
     }
 
-    /// `Py_Version` (3.11+), else the version string among the read-only data, of the minor version
-    /// that the file's name states.
+    /// `Py_Version` (3.11+), else the minor version that the file's name states; what the interpreter
+    /// itself says (`sys.hexversion`) completes that once its layout is known.
     fn version(&self, memory: &dyn Memory) -> Option<PythonVersion> {
         if let Some(address) = self.image.symbol_address("Py_Version") {
             let word = memory.read_u32(Addr(address.0.wrapping_add(self.bias))).ok()?;
             return Some(PythonVersion(word)).filter(|version| version.major() == 3);
         }
-        let minor = minor_of_name(self.module.name())?;
-        let text = self.image.section(".rodata")?;
-        Some(version_string(&text.bytes, minor).unwrap_or(PythonVersion::release(3, minor, 0)))
+        Some(PythonVersion::release(3, minor_of_name(self.module.name())?, 0))
     }
 
     /// A `--with-pydebug` build exports what counts its references.
@@ -182,32 +180,14 @@ fn minor_of_name(name: &str) -> Option<u8> {
     digits.parse().ok()
 }
 
-/// `PY_VERSION` (Include/patchlevel.h) stands among the string literals as `3.8.18`, ended by NUL.
-fn version_string(data: &[u8], minor: u8) -> Option<PythonVersion> {
-    let prefix = format!("3.{minor}.");
-    let starts = data
-        .windows(prefix.len())
-        .enumerate()
-        .filter(|(_, window)| *window == prefix.as_bytes());
-    starts.map(|(start, _)| start).find_map(|start| {
-        let is_start = start == 0 || data.get(start - 1) == Some(&0);
-        let rest = data.get(start..(start + 12).min(data.len()))?;
-        let text = std::str::from_utf8(rest.split(|&byte| byte == 0).next()?).ok()?;
-        is_start.then(|| super::parse_version(text))?
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn versions_of_names_and_data() {
+    fn minor_version_of_names() {
         assert_eq!(minor_of_name("libpython3.10.so.1.0"), Some(10));
         assert_eq!(minor_of_name("python3.8"), Some(8));
         assert_eq!(minor_of_name("python3"), None);
-        let data = b"x3.8.1\0a\0\03.8.18\0b";
-        assert_eq!(version_string(data, 8), Some(PythonVersion::release(3, 8, 18)));
-        assert_eq!(version_string(data, 9), None);
     }
 }

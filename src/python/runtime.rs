@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::Python;
 use crate::addr::Addr;
-use crate::layout::Anchors;
+use crate::layout::{Anchors, PythonVersion};
 use crate::source::MemoryExt;
 
 /// The most interpreters that are followed in one process.
@@ -160,6 +160,14 @@ impl Python<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What the main interpreter says of its version: `sys.hexversion`.
+    pub fn version(&self, interpreters: &[Interpreter]) -> Option<PythonVersion> {
+        let main = interpreters.last()?;
+        let sysdict = self.read_or_null(self.layout.offsets.interpreter.sysdict.of(main.address));
+        let hexversion = self.int_repr(self.dict_get(sysdict, "hexversion")?)?;
+        hexversion.parse().ok().map(PythonVersion)
     }
 
     /// Reads a pointer; null where it cannot be read.

@@ -70,11 +70,18 @@ pub fn analyze(
     for note in &target.context().notes {
         notes.add(note.clone());
     }
-    let layout = layout::resolve(target, images, cache, notes).filter(|layout| fits(target, layout, notes));
+    let mut layout = layout::resolve(target, images, cache, notes).filter(|layout| fits(target, layout, notes));
+    let mut interpreters = Vec::new();
+    if let Some(layout) = &mut layout {
+        let python = Python::new(target.memory(), layout, notes);
+        interpreters = python.interpreters();
+        if let Some(version) = python.version(&interpreters) {
+            layout.version = version;
+        }
+    }
     let python = layout
         .as_ref()
         .map(|layout| Python::new(target.memory(), layout, notes));
-    let interpreters = python.as_ref().map(Python::interpreters).unwrap_or_default();
     let mut sources = SourceText::new(&target.recorded().sources, options.source_root.clone());
     let walk = threads::Walk {
         target,

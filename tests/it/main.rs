@@ -1,19 +1,33 @@
-//! The integration tests: one binary, one module per subject.
+//! The integration tests: one binary, one module per subject. What a machine lacks is reported as a SKIP line, and is a
+//! failure where COLDFRAME_REQUIRE_TOOLS=1 is set.
+#![allow(clippy::print_stdout, reason = "SKIP lines are for people")]
 
+/// Real crashes: Python and C, threads, stack overflows, handlers that were there before or came after.
+mod crashes;
 /// Dumps of live processes: written, read back, opened by other readers.
 mod dump;
 /// Comparing output with files under tests/goldens.
 mod golden;
+/// What the handler library needs from the programs it is loaded into.
+mod handler_symbols;
+/// Folders, tools, and running coldframe.
+mod harness;
 /// Images opened from files: symbols, debug files, the symbol cache.
 mod images;
+/// Files that others planted, replaced or can write to.
+mod install;
 /// The built-in table of offsets equals what the builds at hand state.
 mod layout;
 /// Native stacks of real processes, compared with gdb's.
 mod native;
+/// Programs that are not Python, sanitizers, other libcs, roots without anything.
+mod preload_harmless;
 /// Which Pythons are at hand.
 mod pythons;
 /// The report's text and JSON, from hand-made reports.
 mod report;
+/// `run` ends as its command did, and is not in its way.
+mod run_status;
 /// Processes to look at.
 mod support;
 /// Rules for the source tree itself.

@@ -30,7 +30,7 @@ fn pcs(steps: &[NativeStep]) -> Vec<u64> {
 }
 
 /// Unwinds all threads, and compares them with gdb's where there is one.
-fn check_against_gdb(running: &Running, stopped: &Stopped) -> Vec<(i32, Vec<NativeStep>)> {
+pub fn check_against_gdb(running: &Running, stopped: &Stopped) -> Vec<(i32, Vec<NativeStep>)> {
     let notes = Notes::new();
     let start = Instant::now();
     let stacks = unwind_all(stopped, &notes);

@@ -1,0 +1,120 @@
+//! What happens after the capture: exactly what would have happened without us.
+//!
+//! The disposition that was there before is restored and the original siginfo queued again to the same thread. When
+//! the handler returns, the kernel delivers it: a previous handler (faulthandler) sees the true code, address and
+//! registers, a core dump and the wait status come out as they would have.
+
+use crate::sys::{SIG_DFL, SIG_IGN, Shared, SigAction, disposition, identity, set_disposition, signal};
+use crate::syscall;
+use crate::wire::SIGINFO_SIZE;
+
+/// The signals that are captured, all of which end a process by default.
+pub const SIGNALS: [i32; 7] = [
+    signal::SEGV,
+    signal::BUS,
+    signal::FPE,
+    signal::ILL,
+    signal::ABRT,
+    signal::TRAP,
+    signal::SYS,
+];
+
+const DEFAULT: SigAction = SigAction {
+    handler: SIG_DFL,
+    flags: 0,
+    restorer: 0,
+    mask: 0,
+};
+
+/// The dispositions found at install, in the order of [`SIGNALS`]. Written by the constructor alone.
+static PREVIOUS: Shared<[SigAction; SIGNALS.len()]> = Shared::new([DEFAULT; SIGNALS.len()]);
+
+/// Installs `action` for each signal, except for those the program's parent chose to ignore: a handler would make them
+/// fatal, and the choice would be lost to the programs this one starts.
+///
+/// # Safety
+/// Called once, before any signal of ours can come; `action` must be fit for signals.
+pub unsafe fn install(action: &SigAction) {
+    // SAFETY: no handler is installed yet, so nobody else reads it.
+    let previous = unsafe { &mut *PREVIOUS.get() };
+    for (slot, signal) in previous.iter_mut().zip(SIGNALS) {
+        *slot = disposition(signal);
+        if slot.handler != SIG_IGN {
+            // SAFETY: as the caller promises.
+            unsafe { set_disposition(signal, action) };
+        }
+    }
+}
+
+fn previous(signal: i32) -> SigAction {
+    // SAFETY: written by the constructor, read-only from then on.
+    let previous = unsafe { &*PREVIOUS.get() };
+    SIGNALS
+        .iter()
+        .position(|&known| known == signal)
+        .and_then(|index| previous.get(index))
+        .copied()
+        .unwrap_or(DEFAULT)
+}
+
+/// Whether the process would not even notice this signal without us: the kernel protects pid 1 of a pid namespace from
+/// signals sent to it without a handler, but not from its own faults.
+#[must_use]
+pub fn is_shielded(signal: i32, code: i32, sender: i32) -> bool {
+    let (pid, _) = identity();
+    pid == 1 && code <= 0 && sender != pid && previous(signal).handler == SIG_DFL
+}
+
+/// Restores the previous disposition and makes the signal come again once the handler returns. `info` is the original
+/// siginfo, if there is one that can be trusted.
+///
+/// # Safety
+/// For the handler only, with all signals blocked.
+pub unsafe fn resume(signal: i32, info: Option<&[u8; SIGINFO_SIZE]>) {
+    let (pid, tid) = identity();
+    let previous = previous(signal);
+    if pid == 1 && previous.handler == SIG_DFL {
+        // The kernel would drop a queued signal whose disposition is the default. A container's runtime expects this.
+        // SAFETY: takes no pointer.
+        unsafe { syscall!(EXIT_GROUP, 128 + signal) };
+    }
+    // SAFETY: it was in force before.
+    unsafe { set_disposition(signal, &previous) };
+    if let Some(info) = info {
+        // Allowed for any code, the kernel's own included, when a thread sends to itself (kernel/signal.c,
+        // do_rt_tgsigqueueinfo, since Linux 3.9).
+        // SAFETY: `info` is 128 bytes of siginfo.
+        if unsafe { syscall!(RT_TGSIGQUEUEINFO, pid, tid, signal, info.as_ptr()) } == 0 {
+            return;
+        }
+        if faults_again(signal, code_of(info)) {
+            return;
+        }
+    }
+    // SAFETY: takes no pointer.
+    unsafe { syscall!(TGKILL, pid, tid, signal) };
+}
+
+fn code_of(info: &[u8; SIGINFO_SIZE]) -> i32 {
+    i32::from_le_bytes([info[8], info[9], info[10], info[11]])
+}
+
+/// Whether returning to the interrupted instruction raises the same signal again. Not so for SIGTRAP and SIGSYS, where
+/// the instruction is over, nor for what someone sent (`SI_KERNEL` is 0x80 and may be an asynchronous error).
+const fn faults_again(signal: i32, code: i32) -> bool {
+    matches!(signal, signal::SEGV | signal::BUS | signal::FPE | signal::ILL) && code > 0 && code != 0x80
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_faults_of_the_processor_come_again() {
+        assert!(faults_again(signal::SEGV, 1));
+        assert!(!faults_again(signal::SEGV, 0), "sent by kill");
+        assert!(!faults_again(signal::SEGV, 0x80));
+        assert!(!faults_again(signal::ABRT, -6));
+        assert!(!faults_again(signal::TRAP, 1));
+    }
+}

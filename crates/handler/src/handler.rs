@@ -1,0 +1,196 @@
+//! The signal handler and its installation.
+
+use core::arch::global_asm;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use crate::settings::SETTINGS;
+use crate::sys::{HANDLER_FLAGS, SS_DISABLE, Shared, SigAction, Stack, clock, identity, read_memory, set_signal_mask};
+use crate::wire::{
+    CrashRequest, FPSTATE_SIZE, KERNEL_UCONTEXT_SIZE, REQUEST_MAGIC, SIGINFO_SIZE, UC_FPSTATE_OFFSET, UC_STACK_OFFSET,
+    VERSION,
+};
+use crate::{altstack, chain, gate, image, record, spawn, syscall};
+
+/// Every signal.
+const ALL: u64 = u64::MAX;
+const PR_SET_PTRACER: usize = 0x5961_6d61;
+const ARCH_GET_FS: usize = 0x1003;
+
+static ACTIVE: AtomicBool = AtomicBool::new(false);
+
+/// What the helper reads. The gate's owner writes it.
+static REQUEST: Shared<CrashRequest> = Shared::new(CrashRequest::zeroed());
+
+/// Whether this process is captured.
+pub fn is_active() -> bool {
+    ACTIVE.load(Ordering::Relaxed)
+}
+
+/// Installs the handler if the environment asks for it; otherwise, or if anything is missing, does nothing. `envp` is
+/// what the loader passed to the constructor, which musl leaves undefined: it is looked at only where libc's own
+/// `environ` is not set yet, which happens under glibc alone.
+///
+/// # Safety
+/// Called once, from the library's constructor.
+pub unsafe fn install(envp: *const *const u8) {
+    let environment = image::environment();
+    // SAFETY: nothing reads the settings before ACTIVE is set and the handler installed.
+    let settings = unsafe { &mut *SETTINGS.get() };
+    // SAFETY: the settings are static; libc or the loader made the environment block.
+    if !unsafe { settings.load(if environment.is_null() { envp } else { environment }) } {
+        return;
+    }
+    let size = altstack::size();
+    if let Some(base) = altstack::map(size) {
+        // SAFETY: a fresh mapping, kept for good.
+        unsafe {
+            if !altstack::enable(base, size) {
+                altstack::unmap(base, size);
+            }
+        }
+    }
+    let action = SigAction {
+        handler: on_signal as *const () as usize,
+        flags: HANDLER_FLAGS,
+        restorer: coldframe_restorer as *const () as usize,
+        mask: ALL,
+    };
+    ACTIVE.store(true, Ordering::Relaxed);
+    // SAFETY: `on_signal` keeps to what is allowed in signal handlers.
+    unsafe { chain::install(&action) };
+}
+
+/// The handler.
+unsafe extern "C" fn on_signal(signal: i32, info: *const u8, context: *const u8) {
+    // The kernel has blocked all signals already, but a program's own handler may have called us as a plain function.
+    let mask = set_signal_mask(ALL);
+    let mut copy = [0u8; SIGINFO_SIZE];
+    // SAFETY: `copy` is as long as said. Read this way because such a program may pass no siginfo at all.
+    let readable = unsafe { read_memory(info as usize, copy.as_mut_ptr(), SIGINFO_SIZE) };
+    let word = |at: usize| {
+        copy.get(at..at + 4)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(0, i32::from_le_bytes)
+    };
+    let genuine = readable && word(0) == signal;
+    if !(genuine && chain::is_shielded(signal, word(8), word(16))) {
+        if gate::enter() {
+            // SAFETY: this thread owns the gate and all signals are blocked.
+            unsafe { capture(signal, &copy, context) };
+            gate::leave();
+        }
+        // SAFETY: all signals are blocked.
+        unsafe { chain::resume(signal, genuine.then_some(&copy)) };
+    }
+    set_signal_mask(mask);
+}
+
+/// Fills the request, runs the helper, and writes the record if that fails.
+///
+/// # Safety
+/// For the owner of the gate, with all signals blocked.
+unsafe fn capture(signal: i32, info: &[u8; SIGINFO_SIZE], context: *const u8) {
+    // SAFETY: the request is the gate owner's.
+    let request = unsafe { &mut *REQUEST.get() };
+    // SAFETY: as the caller promises.
+    unsafe { describe(request, signal, info, context) };
+    // SAFETY: prctl takes no pointer here; the helper reads the request while this thread waits. Yama then admits our
+    // own descendants, of which the helper is one; whether the process is dumpable stays its own choice.
+    let outcome = unsafe {
+        syscall!(PRCTL, PR_SET_PTRACER, request.pid, 0, 0, 0);
+        let outcome = spawn::run_helper(REQUEST.get());
+        syscall!(PRCTL, PR_SET_PTRACER, 0, 0, 0, 0);
+        outcome
+    };
+    if let Err((failure, detail)) = outcome {
+        // SAFETY: this thread owns the gate.
+        unsafe { record::write(request, failure, detail) };
+    }
+}
+
+/// # Safety
+/// `context` must be the third argument of a signal handler; an unreadable one is left out.
+unsafe fn describe(request: &mut CrashRequest, signal: i32, info: &[u8; SIGINFO_SIZE], context: *const u8) {
+    *request = CrashRequest::zeroed();
+    request.realtime_ns = clock(0);
+    request.monotonic_ns = clock(1);
+    request.version = VERSION;
+    request.size = size_of::<CrashRequest>() as u32;
+    (request.pid, request.tid) = identity();
+    request.signal = signal;
+    request.siginfo = *info;
+    // SAFETY: the ucontext field is larger than what the kernel fills.
+    unsafe { read_memory(context as usize, request.ucontext.as_mut_ptr(), KERNEL_UCONTEXT_SIZE) };
+    request.altstack_base = request.context_word(UC_STACK_OFFSET).unwrap_or(0);
+    request.altstack_flags = request.context_word(UC_STACK_OFFSET + 8).unwrap_or(0) as u32;
+    request.altstack_size = request.context_word(UC_STACK_OFFSET + 16).unwrap_or(0);
+    request.fpstate_address = request.context_word(UC_FPSTATE_OFFSET).unwrap_or(0);
+    // SAFETY: the field is 512 bytes long, and `fs_base` is live.
+    unsafe {
+        if read_memory(
+            request.fpstate_address as usize,
+            request.fpstate.as_mut_ptr(),
+            FPSTATE_SIZE,
+        ) {
+            request.fpstate_size = FPSTATE_SIZE as u32;
+        }
+        syscall!(ARCH_PRCTL, ARCH_GET_FS, &raw mut request.fs_base);
+    }
+    // SAFETY: settings are read-only by now.
+    let program = unsafe { &*SETTINGS.get() }.program.get().unwrap_or_default();
+    for (slot, byte) in request.program.iter_mut().zip(program) {
+        *slot = *byte;
+    }
+    request.magic = REQUEST_MAGIC;
+}
+
+const _: () = assert!(SS_DISABLE == 2 && size_of::<Stack>() == 24);
+
+unsafe extern "C" {
+    fn coldframe_restorer();
+}
+
+// x86_64 demands a restorer: what the handler returns to. rt_sigreturn is call 15. The unwind table is glibc's
+// (sysdeps/unix/sysv/linux/x86_64/libc_sigaction.c): rsp points at the ucontext, and each register is found at its
+// place there, so that the stack of a thread inside the handler can be walked. The nop is for unwinders that look
+// up the return address minus one.
+macro_rules! saved {
+    ($register:literal, $low:literal, $high:literal) => {
+        // DW_CFA_expression register, 3 bytes: DW_OP_breg7 (rsp) with the offset in two bytes of SLEB128.
+        concat!(".cfi_escape 0x10, ", $register, ", 3, 0x77, ", $low, ", ", $high)
+    };
+}
+global_asm!(
+    ".text",
+    ".balign 16",
+    ".cfi_startproc",
+    ".cfi_signal_frame",
+    // DW_CFA_def_cfa_expression: the saved rsp, at offset 160.
+    ".cfi_escape 0x0f, 4, 0x77, 0xa0, 0x01, 0x06",
+    saved!(8, 0xa8, 0x00),
+    saved!(9, 0xb0, 0x00),
+    saved!(10, 0xb8, 0x00),
+    saved!(11, 0xc0, 0x00),
+    saved!(12, 0xc8, 0x00),
+    saved!(13, 0xd0, 0x00),
+    saved!(14, 0xd8, 0x00),
+    saved!(15, 0xe0, 0x00),
+    saved!(5, 0xe8, 0x00),
+    saved!(4, 0xf0, 0x00),
+    saved!(6, 0xf8, 0x00),
+    saved!(3, 0x80, 0x01),
+    saved!(1, 0x88, 0x01),
+    saved!(0, 0x90, 0x01),
+    saved!(2, 0x98, 0x01),
+    saved!(7, 0xa0, 0x01),
+    saved!(16, 0xa8, 0x01),
+    "nop",
+    ".hidden coldframe_restorer",
+    ".globl coldframe_restorer",
+    ".type coldframe_restorer, @function",
+    "coldframe_restorer:",
+    "mov eax, 15",
+    "syscall",
+    ".cfi_endproc",
+    ".size coldframe_restorer, . - coldframe_restorer",
+);

@@ -1,0 +1,151 @@
+//! What is fixed when the library is loaded: where the helper lies, the environment it gets, the dump folder.
+//!
+//! Copied, not referred to: programs overwrite their environment block (setproctitle does), and after a crash
+//! nothing outside this library's own data can be relied upon.
+
+use crate::image;
+use crate::sys::Shared;
+use crate::text::Text;
+use crate::wire::PROGRAM_SIZE;
+
+/// File name of the helper, which lies in the folder of this library.
+pub const HELPER_NAME: &[u8] = b"coldframe";
+/// The variable that turns the handler on; its value is the absolute path of the dump folder.
+pub const FOLDER_VARIABLE: &[u8] = b"COLDFRAME_DIR=";
+
+/// Variables the helper gets, next to all whose name begins with `COLDFRAME_`. None can make it load code.
+const PASSED_VARIABLES: [&[u8]; 8] = [
+    b"HOME=",
+    b"XDG_CACHE_HOME=",
+    b"TMPDIR=",
+    b"PATH=",
+    b"NO_COLOR=",
+    b"TERM=",
+    b"LANG=",
+    b"LC_ALL=",
+];
+
+const PATH_SIZE: usize = 4096;
+const ENVIRONMENT_SIZE: usize = 16 * 1024;
+const ENVIRONMENT_ENTRIES: usize = 64;
+const AT_EXECFN: usize = 31;
+const AT_SECURE: usize = 23;
+
+/// The settings of this process.
+pub struct Settings {
+    /// Absolute path of the helper; empty when this library was not loaded by an absolute path.
+    pub helper: Text<PATH_SIZE>,
+    /// The dump folder.
+    pub folder: Text<PATH_SIZE>,
+    /// File name of the program.
+    pub program: Text<PROGRAM_SIZE>,
+    strings: [u8; ENVIRONMENT_SIZE],
+    strings_used: usize,
+    entries: [*const u8; ENVIRONMENT_ENTRIES + 1],
+    entries_used: usize,
+}
+
+/// The one instance. Written by the constructor alone, read-only from then on.
+pub static SETTINGS: Shared<Settings> = Shared::new(Settings::new());
+
+impl Settings {
+    const fn new() -> Self {
+        Self {
+            helper: Text::new(),
+            folder: Text::new(),
+            program: Text::new(),
+            strings: [0; ENVIRONMENT_SIZE],
+            strings_used: 0,
+            entries: [core::ptr::null(); ENVIRONMENT_ENTRIES + 1],
+            entries_used: 0,
+        }
+    }
+
+    /// Reads the environment. `false` means that this process is not to be captured: the variable is absent or not an
+    /// absolute path, or the program runs with more rights than its caller.
+    ///
+    /// # Safety
+    /// `self` must stay where it is: the entries point into it. `envp` must be null or a valid environment block.
+    pub unsafe fn load(&mut self, envp: *const *const u8) -> bool {
+        if envp.is_null() {
+            return false;
+        }
+        let mut cursor = envp;
+        // SAFETY: an environment block is zero-terminated, as are its strings.
+        let folder = unsafe {
+            loop {
+                if (*cursor).is_null() {
+                    return false;
+                }
+                let variable = image::c_bytes(*cursor);
+                if let Some(value) = variable.strip_prefix(FOLDER_VARIABLE) {
+                    break value;
+                }
+                cursor = cursor.add(1);
+            }
+        };
+        if folder.first() != Some(&b'/') || image::auxiliary_value(AT_SECURE) != 0 {
+            return false;
+        }
+        self.folder.push(folder);
+        cursor = envp;
+        // SAFETY: as above.
+        unsafe {
+            while !(*cursor).is_null() {
+                self.pass_on(image::c_bytes(*cursor));
+                cursor = cursor.add(1);
+            }
+        }
+        self.load_paths();
+        self.folder.get().is_some()
+    }
+
+    fn pass_on(&mut self, variable: &[u8]) {
+        let wanted =
+            variable.starts_with(b"COLDFRAME_") || PASSED_VARIABLES.iter().any(|name| variable.starts_with(name));
+        let end = self.strings_used + variable.len() + 1;
+        // What does not fit is left out: the helper has a default for each.
+        if !wanted || self.entries_used >= ENVIRONMENT_ENTRIES || end > ENVIRONMENT_SIZE {
+            return;
+        }
+        let Some(place) = self.strings.get_mut(self.strings_used..end) else {
+            return;
+        };
+        for (slot, byte) in place.iter_mut().zip(variable) {
+            *slot = *byte;
+        }
+        if let Some(entry) = self.entries.get_mut(self.entries_used) {
+            *entry = place.as_ptr();
+            self.entries_used += 1;
+            self.strings_used = end;
+        }
+    }
+
+    fn load_paths(&mut self) {
+        let helper = &mut self.helper;
+        image::path_of_object(Self::load as *const () as usize, &mut |path| {
+            // Only an absolute path still means the same file when the program has changed its working folder.
+            if path.first() == Some(&b'/')
+                && let Some(slash) = path.iter().rposition(|&byte| byte == b'/')
+                && let Some(folder) = path.get(..=slash)
+            {
+                helper.push(folder);
+                helper.push(HELPER_NAME);
+            }
+        });
+        let path = image::auxiliary_value(AT_EXECFN) as *const u8;
+        if !path.is_null() {
+            // SAFETY: the kernel put a zero-terminated string there, and this is before anyone could overwrite it.
+            let path = unsafe { image::c_bytes(path) };
+            let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+            self.program
+                .push(name.get(..name.len().min(PROGRAM_SIZE - 1)).unwrap_or(name));
+        }
+    }
+
+    /// The helper's environment for execve(2).
+    #[must_use]
+    pub fn environment(&self) -> *const *const u8 {
+        self.entries.as_ptr()
+    }
+}

@@ -1,0 +1,226 @@
+//! Plain data that crosses from the dying process to the helper and to `analyze`.
+//!
+//! Both sides are built from one source, but not always at one time: an old library may still be loaded when the
+//! binary beside it was replaced. Hence magic, version and size at the front of each structure.
+
+use core::mem::{offset_of, size_of};
+
+/// First field of a [`CrashRequest`]: the bytes `CFREQST` and a zero.
+pub const REQUEST_MAGIC: u64 = u64::from_le_bytes(*b"CFREQST\0");
+/// First field of a [`FixedRecord`]: the bytes `CFRECRD` and a zero.
+pub const RECORD_MAGIC: u64 = u64::from_le_bytes(*b"CFRECRD\0");
+/// Counts changes to [`CrashRequest`] or [`FixedRecord`].
+pub const VERSION: u32 = 1;
+
+/// Size of the kernel's `siginfo_t` (`SI_MAX_SIZE`, include/uapi/asm-generic/siginfo.h).
+pub const SIGINFO_SIZE: usize = 128;
+/// Size of glibc's `ucontext_t` on x86_64 (sysdeps/unix/sysv/linux/x86/sys/ucontext.h), which minidump writers expect.
+pub const UCONTEXT_SIZE: usize = 968;
+/// How much of it the kernel fills on a signal frame: `struct ucontext` of include/uapi/asm-generic/ucontext.h. The
+/// rest stays zero.
+pub const KERNEL_UCONTEXT_SIZE: usize = 304;
+/// Size of the legacy FXSAVE area, `struct _fpstate_64` of arch/x86/include/uapi/asm/sigcontext.h.
+pub const FPSTATE_SIZE: usize = 512;
+/// Longest program name that is kept, with its terminating zero.
+pub const PROGRAM_SIZE: usize = 64;
+
+/// Byte offset of `uc_stack` in the ucontext: `ss_sp` (8 bytes), `ss_flags` (4, padded to 8), `ss_size` (8).
+pub const UC_STACK_OFFSET: usize = 16;
+/// Byte offset of the general registers in the ucontext, in the order of `REG_R8` ... `REG_RIP`.
+pub const UC_GREGS_OFFSET: usize = 40;
+/// Byte offset of the pointer to the floating point state in the ucontext.
+pub const UC_FPSTATE_OFFSET: usize = 224;
+
+/// What the handler knows about a crash. It lies in the library's own data; the helper reads it from the stopped
+/// process at the address it was given.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct CrashRequest {
+    /// [`REQUEST_MAGIC`].
+    pub magic: u64,
+    /// [`VERSION`].
+    pub version: u32,
+    /// Size of this structure in bytes.
+    pub size: u32,
+    /// The process, as seen in its own pid namespace.
+    pub pid: i32,
+    /// The thread that received the signal, likewise.
+    pub tid: i32,
+    /// The signal's number.
+    pub signal: i32,
+    /// Size of the part of `fpstate` that is valid: 512 or 0.
+    pub fpstate_size: u32,
+    /// CLOCK_REALTIME at the start of the handler, in nanoseconds.
+    pub realtime_ns: u64,
+    /// CLOCK_MONOTONIC at the start of the handler, in nanoseconds.
+    pub monotonic_ns: u64,
+    /// Lowest address of the alternate signal stack in force when the signal came (`uc_stack.ss_sp`).
+    pub altstack_base: u64,
+    /// Its size in bytes.
+    pub altstack_size: u64,
+    /// Its `ss_flags` (1: the thread already ran on it, 2: none was set).
+    pub altstack_flags: u32,
+    /// Always zero.
+    pub reserved: u32,
+    /// The thread's FS segment base, which is its thread pointer; zero when the kernel would not tell.
+    pub fs_base: u64,
+    /// Where in the process the floating point state lies, which may go on beyond the 512 bytes copied here.
+    pub fpstate_address: u64,
+    /// File name of the program, zero-terminated, from AT_EXECFN.
+    pub program: [u8; PROGRAM_SIZE],
+    /// The `siginfo_t` as the kernel passed it.
+    pub siginfo: [u8; SIGINFO_SIZE],
+    /// The `ucontext_t`: the registers at the moment of the signal.
+    pub ucontext: [u8; UCONTEXT_SIZE],
+    /// The FXSAVE area.
+    pub fpstate: [u8; FPSTATE_SIZE],
+}
+
+const _: () = assert!(size_of::<CrashRequest>() == 1760);
+const _: () = assert!(offset_of!(CrashRequest, siginfo) == 152);
+const _: () = assert!(offset_of!(CrashRequest, ucontext) == 280);
+const _: () = assert!(offset_of!(CrashRequest, fpstate) == 1248);
+
+impl CrashRequest {
+    /// A request with every byte zero.
+    #[must_use]
+    pub const fn zeroed() -> Self {
+        Self {
+            magic: 0,
+            version: 0,
+            size: 0,
+            pid: 0,
+            tid: 0,
+            signal: 0,
+            fpstate_size: 0,
+            realtime_ns: 0,
+            monotonic_ns: 0,
+            altstack_base: 0,
+            altstack_size: 0,
+            altstack_flags: 0,
+            reserved: 0,
+            fs_base: 0,
+            fpstate_address: 0,
+            program: [0; PROGRAM_SIZE],
+            siginfo: [0; SIGINFO_SIZE],
+            ucontext: [0; UCONTEXT_SIZE],
+            fpstate: [0; FPSTATE_SIZE],
+        }
+    }
+
+    /// Eight bytes of the ucontext at a byte offset.
+    #[must_use]
+    pub fn context_word(&self, offset: usize) -> Option<u64> {
+        let bytes = self.ucontext.get(offset..offset.checked_add(8)?)?;
+        Some(u64::from_le_bytes(bytes.try_into().ok()?))
+    }
+
+    /// Four bytes of the siginfo at a byte offset, as `si_signo` (0), `si_code` (8) and `si_pid` (16) are.
+    #[must_use]
+    pub fn siginfo_int(&self, offset: usize) -> Option<i32> {
+        let bytes = self.siginfo.get(offset..offset.checked_add(4)?)?;
+        Some(i32::from_le_bytes(bytes.try_into().ok()?))
+    }
+}
+
+/// How much of the crashed thread's stack a [`FixedRecord`] holds at most, in bytes.
+pub const RECORD_STACK_SIZE: usize = 16 * 1024;
+/// How much of /proc/self/maps a [`FixedRecord`] holds at most, in bytes.
+pub const RECORD_MAPS_SIZE: usize = 64 * 1024;
+/// Extension of the files that hold a [`FixedRecord`].
+pub const RECORD_EXTENSION: &str = "rec";
+
+/// What the handler writes by itself when no helper could run: the whole content of a `.rec` file.
+#[repr(C)]
+pub struct FixedRecord {
+    /// [`RECORD_MAGIC`].
+    pub magic: u64,
+    /// [`VERSION`].
+    pub version: u32,
+    /// Size of this structure, and so of the file, in bytes.
+    pub size: u32,
+    /// Why the helper did not run: a [`HelperFailure`] as a number.
+    pub failure: u32,
+    /// The errno value, exit status or signal that belongs to it.
+    pub failure_detail: i32,
+    /// Address of the first byte of `stack` in the process: the crashed thread's stack pointer.
+    pub stack_address: u64,
+    /// How many bytes of `stack` are valid.
+    pub stack_size: u32,
+    /// How many bytes of `maps` are valid.
+    pub maps_size: u32,
+    /// The request no helper took.
+    pub request: CrashRequest,
+    /// The crashed thread's stack, upwards from its stack pointer.
+    pub stack: [u8; RECORD_STACK_SIZE],
+    /// The beginning of /proc/self/maps.
+    pub maps: [u8; RECORD_MAPS_SIZE],
+}
+
+const _: () =
+    assert!(size_of::<FixedRecord>() == 40 + size_of::<CrashRequest>() + RECORD_STACK_SIZE + RECORD_MAPS_SIZE);
+
+/// Why no helper ran, or why it left nothing behind.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HelperFailure {
+    /// The helper's path is unknown: the library was not loaded by an absolute path.
+    NoPath = 1,
+    /// clone(2) failed; the detail is its errno.
+    Clone = 2,
+    /// execve(2) failed; the detail is its errno.
+    Exec = 3,
+    /// The helper exited with the status in the detail.
+    Exited = 4,
+    /// The helper was killed by the signal in the detail.
+    Killed = 5,
+    /// The helper did not finish in time and was killed.
+    TimedOut = 6,
+}
+
+impl HelperFailure {
+    /// The failure with this number, if it is one this version knows.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Option<Self> {
+        Some(match number {
+            1 => Self::NoPath,
+            2 => Self::Clone,
+            3 => Self::Exec,
+            4 => Self::Exited,
+            5 => Self::Killed,
+            6 => Self::TimedOut,
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The one place that compares our hand-written sizes with the libc crate's.
+    #[test]
+    fn sizes_and_offsets_are_those_of_libc() {
+        assert_eq!(size_of::<libc::siginfo_t>(), SIGINFO_SIZE);
+        assert_eq!(size_of::<libc::ucontext_t>(), UCONTEXT_SIZE);
+        assert_eq!(offset_of!(libc::ucontext_t, uc_stack), UC_STACK_OFFSET);
+        assert_eq!(offset_of!(libc::ucontext_t, uc_mcontext), UC_GREGS_OFFSET);
+        assert_eq!(
+            offset_of!(libc::ucontext_t, uc_mcontext) + offset_of!(libc::mcontext_t, fpregs),
+            UC_FPSTATE_OFFSET
+        );
+        assert_eq!(offset_of!(libc::ucontext_t, uc_sigmask) + 8, KERNEL_UCONTEXT_SIZE);
+        assert_eq!(size_of::<libc::user_fpregs_struct>(), FPSTATE_SIZE);
+    }
+
+    #[test]
+    fn failures_survive_the_round_trip() {
+        for number in 1..=6 {
+            assert_eq!(
+                HelperFailure::from_number(number).map(|failure| failure as u32),
+                Some(number)
+            );
+        }
+        assert_eq!(HelperFailure::from_number(0), None);
+    }
+}

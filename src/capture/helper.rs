@@ -1,0 +1,226 @@
+//! The capture helper, which the handler starts as `coldframe capture-helper PID TID ADDRESS`: stops the
+//! process that is dying, analyses it, writes the dump, delivers the report.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::channel::{DeliverError, Delivery, deliver};
+use super::deep::deep_stacks;
+use super::environment;
+use super::recording::RecordingTarget;
+use super::request::{Request, RequestError};
+use super::select::StackRequest;
+use super::{DumpContents, SelectionRequest, WriteError, WrittenDump, dump_name, select, write_dump};
+use crate::addr::Addr;
+use crate::image::{CacheDir, ImageOptions, Images, Symbolizer};
+use crate::layout::Layout;
+use crate::notes::Notes;
+use crate::report::model::{Capture, Input, InputKind};
+use crate::report::{Report, json};
+use crate::session::{self, Analysis, Options};
+use crate::source::live::{AttachError, Fault};
+use crate::source::streams::CaptureContext;
+use crate::source::{Crash, LiveProcess, Registers, Target};
+
+/// How long the threads may take to stop.
+const STOP_TIME: Duration = Duration::from_secs(2);
+/// How long the walk over the process may take. The handler waits 10 s for all of it.
+const WALK_TIME: Duration = Duration::from_secs(4);
+/// The most process memory that a dump holds.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// Why nothing could be captured at all.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// What the handler left is not usable.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The process cannot be stopped and read.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    /// The report could not be put into JSON.
+    #[error(transparent)]
+    Json(#[from] json::JsonError),
+}
+
+/// Captures process `pid`, whose thread `tid` crashed and left its request at address `request`. The report goes to
+/// the supervisor, or, where none can be reached, to `print`.
+///
+/// # Errors
+/// When nothing could be captured; the handler then writes its own record.
+pub fn capture(pid: i32, tid: i32, request: u64, print: &mut dyn FnMut(&Report)) -> Result<(), CaptureError> {
+    let started = Instant::now();
+    let request = Request::read(pid, tid, request)?;
+    let process = LiveProcess::attach(pid.unsigned_abs(), started + STOP_TIME)?.with_fault(fault(&request));
+    let (report, dump) = record(&process, &request, started);
+    // The process need not stay stopped while a person reads.
+    drop(process);
+    let delivery = Delivery {
+        pid,
+        dump,
+        report_json: json::line(&report)?.into_bytes(),
+    };
+    match deliver(&delivery) {
+        // A stopped supervisor has the report and prints it when it goes on.
+        Ok(()) | Err(DeliverError::NotAcknowledged) => {}
+        Err(_) => print(&report),
+    }
+    Ok(())
+}
+
+fn fault(request: &Request) -> Fault {
+    Fault {
+        crash: Crash {
+            tid: request.tid.unsigned_abs(),
+            signal: request.signal,
+            code: request.code,
+            address: Addr(request.address.unwrap_or(0)),
+            sender: request.sender.as_ref().map(|sender| (sender.pid, sender.uid)),
+        },
+        registers: Some(Registers {
+            dwarf: request.registers,
+            fs_base: Some(request.fs_base),
+        }),
+    }
+}
+
+/// Runs the analysis over the stopped process and writes what it read.
+fn record(process: &LiveProcess, request: &Request, started: Instant) -> (Report, Option<PathBuf>) {
+    let notes = Notes::new();
+    let target = RecordingTarget::new(process, started + STOP_TIME + WALK_TIME);
+    let root = PathBuf::from(format!("/proc/{}/root", process.pid()));
+    let cache = CacheDir::from_env();
+    let images = Images::new(ImageOptions {
+        root: root.clone(),
+        pid: Some(process.pid()),
+        cache: cache.clone(),
+        ..ImageOptions::default()
+    });
+    let symbolizer = Symbolizer::new(&images, process.modules(), &process.recorded().symbols);
+    let options = Options {
+        source_root: Some(root),
+        ..Options::default()
+    };
+    let mut analysis = session::analyze(&target, &images, &symbolizer, cache.as_ref(), &notes, &options);
+    if target.is_over() {
+        notes.push(
+            "capture",
+            format!("the walk over the process was ended after {} s", WALK_TIME.as_secs()),
+            "what comes late in the report (other threads, values) is missing",
+            "",
+        );
+        analysis.report.notes = notes.to_vec();
+    }
+    let written = write(process, &target, &mut analysis, symbolizer, &notes, request);
+    let mut report = analysis.report;
+    report.input = Input {
+        kind: InputKind::Minidump,
+        path: None,
+        pid: None,
+    };
+    match written {
+        Ok(dump) => {
+            report.input.path = Some(dump.path.display().to_string());
+            (report, Some(dump.path))
+        }
+        Err(error) => {
+            notes.push(
+                "capture",
+                format!("no dump could be written: {error}"),
+                "this report is all there is",
+                "-o DIR",
+            );
+            report.notes = notes.to_vec();
+            (report, None)
+        }
+    }
+}
+
+fn write(
+    process: &LiveProcess,
+    target: &RecordingTarget<'_>,
+    analysis: &mut Analysis,
+    symbolizer: Symbolizer<'_>,
+    notes: &Notes,
+    request: &Request,
+) -> Result<WrittenDump, WriteError> {
+    let crashed = process.crash().map(|crash| crash.tid);
+    let layout = analysis.layout.as_ref().and_then(Layout::from_recorded);
+    let deep = deep_stacks(&analysis.stacks, crashed, layout.as_ref());
+    let stacks: Vec<StackRequest<'_>> = analysis
+        .stacks
+        .iter()
+        .filter_map(|stack| {
+            Some(StackRequest {
+                tid: stack.tid,
+                sp: stack.native.first()?.sp,
+                steps: &stack.native,
+                crashed: Some(stack.tid) == crashed,
+            })
+        })
+        .collect();
+    let excluded = [process.private_ranges(), &deep.excluded].concat();
+    let selection = select(
+        process.memory(),
+        &SelectionRequest {
+            recorded: &target.recorder().groups(),
+            stacks: &stacks,
+            excluded: &excluded,
+            mappings: process.mappings(),
+            max_bytes: MAX_BYTES,
+        },
+        notes,
+    );
+    analysis.report.notes = notes.to_vec();
+    let mut context = process.context().clone();
+    context.trigger = "signal".to_string();
+    context.notes = notes.to_vec();
+    context.capture = CaptureContext {
+        duration_ms: since(request).as_secs_f64() * 1000.0,
+        bytes: selection.bytes(),
+        budget_exhausted: target.is_over(),
+        redactions: 0,
+    };
+    analysis.report.trigger = Some(crate::report::model::Trigger::Signal);
+    analysis.report.capture = Some(Capture {
+        duration_ms: Some(context.capture.duration_ms),
+        bytes: Some(context.capture.bytes),
+        budget_exhausted: Some(context.capture.budget_exhausted),
+        redactions: Some(context.capture.redactions),
+    });
+    let path = dump_folder()?.join(dump_name(&context.process));
+    write_dump(
+        &path,
+        &DumpContents {
+            threads: process.threads(),
+            crash: process.crash(),
+            modules: process.modules(),
+            mappings: process.mappings(),
+            maps_text: process.maps_text(),
+            memory: process.memory(),
+            selection: &selection,
+            context: &context,
+            layout: analysis.layout.as_ref(),
+            symbols: &symbolizer.into_recorded(),
+            sources: &analysis.sources,
+            stacks: &deep.recorded,
+        },
+    )
+}
+
+/// The dump folder, made where it does not exist.
+fn dump_folder() -> Result<PathBuf, WriteError> {
+    let folder = std::env::var_os(environment::DIR).map_or_else(|| Path::new(".").to_path_buf(), PathBuf::from);
+    match std::fs::create_dir_all(&folder) {
+        Ok(()) => Ok(folder),
+        Err(source) => Err(WriteError::Io { path: folder, source }),
+    }
+}
+
+/// Time since the signal. Both clocks are CLOCK_MONOTONIC of one machine.
+fn since(request: &Request) -> Duration {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
+        .map(Duration::from)
+        .unwrap_or_default();
+    now.saturating_sub(Duration::from_nanos(request.monotonic_ns))
+}

@@ -1,0 +1,85 @@
+//! The stopped process as the recorded analysis sees it: reads are kept, and end when time is up.
+
+use std::cell::Cell;
+use std::time::Instant;
+
+use crate::addr::Addr;
+use crate::source::streams::Context;
+use crate::source::{Crash, LiveProcess, Memory, Modules, ReadError, Recorded, Recorder, Target, Thread};
+
+/// The clock is asked once in this many reads.
+const READS_PER_CHECK: u32 = 256;
+
+/// A stopped process whose memory remembers what was read.
+pub struct RecordingTarget<'a> {
+    process: &'a LiveProcess,
+    memory: TimedRecorder<'a>,
+}
+
+impl<'a> RecordingTarget<'a> {
+    /// Reads succeed until `deadline`; then walkers find nothing more, and come back with what they have.
+    pub fn new(process: &'a LiveProcess, deadline: Instant) -> RecordingTarget<'a> {
+        let memory = TimedRecorder {
+            recorder: Recorder::new(process.memory()),
+            deadline,
+            reads: Cell::new(0),
+            is_over: Cell::new(false),
+        };
+        RecordingTarget { process, memory }
+    }
+
+    /// What was read.
+    pub fn recorder(&self) -> &Recorder<'a> {
+        &self.memory.recorder
+    }
+
+    /// Whether time ran out.
+    pub fn is_over(&self) -> bool {
+        self.memory.is_over.get()
+    }
+}
+
+impl Target for RecordingTarget<'_> {
+    fn memory(&self) -> &dyn Memory {
+        &self.memory
+    }
+    fn threads(&self) -> &[Thread] {
+        self.process.threads()
+    }
+    fn modules(&self) -> &Modules {
+        self.process.modules()
+    }
+    fn crash(&self) -> Option<&Crash> {
+        self.process.crash()
+    }
+    fn context(&self) -> &Context {
+        self.process.context()
+    }
+    fn recorded(&self) -> &Recorded {
+        self.process.recorded()
+    }
+}
+
+struct TimedRecorder<'a> {
+    recorder: Recorder<'a>,
+    deadline: Instant,
+    reads: Cell<u32>,
+    is_over: Cell<bool>,
+}
+
+impl Memory for TimedRecorder<'_> {
+    fn read(&self, addr: Addr, buf: &mut [u8]) -> Result<(), ReadError> {
+        let reads = self.reads.get().wrapping_add(1);
+        self.reads.set(reads);
+        if reads.is_multiple_of(READS_PER_CHECK) && Instant::now() >= self.deadline {
+            self.is_over.set(true);
+        }
+        if self.is_over.get() {
+            return Err(ReadError {
+                addr,
+                len: buf.len() as u64,
+            });
+        }
+        self.recorder.read(addr, buf)
+    }
+}

@@ -1,0 +1,294 @@
+//! Runs a command as if it had been run directly: same terminal, same process group, same signals, same ending.
+//!
+//! All waiting happens in one poll on a signalfd and the report channel; signals arrive as data, so there is no handler
+//! and no race between a signal and the wait.
+#![allow(unsafe_code)]
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::process::{self, Command};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, kill, raise, sigaction};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getpgid, getpgrp, getpid};
+use thiserror::Error;
+
+use super::channel::{Delivery, Listener, TIMEOUT};
+use super::environment::Environment;
+use super::origin;
+
+/// Signals that go on to the command.
+const FORWARDED: [Signal; 7] = [
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGWINCH,
+];
+/// Signals of job control that go on to the command, which decides about them; this process stops when it has stopped.
+const JOB_CONTROL: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
+/// `si_code` of what the terminal sends. It sends to the whole foreground group, so the command has it already.
+const SI_KERNEL: i32 = 0x80;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It exited with this status.
+    Exited(i32),
+    /// This signal killed it.
+    Killed(Signal),
+}
+
+/// Why a command could not be run or watched.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// There is no such command.
+    #[error("cannot run {}: {source}; check its name and PATH", command.display())]
+    NotFound {
+        /// As it was given.
+        command: OsString,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The command is there but cannot be run.
+    #[error("cannot run {}: {source}; check that it is a program and that you may execute it", command.display())]
+    NotExecutable {
+        /// As it was given.
+        command: OsString,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A system call of the supervisor failed.
+    #[error("cannot supervise the command: {action} failed: {source}")]
+    System {
+        /// Which.
+        action: &'static str,
+        /// What the system said.
+        source: Errno,
+    },
+}
+
+impl RunError {
+    /// The exit status a shell gives for it.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::NotFound { .. } => 127,
+            Self::NotExecutable { .. } => 126,
+            Self::System { .. } => 125,
+        }
+    }
+}
+
+fn failed(action: &'static str) -> impl Fn(Errno) -> RunError {
+    move |source| RunError::System { action, source }
+}
+
+/// Runs `command` with the changes of `environment` until it ends. Each delivery that arrives on `listener` goes to
+/// `take`, which prints it.
+///
+/// # Errors
+/// When the command cannot be started, with the exit status that belongs to it in [`RunError::exit_code`].
+pub fn run(
+    command: &[OsString],
+    environment: &Environment,
+    listener: &mut Option<Listener>,
+    take: &mut dyn FnMut(&Delivery),
+) -> Result<Ending, RunError> {
+    let mut signals: SigSet = FORWARDED.into_iter().chain(JOB_CONTROL).collect();
+    signals.add(Signal::SIGCHLD);
+    signals.add(Signal::SIGCONT);
+    let original_mask = signals
+        .thread_swap_mask(SigmaskHow::SIG_BLOCK)
+        .map_err(failed("blocking signals"))?;
+    // An inherited SIG_IGN would make the kernel throw the command's status away.
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: no handler is involved.
+    let original_child = unsafe { sigaction(Signal::SIGCHLD, &default) }.map_err(failed("sigaction"))?;
+    let signal_fd =
+        SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(failed("signalfd"))?;
+
+    let child = spawn(command, environment, original_mask, original_child)?;
+    let mut supervisor = Supervisor { child, ending: None };
+    while supervisor.ending.is_none() {
+        wait_for_events(&signal_fd, listener.as_ref())?;
+        while let Ok(Some(info)) = signal_fd.read_signal() {
+            supervisor.handle(info.ssi_signo as i32, info.ssi_code)?;
+        }
+        if let Some(listener) = listener {
+            listener.receive(take);
+        }
+    }
+    if let Some(listener) = listener {
+        finish_deliveries(listener, take);
+    }
+    Ok(supervisor.ending.unwrap_or(Ending::Exited(0)))
+}
+
+/// Starts the command with the signal mask, dispositions and descriptors this process was started with.
+fn spawn(
+    command: &[OsString],
+    environment: &Environment,
+    mask: SigSet,
+    child_disposition: SigAction,
+) -> Result<Pid, RunError> {
+    let program = command.first().cloned().unwrap_or_default();
+    let mut process = Command::new(&program);
+    process
+        .args(command.iter().skip(1))
+        .envs(environment.set.iter().map(|(name, value)| (name, value)));
+    let pipe_was_ignored = origin::pipe_was_ignored();
+    // SAFETY: between fork and exec: only system calls on plain data.
+    unsafe {
+        process.pre_exec(move || {
+            sigaction(Signal::SIGCHLD, &child_disposition)?;
+            if pipe_was_ignored {
+                let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+                sigaction(Signal::SIGPIPE, &ignore)?;
+            }
+            for fd in origin::closed_descriptors() {
+                libc::close(fd);
+            }
+            mask.thread_set_mask()?;
+            Ok(())
+        });
+    }
+    match process.spawn() {
+        Ok(child) => Ok(Pid::from_raw(child.id() as i32)),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Err(RunError::NotFound {
+            command: program,
+            source,
+        }),
+        Err(source) => Err(RunError::NotExecutable {
+            command: program,
+            source,
+        }),
+    }
+}
+
+fn wait_for_events(signal_fd: &SignalFd, listener: Option<&Listener>) -> Result<(), RunError> {
+    let mut descriptors = vec![PollFd::new(signal_fd.as_fd(), PollFlags::POLLIN)];
+    if let Some(listener) = listener {
+        descriptors.extend(listener.descriptors().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+    }
+    // A connection that stays silent must time out.
+    let timeout = if listener.is_some_and(Listener::is_receiving) {
+        PollTimeout::from(500u16)
+    } else {
+        PollTimeout::NONE
+    };
+    match poll(&mut descriptors, timeout) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(error) => Err(failed("poll")(error)),
+    }
+}
+
+/// Other processes of the tree may be about to deliver when the command ends: what has begun is taken to its end.
+fn finish_deliveries(listener: &mut Listener, take: &mut dyn FnMut(&Delivery)) {
+    let end = Instant::now() + TIMEOUT;
+    loop {
+        listener.receive(take);
+        if !listener.is_receiving() || Instant::now() >= end {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+struct Supervisor {
+    child: Pid,
+    ending: Option<Ending>,
+}
+
+impl Supervisor {
+    fn handle(&mut self, number: i32, code: i32) -> Result<(), RunError> {
+        match Signal::try_from(number) {
+            Ok(Signal::SIGCHLD) => self.reap(),
+            Ok(Signal::SIGCONT) => {
+                // The shell continues the whole group, a person perhaps this process alone.
+                if self.child_is_stopped() {
+                    self.forward(Signal::SIGCONT);
+                }
+                Ok(())
+            }
+            Ok(signal) => {
+                if code != SI_KERNEL || getpgid(Some(self.child)) != Ok(getpgrp()) {
+                    self.forward(signal);
+                }
+                Ok(())
+            }
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn forward(&self, signal: Signal) {
+        if self.ending.is_none() {
+            // It fails when the command has ended, which the next SIGCHLD tells, or has changed its user.
+            let _ = kill(self.child, signal);
+        }
+    }
+
+    fn child_is_stopped(&self) -> bool {
+        fs::read_to_string(format!("/proc/{}/stat", self.child)).is_ok_and(|stat| {
+            stat.rsplit(')')
+                .next()
+                .is_some_and(|rest| rest.trim_start().starts_with('T'))
+        })
+    }
+
+    /// Takes the state changes of the command and, as pid 1, the endings of orphans, which nobody else will take.
+    fn reap(&mut self) -> Result<(), RunError> {
+        let init = getpid().as_raw() == 1;
+        let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
+        loop {
+            match waitpid(if init { None } else { Some(self.child) }, Some(flags)) {
+                Ok(WaitStatus::Exited(pid, code)) if pid == self.child => self.ending = Some(Ending::Exited(code)),
+                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == self.child => {
+                    self.ending = Some(Ending::Killed(signal));
+                }
+                Ok(WaitStatus::Stopped(pid, _)) if pid == self.child => {
+                    // The shell sees its job stop. Pid 1 cannot stop, and has nobody to tell.
+                    if !init {
+                        raise(Signal::SIGSTOP).map_err(failed("stopping"))?;
+                    }
+                }
+                Ok(WaitStatus::StillAlive) | Err(_) => return Ok(()),
+                Ok(_) => {}
+            }
+            if self.ending.is_some() && !init {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Ends this process as the command ended: with its status, or by its signal and without a core of its own. Pid 1,
+/// which such a signal does not reach, exits with 128 + signal.
+pub fn end_as(ending: Ending) -> ! {
+    let signal = match ending {
+        Ending::Exited(code) => process::exit(code),
+        Ending::Killed(signal) => signal,
+    };
+    if getpid().as_raw() != 1 {
+        let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+        let _ = nix::sys::prctl::set_dumpable(false);
+        let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+        // SAFETY: no handler is involved.
+        let _ = unsafe { sigaction(signal, &default) };
+        let mut set = SigSet::empty();
+        set.add(signal);
+        let _ = raise(signal);
+        let _ = set.thread_unblock();
+    }
+    process::exit(128 + signal as i32)
+}

@@ -1,0 +1,52 @@
+//! `coldframe capture-helper`: started by the handler in a process that is dying, never by a person.
+
+use std::io::{IsTerminal, Write};
+use std::num::ParseIntError;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use coldframe::capture::{environment, helper};
+use coldframe::report::Report;
+
+use super::color::Color;
+use super::run::{ReportForm, render};
+
+/// Capture a process that is dying (started by the handler)
+#[derive(Debug, Args)]
+pub struct CaptureHelper {
+    /// The process
+    pid: i32,
+    /// The thread that crashed
+    tid: i32,
+    /// Address of the crash request in the process
+    #[arg(value_parser = parse_address)]
+    request: u64,
+}
+
+fn parse_address(text: &str) -> Result<u64, ParseIntError> {
+    u64::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16)
+}
+
+impl CaptureHelper {
+    pub(super) fn run(&self) -> ExitCode {
+        match helper::capture(self.pid, self.tid, self.request, &mut print) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                let _ = writeln!(std::io::stderr().lock(), "coldframe: nothing was captured: {error}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// To the dying process's own fd 2, where no supervisor can be reached.
+fn print(report: &Report) {
+    let form = std::env::var(environment::REPORT).ok();
+    let form = form
+        .and_then(|word| ReportForm::from_str(&word, true).ok())
+        .unwrap_or(ReportForm::Short);
+    let style = Color::default().style(std::io::stderr().is_terminal());
+    let _ = std::io::stderr()
+        .lock()
+        .write_all(render(report, form, style).as_bytes());
+}

@@ -1,0 +1,147 @@
+//! `coldframe run -- CMD...`: runs a command under capture.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use coldframe::capture::channel::{Delivery, Listener};
+use coldframe::capture::environment::{Environment, REPORT, choose_dump_folder};
+use coldframe::capture::install::find_or_install;
+use coldframe::capture::supervisor;
+use coldframe::report::text::{self, Form, Style, TextOptions};
+use coldframe::report::{Report, json};
+
+use super::color::Color;
+
+/// Run a command and every process it starts under capture
+///
+/// When one of them crashes, a dump is written, the report is printed, and the crash goes on as it would have: the
+/// command's output, exit status and core dumps are its own.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  coldframe run -- python app.py
+  coldframe run -o /var/crash -- gunicorn app:app
+  coldframe run --report json -- python -m pytest tests
+
+Exit status: that of CMD; death by a signal is passed on (as pid 1: 128 + signal).
+127 when CMD is not found, 126 when it cannot be executed, 125 when coldframe itself fails.")]
+pub struct Run {
+    /// Dump folder [default: COLDFRAME_DIR, ./coldframe-dumps, the temporary folder]
+    #[arg(short, long, value_name = "DIR")]
+    output_dir: Option<PathBuf>,
+
+    /// What to print when a process crashes; json is one line
+    #[arg(long, value_enum, default_value_t = ReportForm::Short, env = REPORT)]
+    report: ReportForm,
+
+    #[command(flatten)]
+    color: Color,
+
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+/// Form of the report that a crash prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportForm {
+    /// Headline, findings, the crashed thread, summary
+    Short,
+    /// Everything
+    Full,
+    /// One line of JSON
+    Json,
+    /// Nothing: the dump alone
+    None,
+}
+
+impl Run {
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let (environment, mut listener) = self.prepare();
+        match supervisor::run(&self.command, &environment, &mut listener, &mut |delivery| {
+            self.print(delivery);
+        }) {
+            Ok(ending) => supervisor::end_as(ending),
+            Err(error) => {
+                eprintln!("coldframe: {error}");
+                Ok(ExitCode::from(error.exit_code()))
+            }
+        }
+    }
+
+    /// The command's environment and the channel for its reports. Where no handler can be installed the command runs
+    /// uncaptured: its work matters more than its possible crash.
+    fn prepare(&self) -> (Environment, Option<Listener>) {
+        let installed = match find_or_install() {
+            Ok(installed) => installed,
+            Err(error) => {
+                eprintln!("coldframe: the command runs without crash capture: {error}");
+                return (Environment::default(), None);
+            }
+        };
+        let folder = choose_dump_folder(self.output_dir.as_deref());
+        for refused in &folder.refused {
+            let instead = if folder.writable {
+                folder.path.display().to_string()
+            } else {
+                "nowhere".into()
+            };
+            eprintln!(
+                "coldframe: cannot write to {}; dumps go to {instead}",
+                refused.display()
+            );
+        }
+        // Without a socket the helper prints the report itself.
+        let listener = Listener::new().ok();
+        let address = listener.as_ref().map(Listener::address);
+        let report = self
+            .report
+            .to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default();
+        (
+            Environment::captured(&installed, &folder.path, address.as_deref(), &report),
+            listener,
+        )
+    }
+
+    /// Prints a delivery to this process's own stderr, once.
+    fn print(&self, delivery: &Delivery) {
+        let report = std::str::from_utf8(&delivery.report_json)
+            .ok()
+            .and_then(|text| json::parse(text).ok());
+        let style = self.color.style(std::io::stderr().is_terminal());
+        let text = match report {
+            Some(report) => render(&report, self.report, style),
+            None => format!("coldframe: the report of process {} cannot be read\n", delivery.pid),
+        };
+        // A closed stderr must not end the supervision of the command.
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+}
+
+/// A report in the form that was asked for, with a line end; nothing for [`ReportForm::None`].
+pub fn render(report: &Report, form: ReportForm, style: Style) -> String {
+    let text = |form| {
+        text::render(
+            report,
+            &TextOptions {
+                style,
+                ..TextOptions::new(form)
+            },
+        )
+    };
+    let mut text = match form {
+        ReportForm::Short => text(Form::Short),
+        ReportForm::Full => text(Form::Full),
+        ReportForm::Json => json::line(report).unwrap_or_default(),
+        ReportForm::None => return String::new(),
+    };
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
