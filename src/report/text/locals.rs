@@ -1,12 +1,14 @@
 //! Variables of a Python frame: as many on a line as fit.
 
-use super::Out;
 use super::escape::{clip, columns};
 use super::style::paint;
+use super::{Out, thousands};
 use crate::report::model::{ValueState, Variable};
 
 /// How deep children of children are shown.
 const MAX_DEPTH: usize = 3;
+/// The most parts of one object.
+const MAX_PARTS: usize = 10;
 
 pub(super) fn write(out: &mut Out, variables: &[Variable], indent: usize) {
     let (limit, value_width) = if out.is_short() { (8, 60) } else { (40, 200) };
@@ -14,8 +16,8 @@ pub(super) fn write(out: &mut Out, variables: &[Variable], indent: usize) {
     let mut block = Block::new(out, indent);
     for variable in known.clone().take(limit) {
         block.push(variable, value_width);
-        if has_hidden_parts(variable) && !block.out.is_short() {
-            block.children(&variable.children, value_width, 1);
+        if !block.out.is_short() {
+            block.parts(variable, value_width, 1);
         }
     }
     block.end();
@@ -38,6 +40,8 @@ struct Block<'a> {
     margin: String,
     line: String,
     used: usize,
+    /// How far in the line stands: parts of variables stand below them.
+    depth: usize,
 }
 
 impl<'a> Block<'a> {
@@ -48,6 +52,7 @@ impl<'a> Block<'a> {
             margin,
             line: String::new(),
             used: 0,
+            depth: 0,
         }
     }
 
@@ -56,7 +61,7 @@ impl<'a> Block<'a> {
         let name = clip(&variable.name, 40);
         let value = value(variable, value_width);
         let width = columns(&name) + 3 + columns(&value);
-        let room = self.out.options.width.saturating_sub(16);
+        let room = self.out.options.width.saturating_sub(14 + 2 * self.depth);
         if self.used > 0 && self.used + 3 + width > room {
             self.end();
         }
@@ -72,32 +77,40 @@ impl<'a> Block<'a> {
         self.used += width;
     }
 
-    /// The parts of the variable pushed last, each level further in.
-    fn children(&mut self, children: &[Variable], value_width: usize, depth: usize) {
-        self.end();
-        for child in children.iter().take(10) {
-            self.line = "  ".repeat(depth);
-            self.push(child, value_width);
-            if has_hidden_parts(child) && depth < MAX_DEPTH {
-                self.children(&child.children, value_width, depth + 1);
-            }
-            self.end();
+    /// The parts of the variable pushed last, each level further in; of each object once in a stack.
+    fn parts(&mut self, variable: &Variable, value_width: usize, depth: usize) {
+        let is_new = variable.address.is_none_or(|address| self.out.shown.insert(address));
+        if !has_hidden_parts(variable) || depth > MAX_DEPTH || !is_new {
+            return;
         }
-        if children.len() > 10 {
-            self.line = format!("{}… {} more", "  ".repeat(depth), children.len() - 10);
+        self.end();
+        self.depth = depth;
+        for child in variable.children.iter().take(MAX_PARTS) {
+            self.push(child, value_width);
+            self.parts(child, value_width, depth + 1);
+        }
+        self.end();
+        if variable.children.len() > MAX_PARTS {
+            self.line = format!("… {} more", variable.children.len() - MAX_PARTS);
             self.used = 1;
             self.end();
         }
+        self.depth = depth - 1;
     }
 
     fn end(&mut self) {
         if self.used > 0 {
-            let line = format!("{}{}", self.margin, self.line);
+            let line = format!("{}{}{}", self.margin, "  ".repeat(self.depth), self.line);
             self.out.line(&line);
         }
         self.line.clear();
         self.used = 0;
     }
+}
+
+/// Whether a repr was shortened where it was made.
+fn is_cut(value: &str) -> bool {
+    value.trim_end_matches([']', ')', '}', '\'', '"']).ends_with(['.', '…'])
 }
 
 fn value(variable: &Variable, width: usize) -> String {
@@ -107,7 +120,16 @@ fn value(variable: &Variable, width: usize) -> String {
         ValueState::Unset => "(unset)".to_string(),
         ValueState::Other(word) => format!("({})", clip(word, 20)),
         ValueState::Ok => match (&variable.value, &variable.type_name, variable.address) {
-            (Some(value), ..) => clip(value, width),
+            (Some(value), ..) => {
+                let length = variable
+                    .length
+                    .filter(|_| is_cut(value))
+                    .and_then(|length| usize::try_from(length).ok());
+                let length = length
+                    .map(|length| format!(" (length {})", thousands(length)))
+                    .unwrap_or_default();
+                format!("{}{length}", clip(value, width))
+            }
             (None, Some(name), Some(address)) => format!("<{} at {address}>", clip(name, 40)),
             (None, Some(name), None) => format!("<{}>", clip(name, 40)),
             (None, None, _) => "?".to_string(),

@@ -19,7 +19,9 @@ mod style;
 mod summary;
 mod threads;
 
-use super::model::{Report, Thread};
+use std::collections::HashSet;
+
+use super::model::{Address, Report, Thread};
 pub(in crate::report) use escape::is_hostile;
 pub use style::Style;
 
@@ -62,6 +64,7 @@ impl TextOptions {
 pub fn render(report: &Report, options: &TextOptions) -> String {
     let mut out = Out {
         text: String::new(),
+        shown: HashSet::new(),
         options: TextOptions {
             // Narrower than this, a stack cannot be shown at all.
             width: options.width.max(60),
@@ -90,6 +93,8 @@ fn main_thread(report: &Report) -> Option<&Thread> {
 struct Out {
     text: String,
     options: TextOptions,
+    /// Objects of this stack whose parts were shown.
+    shown: HashSet<Address>,
 }
 
 impl Out {

@@ -115,6 +115,7 @@ mod tests {
         let mut out = Out {
             text: String::new(),
             options: TextOptions::new(Form::Full),
+            shown: Default::default(),
         };
         write(&mut out, &Span::of_python(&frame), 0);
         out.text

@@ -22,6 +22,7 @@ const INDENT: usize = 12;
 
 pub(super) fn write(out: &mut Out, frames: &[Frame], detail: Detail) {
     let mut locals_left = detail.locals;
+    out.shown.clear();
     let style = out.style();
     for step in steps(frames, out.options.fold_interpreter, detail.steps) {
         match step {
@@ -150,7 +151,8 @@ fn native_line(out: &Out, frame: &NativeFrame) -> String {
 
 /// `file:line`, the file's beginning cut where it is long.
 pub(super) fn place(file: Option<&str>, line: Option<u32>, max: usize) -> Option<String> {
-    let file = clip_start(file?, max);
+    // Compilers were called with paths like `./Modules/x.c`.
+    let file = clip_start(&file?.replace("/./", "/"), max);
     Some(match line {
         Some(line) => format!("{file}:{line}"),
         None => file,
