@@ -146,8 +146,7 @@ impl Request {
             size: bytes.len(),
             source,
         })?;
-        // SAFETY: CrashRequest is plain integers and byte arrays; any bytes of its size are one.
-        let raw = unsafe { bytes.as_ptr().cast::<CrashRequest>().read_unaligned() };
+        let raw = from_bytes(&bytes);
         if raw.magic != REQUEST_MAGIC {
             return Err(RequestError::BadMagic {
                 pid,
@@ -164,7 +163,17 @@ impl Request {
         Self::from_wire(&raw)
     }
 
-    /// Interprets a request that was read elsewhere, such as the one in a `.rec` file.
+    /// Interprets a request that was read elsewhere, such as the one in a `.rec` file; `None` when there are not enough
+    /// bytes, or none that begin a request.
+    ///
+    /// # Errors
+    /// [`RequestError::BadVersion`] when it is of another version.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Result<Self, RequestError>> {
+        let raw = from_bytes(bytes.first_chunk()?);
+        (raw.magic == REQUEST_MAGIC).then(|| Self::from_wire(&raw))
+    }
+
+    /// Interprets a request in its raw form.
     ///
     /// # Errors
     /// [`RequestError::BadVersion`] when it is of another version.
@@ -214,6 +223,11 @@ impl Request {
             ucontext: raw.ucontext.to_vec(),
         })
     }
+}
+
+fn from_bytes(bytes: &[u8; size_of::<CrashRequest>()]) -> CrashRequest {
+    // SAFETY: CrashRequest is plain integers and byte arrays; any bytes of its size are one.
+    unsafe { bytes.as_ptr().cast::<CrashRequest>().read_unaligned() }
 }
 
 /// process_vm_readv(2), and /proc/PID/mem where a container filters that call.

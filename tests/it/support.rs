@@ -1,0 +1,173 @@
+//! Folders, tools, and running coldframe.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A folder that is removed with its content.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        Self::below(Path::new("/tmp"))
+    }
+
+    pub fn below(base: &Path) -> Self {
+        let name = format!(
+            "coldframe-test-{:016x}",
+            RandomState::new().build_hasher().finish()
+        );
+        let path = base.canonicalize().expect("a base folder").join(name);
+        fs::create_dir(&path).expect("a fresh folder");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Writes and compiles a C program; `None`, after a SKIP line, where the compiler is missing.
+    pub fn compile(
+        &self,
+        compiler: &str,
+        name: &str,
+        source: &str,
+        flags: &[&str],
+    ) -> Option<PathBuf> {
+        if !has(compiler) {
+            return None;
+        }
+        let (file, program) = (self.join(format!("{name}.c")), self.join(name));
+        fs::write(&file, source).expect("the source");
+        let output = Command::new(compiler)
+            .arg(&file)
+            .arg("-o")
+            .arg(&program)
+            .args(flags)
+            .output()
+            .expect("a compiler");
+        assert!(
+            output.status.success(),
+            "{compiler}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Some(program)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Says that a test cannot run here, and fails where that is not allowed.
+pub fn skip(what: &str) {
+    println!("SKIP: {what}");
+    assert!(
+        env::var_os("COLDFRAME_REQUIRE_TOOLS").is_none_or(|value| value != "1"),
+        "required but missing: {what}"
+    );
+}
+
+/// Whether a program is in PATH; if not, prints a SKIP line.
+pub fn has(tool: &str) -> bool {
+    let found = env::split_paths(&env::var_os("PATH").unwrap_or_default())
+        .any(|folder| folder.join(tool).is_file());
+    if !found {
+        skip(&format!("{tool} is not installed"));
+    }
+    found
+}
+
+/// The real interpreter behind `python3`, which may be a shim.
+pub fn python() -> Option<PathBuf> {
+    if !has("python3") {
+        return None;
+    }
+    let output = Command::new("python3")
+        .args(["-c", "import sys; print(sys.executable)"])
+        .output()
+        .expect("python3");
+    Some(
+        String::from_utf8(output.stdout)
+            .expect("a path")
+            .trim()
+            .into(),
+    )
+}
+
+/// Whether unshare(1) can do this here; if not, prints a SKIP line.
+pub fn can_unshare(flags: &[&str]) -> bool {
+    if !has("unshare") {
+        return false;
+    }
+    let allowed = Command::new("unshare")
+        .args(flags)
+        .arg("true")
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !allowed {
+        skip(&format!("unshare {} is not permitted", flags.join(" ")));
+    }
+    allowed
+}
+
+pub const COLDFRAME: &str = env!("CARGO_BIN_EXE_coldframe");
+
+/// `coldframe run --report json -o FOLDER/dumps -- ...`, with the cache in the folder.
+pub fn coldframe_run<A: AsRef<OsStr>>(folder: &Folder, command: &[A]) -> Command {
+    let mut process = bare(COLDFRAME.as_ref(), folder);
+    process
+        .args(["run", "--report", "json", "-o"])
+        .arg(folder.join("dumps"))
+        .arg("--")
+        .args(command);
+    process
+}
+
+/// A program with the cache in the folder and no other variable of ours.
+pub fn bare(program: &OsStr, folder: &Folder) -> Command {
+    let mut process = Command::new(program);
+    process
+        .env("COLDFRAME_CACHE", folder.join("cache"))
+        .current_dir(folder.path())
+        .stdin(Stdio::null());
+    for name in [
+        "COLDFRAME_DIR",
+        "COLDFRAME_REPORT",
+        "COLDFRAME_SUPERVISOR",
+        "LD_PRELOAD",
+        "PYTHONFAULTHANDLER",
+    ] {
+        process.env_remove(name);
+    }
+    process
+}
+
+pub fn output(mut process: Command) -> Output {
+    process.output().expect("the program runs")
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The reports on stderr, one for each line that is one.
+pub fn reports(output: &Output) -> Vec<serde_json::Value> {
+    let lines = stderr(output);
+    lines
+        .lines()
+        .filter(|line| line.contains("coldframe-report/"))
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
+}
