@@ -98,15 +98,15 @@ pub unsafe fn create(
     let size = altstack::size();
     if handler::is_active()
         && key_is_ready()
-        && let Some(base) = altstack::map(size)
+        && let Some(base) = altstack::take(size)
     {
         let entry = (base + size - size_of::<Entry>()) as *mut Entry;
-        // SAFETY: `entry` lies inside the fresh mapping; the trampoline takes it over unless the thread cannot start.
+        // SAFETY: `entry` lies inside a stack that nobody uses; the trampoline takes it over unless the thread cannot start.
         unsafe {
             entry.write(Entry { start, argument });
             let result = next(thread, attributes, coldframe_thread_start, entry.cast());
             if result != 0 {
-                altstack::unmap(base, size);
+                altstack::give_back(base, size);
             }
             return result;
         }
@@ -126,7 +126,7 @@ unsafe extern "C" fn prepare(entry: *mut Entry) -> Entry {
             let set = transmute::<usize, SetSpecific>(SET_SPECIFIC.load(Ordering::Relaxed));
             set(KEY.load(Ordering::Relaxed), base as *const c_void);
         } else {
-            altstack::unmap(base, size);
+            altstack::give_back(base, size);
         }
         copy
     }
@@ -138,7 +138,7 @@ unsafe extern "C" fn release(base: *mut c_void) {
     // addresses may belong to someone else by now: leak 48 KiB rather than unmap what is not ours.
     if altstack::disable(base as usize) {
         // SAFETY: mapped by `create`, just taken out of force.
-        unsafe { altstack::unmap(base as usize, altstack::size()) };
+        unsafe { altstack::give_back(base as usize, altstack::size()) };
     }
 }
 
