@@ -403,3 +403,166 @@ fn request_at(bytes: &[u8]) -> Request {
         .expect("a request")
         .expect("of this version")
 }
+
+/// Installs a seccomp filter that answers EPERM to one system call, then crashes.
+const FILTERED: &str = r"
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+int main(void) {
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, DENIED, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { 4, code };
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) return 3;
+    *(volatile int *)0x28 = 1;
+}
+";
+
+#[test]
+fn with_system_calls_that_containers_filter() {
+    for call in [
+        "process_vm_readv",
+        "close_range",
+        "prctl",
+        "setsid",
+        "prlimit64",
+        "rt_tgsigqueueinfo",
+        "tgkill",
+    ] {
+        let flag = format!("-DDENIED=SYS_{call}");
+        let Some((_folder, result)) = run_c("filtered", FILTERED, &[&flag]) else {
+            return;
+        };
+        let crash = one_report(&result, libc::SIGSEGV);
+        assert_eq!(crash["address"], "0x28", "{call}");
+    }
+}
+
+/// The only record in the dump folder: why the helper did not run, and what belongs to it.
+fn record(folder: &Folder) -> (Option<HelperFailure>, i32) {
+    let files: Vec<_> = fs::read_dir(folder.join("dumps"))
+        .expect("a dump folder")
+        .flatten()
+        .collect();
+    assert_eq!(files.len(), 1);
+    let bytes = fs::read(files[0].path()).expect("a record");
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    (HelperFailure::from_number(word(16)), word(20) as i32)
+}
+
+#[test]
+fn without_clone_or_execve_a_record_is_left() {
+    for (call, failure) in [
+        ("clone", HelperFailure::Clone),
+        ("execve", HelperFailure::Exec),
+    ] {
+        let flag = format!("-DDENIED=SYS_{call}");
+        let Some((folder, result)) = run_c("filtered", FILTERED, &[&flag]) else {
+            return;
+        };
+        assert_eq!(result.status.signal(), Some(libc::SIGSEGV), "{call}");
+        assert_eq!(record(&folder), (Some(failure), libc::EPERM));
+        assert!(reports(&result).is_empty());
+    }
+}
+
+#[test]
+fn a_process_that_is_not_dumpable_leaves_the_record_alone() {
+    const SOURCE: &str = r"
+#include <sys/prctl.h>
+#include <unistd.h>
+int main(void) {
+    if (getuid() == 0 && (setgid(65534) || setuid(65534))) return 3;
+    prctl(PR_SET_DUMPABLE, 0);
+    *(volatile int *)0x28 = 1;
+}
+";
+    let folder = Folder::new();
+    let Some(program) = folder.compile("gcc", "private", SOURCE, &[]) else {
+        return;
+    };
+    fs::create_dir(folder.join("dumps")).expect("a folder");
+    fs::set_permissions(
+        folder.join("dumps"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o1777),
+    )
+    .expect("its mode");
+    let result = output(coldframe_run(&folder, &[program]));
+    assert_eq!(result.status.signal(), Some(libc::SIGSEGV));
+    assert_eq!(record(&folder), (Some(HelperFailure::Exited), 1));
+}
+
+#[test]
+fn a_child_that_gave_up_root_is_captured() {
+    const SOURCE: &str = r"
+#include <unistd.h>
+int main(int argc, char **argv) {
+    if (argc > 1) { *(volatile int *)0x28 = 1; }
+    if (setgid(65534) || setuid(65534)) return 3;
+    execl(argv[0], argv[0], argv[0], (char *)0);
+}
+";
+    if !nix::unistd::geteuid().is_root() {
+        return crate::support::skip("only root can give root up");
+    }
+    let Some((_folder, result)) = run_c("dropped", SOURCE, &[]) else {
+        return;
+    };
+    one_report(&result, libc::SIGSEGV);
+}
+
+#[test]
+fn a_signal_from_another_process_has_its_sender() {
+    let folder = Folder::new();
+    let result = output(coldframe_run(
+        &folder,
+        &["sh", "-c", "sleep 60 & kill -SEGV $!; wait $!; echo $? $$"],
+    ));
+    let text = String::from_utf8_lossy(&result.stdout).into_owned();
+    let (status, shell) = text.trim().split_once(' ').expect("two numbers");
+    assert_eq!(status, "139");
+    let reports = reports(&result);
+    assert_eq!(reports.len(), 1, "{}", stderr(&result));
+    assert_eq!(reports[0]["crash"]["sender"]["pid"].to_string(), shell);
+}
+
+#[test]
+fn pid_1_is_still_shielded_from_signals_it_does_not_handle() {
+    if !crate::support::can_unshare(&["--pid", "--fork", "--mount-proc"]) {
+        return;
+    }
+    let folder = Folder::new();
+    let script = "sh -c 'kill -SEGV 1; kill -ABRT 1; sleep 0.2'; exit 11";
+    let command = [
+        "unshare",
+        "--pid",
+        "--fork",
+        "--mount-proc",
+        "sh",
+        "-c",
+        script,
+    ];
+    let result = output(coldframe_run(&folder, &command));
+    assert_eq!(result.status.code(), Some(11), "{}", stderr(&result));
+    assert!(reports(&result).is_empty());
+}
+
+#[test]
+fn a_stack_overflow_in_a_python_thread() {
+    let folder = Folder::new();
+    let script = "import faulthandler, threading\n\
+        thread = threading.Thread(target=faulthandler._stack_overflow)\n\
+        thread.start(); thread.join()";
+    let Some(result) = run_python(&folder, &["-c", script]) else {
+        return;
+    };
+    let crash = one_report(&result, libc::SIGSEGV);
+    assert_ne!(crash["tid"], crash["pid"]);
+}
