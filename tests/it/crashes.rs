@@ -5,9 +5,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Output;
 
-use coldframe::capture::request::Request;
+use coldframe::capture::record::Record;
 use coldframe_handler::IMAGE_NAME;
-use coldframe_handler::wire::{CrashRequest, FixedRecord, HelperFailure, RECORD_MAGIC};
+use coldframe_handler::wire::HelperFailure;
 
 use crate::support::{Folder, bare, coldframe_run, output, python, reports, stderr};
 
@@ -374,34 +374,17 @@ fn a_missing_helper_leaves_a_record_and_the_status() {
         0o600
     );
 
-    let bytes = fs::read(&file).expect("a record");
-    assert_eq!(bytes.len(), size_of::<FixedRecord>());
-    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    let record = record(&folder);
+    assert_eq!(record.failure, Some(HelperFailure::Exec));
+    assert_eq!(record.failure_detail, libc::ENOENT);
+    assert!(record.stack.len() >= 512, "{}", record.stack.len());
+    assert_eq!(record.stack_address, record.request.registers[7]);
+    assert!(String::from_utf8_lossy(&record.maps).contains("lonely"));
     assert_eq!(
-        u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")),
-        RECORD_MAGIC
-    );
-    assert_eq!(
-        HelperFailure::from_number(word(16)),
-        Some(HelperFailure::Exec)
-    );
-    assert_eq!(word(20) as i32, libc::ENOENT);
-    let (stack_size, maps_size) = (word(32) as usize, word(36) as usize);
-    assert!(stack_size >= 512, "{stack_size}");
-    let maps = &bytes[bytes.len() - coldframe_handler::wire::RECORD_MAPS_SIZE..][..maps_size];
-    assert!(String::from_utf8_lossy(maps).contains("lonely"));
-    let request = request_at(&bytes[40..40 + size_of::<CrashRequest>()]);
-    assert_eq!(
-        (request.signal, request.address),
+        (record.request.signal, record.request.address),
         (libc::SIGSEGV, Some(0x18))
     );
-    assert_eq!(request.program, "lonely");
-}
-
-fn request_at(bytes: &[u8]) -> Request {
-    Request::from_bytes(bytes)
-        .expect("a request")
-        .expect("of this version")
+    assert_eq!(record.request.program, "lonely");
 }
 
 /// Installs a seccomp filter that answers EPERM to one system call, then crashes.
@@ -445,16 +428,14 @@ fn with_system_calls_that_containers_filter() {
     }
 }
 
-/// The only record in the dump folder: why the helper did not run, and what belongs to it.
-fn record(folder: &Folder) -> (Option<HelperFailure>, i32) {
-    let files: Vec<_> = fs::read_dir(folder.join("dumps"))
+/// The only record in the dump folder.
+fn record(folder: &Folder) -> Record {
+    let mut files = fs::read_dir(folder.join("dumps"))
         .expect("a dump folder")
-        .flatten()
-        .collect();
-    assert_eq!(files.len(), 1);
-    let bytes = fs::read(files[0].path()).expect("a record");
-    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
-    (HelperFailure::from_number(word(16)), word(20) as i32)
+        .flatten();
+    let file = files.next().expect("a record").path();
+    assert!(files.next().is_none());
+    Record::parse(&fs::read(file).expect("its content")).expect("a valid record")
 }
 
 #[test]
@@ -468,7 +449,11 @@ fn without_clone_or_execve_a_record_is_left() {
             return;
         };
         assert_eq!(result.status.signal(), Some(libc::SIGSEGV), "{call}");
-        assert_eq!(record(&folder), (Some(failure), libc::EPERM));
+        let record = record(&folder);
+        assert_eq!(
+            (record.failure, record.failure_detail),
+            (Some(failure), libc::EPERM)
+        );
         assert!(reports(&result).is_empty());
     }
 }
@@ -496,7 +481,11 @@ int main(void) {
     .expect("its mode");
     let result = output(coldframe_run(&folder, &[program]));
     assert_eq!(result.status.signal(), Some(libc::SIGSEGV));
-    assert_eq!(record(&folder), (Some(HelperFailure::Exited), 1));
+    let record = record(&folder);
+    assert_eq!(
+        (record.failure, record.failure_detail),
+        (Some(HelperFailure::Exited), 1)
+    );
 }
 
 #[test]
@@ -565,4 +554,18 @@ fn a_stack_overflow_in_a_python_thread() {
     };
     let crash = one_report(&result, libc::SIGSEGV);
     assert_ne!(crash["tid"], crash["pid"]);
+}
+
+#[test]
+fn a_run_inside_a_run_reports_once() {
+    let folder = Folder::new();
+    let command = [
+        crate::support::COLDFRAME,
+        "run",
+        "--",
+        "sh",
+        "-c",
+        "kill -SEGV $$",
+    ];
+    one_report(&output(coldframe_run(&folder, &command)), libc::SIGSEGV);
 }

@@ -1,6 +1,5 @@
 //! The one integration test binary. Each test gets a folder of its own; what a machine lacks is reported as a SKIP line,
 //! and is a failure where COLDFRAME_REQUIRE_TOOLS=1 is set.
-#![allow(clippy::print_stdout, reason = "SKIP lines are for people")]
 
 // Folders, tools, and running coldframe.
 mod support;

@@ -4,6 +4,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -72,7 +73,8 @@ impl Drop for Folder {
 
 /// Says that a test cannot run here, and fails where that is not allowed.
 pub fn skip(what: &str) {
-    println!("SKIP: {what}");
+    // Past the test harness, which shows the output of failed tests only.
+    let _ = writeln!(std::io::stderr(), "SKIP: {what}");
     assert!(
         env::var_os("COLDFRAME_REQUIRE_TOOLS").is_none_or(|value| value != "1"),
         "required but missing: {what}"
