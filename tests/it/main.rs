@@ -6,6 +6,8 @@ mod support;
 
 // Real crashes: Python and C, threads, stack overflows, handlers that were there before or came after.
 mod crashes;
+// Crashes where system calls, descriptors, memory, privileges or the helper are missing.
+mod denied;
 // What the handler library needs from the programs it is loaded into.
 mod handler_symbols;
 // Files that others planted, replaced or can write to.
