@@ -231,6 +231,8 @@ impl Supervisor {
                 Ok(())
             }
             Ok(signal) => {
+                // What a person sent to the whole group by kill(2) arrives twice: it looks like what was sent to this
+                // process alone, which must go on.
                 if code != SI_KERNEL || getpgid(Some(self.child)) != Ok(getpgrp()) {
                     self.forward(signal);
                 }

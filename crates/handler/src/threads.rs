@@ -50,14 +50,15 @@ fn look_up(cell: &AtomicUsize, name: &[u8]) -> usize {
 
 /// Makes the key on first use rather than in the constructor, which may run before libc has initialised itself.
 fn key_is_ready() -> bool {
-    loop {
+    // Bounded: the thread that was making it may not exist in this process, if another one forked meanwhile.
+    for _ in 0..1000 {
         match KEY_STATE.compare_exchange(
             KEY_UNMADE,
             KEY_BEING_MADE,
             Ordering::Acquire,
             Ordering::Acquire,
         ) {
-            Ok(_) => break,
+            Ok(_) => return make_key(),
             Err(KEY_BEING_MADE) => {
                 // SAFETY: takes no pointer.
                 unsafe { syscall!(SCHED_YIELD) };
@@ -65,6 +66,10 @@ fn key_is_ready() -> bool {
             Err(state) => return state == KEY_MADE,
         }
     }
+    false
+}
+
+fn make_key() -> bool {
     let key_create = image::next_definition(create as *const () as usize, b"pthread_key_create");
     let mut key = 0u32;
     let made = key_create != 0
