@@ -4,6 +4,7 @@
 //! command's environment, [`supervisor`] runs it and ends as it did. At a crash the handler starts the [`helper`],
 //! which reads what the handler left ([`request`]), stops and analyses the process, chooses which bytes are kept
 //! ([`select::select`]) and writes the file ([`write::write_dump`]); [`channel`] carries the report to the supervisor.
+//! Where no helper could run, [`record`] reads what the handler wrote itself.
 //!
 //! Main types: [`install::Installed`], [`environment::Environment`], [`supervisor::Ending`], [`channel::Delivery`],
 //! [`request::Request`], [`Selection`], [`DumpContents`].
@@ -17,6 +18,7 @@ pub mod environment;
 pub mod helper;
 pub mod install;
 mod origin;
+pub mod record;
 mod recording;
 pub mod request;
 pub mod select;

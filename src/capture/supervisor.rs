@@ -17,7 +17,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, kill, raise, sigaction};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpgid, getpgrp, getpid};
 use thiserror::Error;
 
@@ -45,8 +44,8 @@ const SI_KERNEL: i32 = 0x80;
 pub enum Ending {
     /// It exited with this status.
     Exited(i32),
-    /// This signal killed it.
-    Killed(Signal),
+    /// The signal with this number killed it.
+    Killed(i32),
 }
 
 /// Why a command could not be run or watched.
@@ -222,6 +221,8 @@ impl Supervisor {
                 Ok(())
             }
             Ok(signal) => {
+                // What a person sent to the whole group by kill(2) arrives twice: it looks like what was sent to this
+                // process alone, which must go on.
                 if code != SI_KERNEL || getpgid(Some(self.child)) != Ok(getpgrp()) {
                     self.forward(signal);
                 }
@@ -249,27 +250,32 @@ impl Supervisor {
     /// Takes the state changes of the command and, as pid 1, the endings of orphans, which nobody else will take.
     fn reap(&mut self) -> Result<(), RunError> {
         let init = getpid().as_raw() == 1;
-        let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
-        loop {
-            match waitpid(if init { None } else { Some(self.child) }, Some(flags)) {
-                Ok(WaitStatus::Exited(pid, code)) if pid == self.child => self.ending = Some(Ending::Exited(code)),
-                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == self.child => {
-                    self.ending = Some(Ending::Killed(signal));
-                }
-                Ok(WaitStatus::Stopped(pid, _)) if pid == self.child => {
-                    // The shell sees its job stop. Pid 1 cannot stop, and has nobody to tell.
-                    if !init {
-                        raise(Signal::SIGSTOP).map_err(failed("stopping"))?;
-                    }
-                }
-                Ok(WaitStatus::StillAlive) | Err(_) => return Ok(()),
-                Ok(_) => {}
+        while let Some((pid, status)) = wait_for_change(if init { -1 } else { self.child.as_raw() }) {
+            if pid != self.child.as_raw() {
+                continue;
+            }
+            if libc::WIFEXITED(status) {
+                self.ending = Some(Ending::Exited(libc::WEXITSTATUS(status)));
+            } else if libc::WIFSIGNALED(status) {
+                self.ending = Some(Ending::Killed(libc::WTERMSIG(status)));
+            } else if libc::WIFSTOPPED(status) && !init {
+                // The shell sees its job stop. Pid 1 cannot stop, and has nobody to tell.
+                raise(Signal::SIGSTOP).map_err(failed("stopping"))?;
             }
             if self.ending.is_some() && !init {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
+}
+
+/// waitpid(2) without waiting. Not nix's, which cannot express that a realtime signal killed a process.
+fn wait_for_change(pid: i32) -> Option<(i32, i32)> {
+    let mut status = 0;
+    // SAFETY: `status` is live.
+    let pid = unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
+    (pid > 0).then_some((pid, status))
 }
 
 /// Ends this process as the command ended: with its status, or by its signal and without a core of its own. Pid 1,
@@ -282,13 +288,15 @@ pub fn end_as(ending: Ending) -> ! {
     if getpid().as_raw() != 1 {
         let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
         let _ = nix::sys::prctl::set_dumpable(false);
-        let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-        // SAFETY: no handler is involved.
-        let _ = unsafe { sigaction(signal, &default) };
-        let mut set = SigSet::empty();
-        set.add(signal);
-        let _ = raise(signal);
-        let _ = set.thread_unblock();
+        // SAFETY: the default disposition involves no handler; the set is live and initialised by sigemptyset.
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&raw mut set);
+            libc::sigaddset(&raw mut set, signal);
+            libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+        }
     }
-    process::exit(128 + signal as i32)
+    process::exit(128 + signal)
 }

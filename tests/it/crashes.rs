@@ -1,38 +1,13 @@
 //! Real crashes under `run`: the status stays, the report comes once.
 
-use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
-use std::process::Output;
 
-use coldframe::capture::request::Request;
 use coldframe_handler::IMAGE_NAME;
-use coldframe_handler::wire::{CrashRequest, FixedRecord, HelperFailure, RECORD_MAGIC};
 
-use crate::harness::{Folder, bare, coldframe_run, output, python, reports, stderr};
-
-fn run_python(folder: &Folder, arguments: &[&str]) -> Option<Output> {
-    let python = python()?;
-    let mut command = vec![python.to_str().expect("a path")];
-    command.extend(arguments);
-    Some(output(coldframe_run(folder, &command)))
-}
-
-fn run_c(name: &str, source: &str, flags: &[&str]) -> Option<(Folder, Output)> {
-    let folder = Folder::new();
-    let program = folder.compile("gcc", name, source, flags)?;
-    let result = output(coldframe_run(&folder, &[program]));
-    Some((folder, result))
-}
-
-/// Asserts the signal and that there is exactly one report, and returns its crash.
-fn one_report(result: &Output, signal: i32) -> serde_json::Value {
-    assert_eq!(result.status.signal(), Some(signal), "{}", stderr(result));
-    let reports = reports(result);
-    assert_eq!(reports.len(), 1, "{}", stderr(result));
-    assert_eq!(reports[0]["crash"]["signal"], signal);
-    reports[0]["crash"].clone()
-}
+use crate::harness::{
+    COLDFRAME, Folder, bare, can_unshare, coldframe_run, find, has, one_report, output, reports, run_c, run_python,
+    stderr,
+};
 
 #[test]
 fn a_null_pointer_in_python() {
@@ -49,7 +24,7 @@ fn a_null_pointer_in_python() {
 #[test]
 fn through_whatever_python3_is() {
     let folder = Folder::new();
-    if !crate::harness::has("python3") {
+    if !has("python3") {
         return;
     }
     let result = output(coldframe_run(
@@ -197,18 +172,6 @@ int main(void) {
     }
 }
 
-/// The first file of that name below a folder.
-fn find(folder: &Path, name: &str) -> Option<std::path::PathBuf> {
-    fs::read_dir(folder).ok()?.flatten().find_map(|entry| {
-        let path = entry.path();
-        if path.is_dir() {
-            find(&path, name)
-        } else {
-            (path.file_name()? == name).then_some(path)
-        }
-    })
-}
-
 #[test]
 fn a_stack_overflow_in_any_thread() {
     const SOURCE: &str = r"
@@ -255,24 +218,6 @@ int main(void) {
 }
 
 #[test]
-fn with_sigchld_ignored_and_no_descriptor_left() {
-    const SOURCE: &str = r"
-#include <signal.h>
-#include <stdlib.h>
-#include <unistd.h>
-int main(void) {
-    signal(SIGCHLD, SIG_IGN);
-    while (dup(0) >= 0) {}
-    abort();
-}
-";
-    let Some((_folder, result)) = run_c("exhausted", SOURCE, &[]) else {
-        return;
-    };
-    one_report(&result, libc::SIGABRT);
-}
-
-#[test]
 fn a_crash_in_a_forked_and_in_a_vforked_child() {
     const SOURCE: &str = r#"
 #include <stdio.h>
@@ -303,74 +248,49 @@ int main(int argc, char **argv) {
 }
 
 #[test]
-fn what_the_program_limited_does_not_limit_the_helper() {
-    const SOURCE: &str = r"
-#include <stdlib.h>
-#include <sys/resource.h>
-int main(void) {
-    struct rlimit limit;
-    getrlimit(RLIMIT_AS, &limit);
-    limit.rlim_cur = 16 << 20;
-    setrlimit(RLIMIT_AS, &limit);
-    getrlimit(RLIMIT_FSIZE, &limit);
-    limit.rlim_cur = 0;
-    setrlimit(RLIMIT_FSIZE, &limit);
-    abort();
-}
-";
-    let Some((_folder, result)) = run_c("limits", SOURCE, &[]) else {
-        return;
-    };
-    one_report(&result, libc::SIGABRT);
+fn a_signal_from_another_process_has_its_sender() {
+    let folder = Folder::new();
+    let result = output(coldframe_run(
+        &folder,
+        &["sh", "-c", "sleep 60 & kill -SEGV $!; wait $!; echo $? $$"],
+    ));
+    let text = String::from_utf8_lossy(&result.stdout).into_owned();
+    let (status, shell) = text.trim().split_once(' ').expect("two numbers");
+    assert_eq!(status, "139");
+    let reports = reports(&result);
+    assert_eq!(reports.len(), 1, "{}", stderr(&result));
+    assert_eq!(reports[0]["crash"]["sender"]["pid"].to_string(), shell);
 }
 
 #[test]
-fn a_missing_helper_leaves_a_record_and_the_status() {
-    const SOURCE: &str = r"int main(void) { *(volatile int *)0x18 = 1; }";
-    let folder = Folder::new();
-    let Some(program) = folder.compile("gcc", "lonely", SOURCE, &[]) else {
+fn pid_1_is_still_shielded_from_signals_it_does_not_handle() {
+    if !can_unshare(&["--pid", "--fork", "--mount-proc"]) {
         return;
-    };
-    assert!(output(coldframe_run(&folder, &["/bin/true"])).status.success());
-    let handler = find(&folder.join("cache"), IMAGE_NAME).expect("an extracted handler");
-    fs::remove_file(handler.with_file_name("coldframe")).expect("remove the helper");
-    let mut process = bare(program.as_os_str(), &folder);
-    process
-        .env("LD_PRELOAD", &handler)
-        .env("COLDFRAME_DIR", folder.join("dumps"));
-    let result = output(process);
-    assert_eq!(result.status.signal(), Some(libc::SIGSEGV));
-    let file = fs::read_dir(folder.join("dumps"))
-        .expect("a folder")
-        .flatten()
-        .next()
-        .expect("a record")
-        .path();
-    let name = file.file_name().expect("a name").to_string_lossy().into_owned();
-    assert!(name.starts_with("lonely-") && name.ends_with(".rec"), "{name}");
-    assert_eq!(
-        std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&file).expect("it").permissions()) & 0o777,
-        0o600
-    );
-
-    let bytes = fs::read(&file).expect("a record");
-    assert_eq!(bytes.len(), size_of::<FixedRecord>());
-    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
-    assert_eq!(
-        u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")),
-        RECORD_MAGIC
-    );
-    assert_eq!(HelperFailure::from_number(word(16)), Some(HelperFailure::Exec));
-    assert_eq!(word(20) as i32, libc::ENOENT);
-    let (stack_size, maps_size) = (word(32) as usize, word(36) as usize);
-    assert!(stack_size >= 512, "{stack_size}");
-    let maps = &bytes[bytes.len() - coldframe_handler::wire::RECORD_MAPS_SIZE..][..maps_size];
-    assert!(String::from_utf8_lossy(maps).contains("lonely"));
-    let request = request_at(&bytes[40..40 + size_of::<CrashRequest>()]);
-    assert_eq!((request.signal, request.address), (libc::SIGSEGV, Some(0x18)));
-    assert_eq!(request.program, "lonely");
+    }
+    let folder = Folder::new();
+    let script = "sh -c 'kill -SEGV 1; kill -ABRT 1; sleep 0.2'; exit 11";
+    let command = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", script];
+    let result = output(coldframe_run(&folder, &command));
+    assert_eq!(result.status.code(), Some(11), "{}", stderr(&result));
+    assert!(reports(&result).is_empty());
 }
 
-fn request_at(bytes: &[u8]) -> Request {
-    Request::from_bytes(bytes).expect("a request").expect("of this version")
+#[test]
+fn a_stack_overflow_in_a_python_thread() {
+    let folder = Folder::new();
+    let script = "import faulthandler, threading\n\
+        thread = threading.Thread(target=faulthandler._stack_overflow)\n\
+        thread.start(); thread.join()";
+    let Some(result) = run_python(&folder, &["-c", script]) else {
+        return;
+    };
+    let crash = one_report(&result, libc::SIGSEGV);
+    assert_ne!(crash["tid"], crash["pid"]);
+}
+
+#[test]
+fn a_run_inside_a_run_reports_once() {
+    let folder = Folder::new();
+    let command = [COLDFRAME, "run", "--", "sh", "-c", "kill -SEGV $$"];
+    one_report(&output(coldframe_run(&folder, &command)), libc::SIGSEGV);
 }

@@ -4,9 +4,13 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+use coldframe::capture::record::Record;
 
 /// A folder that is removed with its content.
 pub struct Folder(PathBuf);
@@ -63,7 +67,8 @@ impl Drop for Folder {
 
 /// Says that a test cannot run here, and fails where that is not allowed.
 pub fn skip(what: &str) {
-    println!("SKIP: {what}");
+    // Past the test harness, which shows the output of failed tests only.
+    let _ = writeln!(std::io::stderr(), "SKIP: {what}");
     assert!(
         env::var_os("COLDFRAME_REQUIRE_TOOLS").is_none_or(|value| value != "1"),
         "required but missing: {what}"
@@ -155,4 +160,47 @@ pub fn reports(output: &Output) -> Vec<serde_json::Value> {
         .filter(|line| line.contains("coldframe-report/"))
         .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect()
+}
+
+pub fn run_python(folder: &Folder, arguments: &[&str]) -> Option<Output> {
+    let python = python()?;
+    let mut command = vec![python.to_str().expect("a path")];
+    command.extend(arguments);
+    Some(output(coldframe_run(folder, &command)))
+}
+
+pub fn run_c(name: &str, source: &str, flags: &[&str]) -> Option<(Folder, Output)> {
+    let folder = Folder::new();
+    let program = folder.compile("gcc", name, source, flags)?;
+    let result = output(coldframe_run(&folder, &[program]));
+    Some((folder, result))
+}
+
+/// Asserts the signal and that there is exactly one report, and returns its crash.
+pub fn one_report(result: &Output, signal: i32) -> serde_json::Value {
+    assert_eq!(result.status.signal(), Some(signal), "{}", stderr(result));
+    let reports = reports(result);
+    assert_eq!(reports.len(), 1, "{}", stderr(result));
+    assert_eq!(reports[0]["crash"]["signal"], signal);
+    reports[0]["crash"].clone()
+}
+
+/// The first file of that name below a folder.
+pub fn find(folder: &Path, name: &str) -> Option<std::path::PathBuf> {
+    fs::read_dir(folder).ok()?.flatten().find_map(|entry| {
+        let path = entry.path();
+        if path.is_dir() {
+            find(&path, name)
+        } else {
+            (path.file_name()? == name).then_some(path)
+        }
+    })
+}
+
+/// The only record in the dump folder.
+pub fn record(folder: &Folder) -> Record {
+    let mut files = fs::read_dir(folder.join("dumps")).expect("a dump folder").flatten();
+    let file = files.next().expect("a record").path();
+    assert!(files.next().is_none());
+    Record::parse(&fs::read(file).expect("its content")).expect("a valid record")
 }

@@ -4,6 +4,8 @@
 
 /// Real crashes: Python and C, threads, stack overflows, handlers that were there before or came after.
 mod crashes;
+/// System calls that a sandbox denies, privileges dropped: a record, and the status intact.
+mod denied;
 /// Dumps of live processes: written, read back, opened by other readers.
 mod dump;
 /// Comparing output with files under tests/goldens.

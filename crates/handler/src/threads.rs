@@ -50,9 +50,10 @@ fn look_up(cell: &AtomicUsize, name: &[u8]) -> usize {
 
 /// Makes the key on first use rather than in the constructor, which may run before libc has initialised itself.
 fn key_is_ready() -> bool {
-    loop {
+    // Bounded: the thread that was making it may not exist in this process, if another one forked meanwhile.
+    for _ in 0..1000 {
         match KEY_STATE.compare_exchange(KEY_UNMADE, KEY_BEING_MADE, Ordering::Acquire, Ordering::Acquire) {
-            Ok(_) => break,
+            Ok(_) => return make_key(),
             Err(KEY_BEING_MADE) => {
                 // SAFETY: takes no pointer.
                 unsafe { syscall!(SCHED_YIELD) };
@@ -60,6 +61,10 @@ fn key_is_ready() -> bool {
             Err(state) => return state == KEY_MADE,
         }
     }
+    false
+}
+
+fn make_key() -> bool {
     let key_create = image::next_definition(create as *const () as usize, b"pthread_key_create");
     let mut key = 0u32;
     let made = key_create != 0
@@ -85,15 +90,15 @@ pub unsafe fn create(thread: *mut c_void, attributes: *const c_void, start: Star
     let size = altstack::size();
     if handler::is_active()
         && key_is_ready()
-        && let Some(base) = altstack::map(size)
+        && let Some(base) = altstack::take(size)
     {
         let entry = (base + size - size_of::<Entry>()) as *mut Entry;
-        // SAFETY: `entry` lies inside the fresh mapping; the trampoline takes it over unless the thread cannot start.
+        // SAFETY: `entry` lies inside a stack that nobody uses; the trampoline takes it over unless the thread cannot start.
         unsafe {
             entry.write(Entry { start, argument });
             let result = next(thread, attributes, coldframe_thread_start, entry.cast());
             if result != 0 {
-                altstack::unmap(base, size);
+                altstack::give_back(base, size);
             }
             return result;
         }
@@ -113,7 +118,7 @@ unsafe extern "C" fn prepare(entry: *mut Entry) -> Entry {
             let set = transmute::<usize, SetSpecific>(SET_SPECIFIC.load(Ordering::Relaxed));
             set(KEY.load(Ordering::Relaxed), base as *const c_void);
         } else {
-            altstack::unmap(base, size);
+            altstack::give_back(base, size);
         }
         copy
     }
@@ -125,7 +130,7 @@ unsafe extern "C" fn release(base: *mut c_void) {
     // addresses may belong to someone else by now: leak 48 KiB rather than unmap what is not ours.
     if altstack::disable(base as usize) {
         // SAFETY: mapped by `create`, just taken out of force.
-        unsafe { altstack::unmap(base as usize, altstack::size()) };
+        unsafe { altstack::give_back(base as usize, altstack::size()) };
     }
 }
 
