@@ -1,4 +1,6 @@
-//! The command line: one file per command. What a command prints to a person is decided here and nowhere below.
+//! The command line: one file per command, with its options, its help and what it prints.
+//!
+//! Invariant: nothing here knows an offset, a register or a file format; it asks sessions for reports.
 
 mod analyze;
 mod capture_helper;

@@ -62,7 +62,7 @@ fn abort_fpe_and_a_sent_signal() {
         return;
     };
     let crash = one_report(&result, libc::SIGFPE);
-    assert_eq!(crash["sender"]["pid"], crash["pid"]);
+    assert_eq!(crash["sender"]["pid"], reports(&result)[0]["process"]["pid"]);
 }
 
 #[test]
@@ -134,6 +134,7 @@ int main(int argc, char **argv) {
     process
         .arg(&library)
         .arg(&handler)
+        .env("COLDFRAME_REPORT", "json")
         .env("COLDFRAME_DIR", folder.join("dumps"));
     let result = output(process);
     assert_eq!(result.status.code(), Some(7), "{}", stderr(&result));
@@ -192,7 +193,8 @@ int main(int argc, char **argv) {
             return;
         };
         let crash = one_report(&result, libc::SIGSEGV);
-        assert_eq!(crash["tid"] == crash["pid"], place == "-DWHERE=0");
+        let pid = &reports(&result)[0]["process"]["pid"];
+        assert_eq!(&crash["tid"] == pid, place == "-DWHERE=0");
     }
 }
 

@@ -181,7 +181,7 @@ pub fn one_report(result: &Output, signal: i32) -> serde_json::Value {
     assert_eq!(result.status.signal(), Some(signal), "{}", stderr(result));
     let reports = reports(result);
     assert_eq!(reports.len(), 1, "{}", stderr(result));
-    assert_eq!(reports[0]["crash"]["signal"], signal);
+    assert_eq!(reports[0]["crash"]["number"], signal);
     reports[0]["crash"].clone()
 }
 
