@@ -211,9 +211,7 @@ fn a_dump_cut_anywhere() {
     let Some(dump) = real_dump(&folder) else { return };
     let whole = fs::read(&dump).expect("the dump");
     let step = whole.len() / 40;
-    let lengths = (1..40)
-        .map(|i| i * step)
-        .chain([4, 12, 31, 32, 100, whole.len() - 1]);
+    let lengths = (1..40).map(|i| i * step).chain([4, 12, 31, 32, 100, whole.len() - 1]);
     let mut reports = 0;
     for length in lengths {
         let path = write(&folder, "cut.dmp", &whole[..length]);
