@@ -63,15 +63,10 @@ pub fn deep_stacks(stacks: &[ThreadStack], crashed: Option<u32>, layout: Option<
     deep
 }
 
-/// The part of the innermost stack behind its first `limit` bytes.
+/// The part behind the first `limit` bytes of the stack that a signal interrupted (handlers may run on another).
 fn beyond_limit(stack: &ThreadStack, limit: u64) -> Option<AddrRange> {
-    let start = stack
-        .native
-        .iter()
-        .rev()
-        .find(|step| step.is_signal_trampoline)
-        .or(stack.native.first())?
-        .sp;
+    let trampoline = stack.native.iter().rposition(|step| step.is_signal_trampoline);
+    let start = stack.native.get(trampoline.map_or(0, |index| index + 1))?.sp;
     let same_stack = stack.native.iter().filter(|step| step.sp >= start);
     let end = same_stack.map(|step| step.cfa).max()?;
     let range = AddrRange {
