@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::schema::Offsets;
-use super::versions::{PythonVersion, version_row};
+use super::versions::{PythonVersion, VERSIONS, version_row};
 use super::{Layout, Provider, builtin, dwarf, read_debug_offsets};
 use crate::addr::Addr;
 use crate::image::{CacheDir, CacheKind, Image, Images};
@@ -26,15 +26,38 @@ pub fn resolve(target: &dyn Target, images: &Images, cache: Option<&CacheDir>, n
         return None;
     }
     let Some(runtime) = find_runtime(target, images) else {
-        notes.push(
-            "python",
-            "no Python runtime was found in the process",
-            "native frames only",
-            "",
-        );
+        note_no_runtime(target, notes);
         return None;
     };
     runtime.layout(target.memory(), cache, notes)
+}
+
+/// Before 3.7 there was no `_PyRuntime`; the name of a file still tells that it is Python, and which.
+fn note_no_runtime(target: &dyn Target, notes: &Notes) {
+    let old = target.modules().iter().find_map(|module| {
+        let version = module.name().trim_start_matches("lib").strip_prefix("python")?;
+        let end = version
+            .find(|c: char| c != '.' && !c.is_ascii_digit())
+            .unwrap_or(version.len());
+        let version = version[..end].trim_end_matches('.');
+        version
+            .contains('.')
+            .then(|| format!("{} is CPython {version}", module.path))
+    });
+    let what = match old {
+        Some(old) => format!("{old}; {}", supported()),
+        None => "no Python runtime was found in the process".to_string(),
+    };
+    notes.push("python", what, "native frames only", "");
+}
+
+fn supported() -> String {
+    let minors = VERSIONS.iter().map(|row| row.minor);
+    format!(
+        "coldframe knows 3.{} to 3.{}",
+        minors.clone().min().unwrap_or(0),
+        minors.max().unwrap_or(0)
+    )
 }
 
 /// An image that holds a `_PyRuntime`.
@@ -87,11 +110,14 @@ impl Runtime<'_> {
             notes.push(
                 "layout",
                 format!(
-                    "{} is CPython {version}, which coldframe does not know",
-                    self.module.path
+                    "{} is CPython {}.{}; {}",
+                    self.module.path,
+                    version.major(),
+                    version.minor(),
+                    supported()
                 ),
                 "native frames only",
-                "CPython 3.8 to 3.13 is supported",
+                "",
             );
             return None;
         };

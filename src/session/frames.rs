@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::ThreadStack;
 use super::sources::SourceText;
-use super::threads::Walk;
+use super::{ThreadStack, Walk};
 use crate::image::MemoryElf;
 use crate::python::{Code, Limits, Local, LocalState, Scope, Value};
 use crate::report::model;

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use crate::image::{CacheDir, Images, Symbolizer};
 use crate::layout::{self, Layout, Provider};
 use crate::notes::Notes;
-use crate::python::{Limits, Python};
+use crate::python::{Interpreter, Limits, Python};
 use crate::report::Report;
 use crate::source::Target;
 use crate::source::streams::{NativeStep, PythonStep, RecordedLayout, RecordedSources};
@@ -58,6 +58,16 @@ pub struct ThreadStack {
     pub python: Vec<PythonStep>,
 }
 
+/// What the walk over the threads of one process needs.
+struct Walk<'a, 'm> {
+    target: &'a dyn Target,
+    python: Option<&'a Python<'m>>,
+    interpreters: &'a [Interpreter],
+    symbolizer: &'a Symbolizer<'a>,
+    notes: &'a Notes,
+    options: &'a Options,
+}
+
 /// Analyses a process.
 pub fn analyze(
     target: &dyn Target,
@@ -83,7 +93,7 @@ pub fn analyze(
         .as_ref()
         .map(|layout| Python::new(target.memory(), layout, notes));
     let mut sources = SourceText::new(&target.recorded().sources, options.source_root.clone());
-    let walk = threads::Walk {
+    let walk = Walk {
         target,
         python: python.as_ref(),
         interpreters: &interpreters,

@@ -31,11 +31,9 @@ pub fn describe(root: &Path, directory: &Path, pid: u32) -> (ProcessContext, Vec
     // Numbers as in proc(5), which counts from 1; the list begins with field 3.
     let field = |number: usize| fields.get(number - 3).and_then(|text| text.parse::<u64>().ok());
     let now = OffsetDateTime::from(SystemTime::now());
-    let start = start_time(
-        stat_fields(&read_text(&root.join("stat")))
-            .get(22 - 3)
-            .and_then(|text| text.parse().ok()),
-    );
+    let age = stat_fields(&read_text(&root.join("stat")))
+        .get(22 - 3)
+        .and_then(|text| age(text.parse().ok()?));
     let rfc3339 = |time: OffsetDateTime| {
         time.replace_nanosecond(time.millisecond() as u32 * 1_000_000)
             .ok()?
@@ -54,10 +52,10 @@ pub fn describe(root: &Path, directory: &Path, pid: u32) -> (ProcessContext, Vec
         executable: fs::read_link(directory.join("exe"))
             .map(|path| path.to_string_lossy().into_owned())
             .unwrap_or_default(),
-        start_time: start.and_then(rfc3339),
+        start_time: age.and_then(|age| rfc3339(now.checked_sub(age)?)),
         crash_time: rfc3339(now),
-        // In whole milliseconds: the start is not known any better.
-        uptime_s: start.map(|start| (now - start).whole_milliseconds().max(0) as f64 / 1000.0),
+        // In hundredths: the start is not known any better.
+        uptime_s: age.map(|age| (age.whole_milliseconds().max(0) / 10) as f64 / 100.0),
         os: os_name(root),
         kernel: uname.as_ref().map(|u| text(u.release())),
         arch: uname.as_ref().map(|u| text(u.machine())),
@@ -118,18 +116,12 @@ fn stat_fields(stat: &str) -> Vec<&str> {
         .unwrap_or_default()
 }
 
-/// From clock ticks since boot.
-fn start_time(ticks: Option<u64>) -> Option<OffsetDateTime> {
+/// How long ago a process started that did so this many clock ticks after boot (proc(5), `starttime`).
+fn age(ticks: u64) -> Option<time::Duration> {
     let per_second = sysconf(SysconfVar::CLK_TCK).ok()??;
-    let stat = fs::read_to_string("/proc/stat").ok()?;
-    let boot: i64 = stat
-        .lines()
-        .find_map(|line| line.strip_prefix("btime "))?
-        .trim()
-        .parse()
-        .ok()?;
-    let start = OffsetDateTime::from_unix_timestamp(boot).ok()?;
-    start.checked_add(time::Duration::seconds_f64(ticks? as f64 / per_second as f64))
+    let since_boot = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).ok()?;
+    let since_boot = time::Duration::new(since_boot.tv_sec(), i32::try_from(since_boot.tv_nsec()).ok()?);
+    Some(since_boot - time::Duration::seconds_f64(ticks as f64 / per_second as f64))
 }
 
 fn command(directory: &Path) -> Vec<String> {
