@@ -11,7 +11,7 @@ use coldframe::capture::environment::{Environment, REPORT, choose_dump_folder};
 use coldframe::capture::install::find_or_install;
 use coldframe::capture::supervisor;
 use coldframe::report::text::{self, Form, Style, TextOptions};
-use coldframe::report::{Report, json};
+use coldframe::report::{Report, json, packed};
 
 use super::color::Color;
 use super::{chain, say};
@@ -117,9 +117,9 @@ impl Run {
 
     /// Prints a delivery to this process's own stderr, once.
     fn print(&self, delivery: &Delivery) {
-        let report = std::str::from_utf8(&delivery.report_json)
+        let report = std::str::from_utf8(&delivery.report)
             .ok()
-            .and_then(|text| json::parse(text).ok());
+            .and_then(|text| packed::unpack(text).ok());
         let style = self.color.style(std::io::stderr().is_terminal());
         let text = match report {
             Some(report) => render(&report, self.report, style),
