@@ -16,6 +16,7 @@
 pub mod channel;
 mod deep;
 pub mod environment;
+mod extent;
 pub mod helper;
 pub mod install;
 pub mod leftover;

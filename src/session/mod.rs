@@ -6,6 +6,7 @@
 //! Invariant: nothing here knows the command line, or which kind of source the target is.
 
 mod build;
+mod fault;
 mod frames;
 mod sources;
 mod threads;

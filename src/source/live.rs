@@ -182,11 +182,6 @@ impl LiveProcess {
         self.pid
     }
 
-    /// What is mapped where, by address.
-    pub fn mappings(&self) -> &[Mapping] {
-        &self.mappings
-    }
-
     /// The text of `/proc/PID/maps`.
     pub fn maps_text(&self) -> &str {
         &self.maps_text
@@ -208,6 +203,9 @@ impl Target for LiveProcess {
     }
     fn modules(&self) -> &Modules {
         &self.modules
+    }
+    fn mappings(&self) -> &[Mapping] {
+        &self.mappings
     }
     fn crash(&self) -> Option<&Crash> {
         self.crash.as_ref()

@@ -40,6 +40,8 @@ mod record;
 mod report;
 /// `run` ends as its command did, and is not in its way.
 mod run_status;
+/// Every sample on every Python, at the crash and from its dump.
+mod samples;
 /// Processes to look at.
 mod support;
 /// Rules for the source tree itself.
