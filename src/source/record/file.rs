@@ -45,6 +45,7 @@ pub struct RecordFile {
     memory: RecordMemory,
     threads: Vec<Thread>,
     modules: Modules,
+    mappings: Vec<Mapping>,
     crash: Crash,
     context: Context,
     recorded: Recorded,
@@ -126,6 +127,7 @@ impl RecordFile {
                 registers: Some(registers),
             }],
             modules,
+            mappings,
             crash,
             context,
             recorded: Recorded {
@@ -207,6 +209,9 @@ impl Target for RecordFile {
     }
     fn modules(&self) -> &Modules {
         &self.modules
+    }
+    fn mappings(&self) -> &[Mapping] {
+        &self.mappings
     }
     fn crash(&self) -> Option<&Crash> {
         Some(&self.crash)
