@@ -26,19 +26,23 @@ impl Problems {
 }
 
 pub fn python_frames(thread: &Thread) -> Vec<&PythonFrame> {
-    let python = |frame| match frame {
-        &Frame::Python(ref frame) => Some(frame),
-        _ => None,
-    };
-    thread.frames.iter().filter_map(python).collect()
+    let frames = thread.frames.iter();
+    frames
+        .filter_map(|frame| match frame {
+            Frame::Python(frame) => Some(frame),
+            _ => None,
+        })
+        .collect()
 }
 
 pub fn native_frames(thread: &Thread) -> Vec<&NativeFrame> {
-    let native = |frame| match frame {
-        &Frame::Native(ref frame) => Some(frame),
-        _ => None,
-    };
-    thread.frames.iter().filter_map(native).collect()
+    let frames = thread.frames.iter();
+    frames
+        .filter_map(|frame| match frame {
+            Frame::Native(frame) => Some(frame),
+            _ => None,
+        })
+        .collect()
 }
 
 /// The thread that a header calls `main` or by its name.
