@@ -13,7 +13,7 @@ use crate::addr::{Addr, Svma};
 use crate::source::BuildId;
 
 use super::ImageError;
-use super::mmap::MappedFile;
+use crate::source::mapped::map_file;
 
 /// No debug section is larger; a header that says so lies.
 const MAX_UNPACKED: u64 = 4 << 30;
@@ -29,7 +29,7 @@ pub(super) struct ElfFile {
     pub build_id: Option<BuildId>,
     /// Size and time of change: what tells a file from the one that replaces it.
     pub identity: String,
-    map: MappedFile,
+    map: memmap2::Mmap,
 }
 
 /// Contents of a section.
@@ -48,8 +48,8 @@ impl ElfFile {
             reason: error.kind(),
         };
         let meta = file.metadata().map_err(unreadable)?;
-        let map = MappedFile::new(file).map_err(unreadable)?;
-        let parsed = parse(map.bytes()).ok_or_else(|| ImageError::NotElf(path.to_owned()))?;
+        let map = map_file(file).map_err(unreadable)?;
+        let parsed = parse(&map).ok_or_else(|| ImageError::NotElf(path.to_owned()))?;
         let build_id = parsed.build_id().ok().flatten().map(|id| BuildId(id.to_vec()));
         Ok(ElfFile {
             path: path.to_owned(),
@@ -61,11 +61,11 @@ impl ElfFile {
 
     /// The headers, looked at anew: that takes microseconds, and nothing has to borrow from this.
     pub fn parse(&self) -> Option<Parsed<'_>> {
-        parse(self.map.bytes())
+        parse(&self.map)
     }
 
     pub fn bytes(&self) -> &[u8] {
-        self.map.bytes()
+        &self.map
     }
 
     /// A section that has contents in this file.

@@ -15,7 +15,6 @@ mod file;
 mod images;
 mod locate;
 mod memory_elf;
-mod mmap;
 mod root;
 mod symbol_cache;
 mod symbol_table;

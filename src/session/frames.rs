@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::ThreadStack;
 use super::sources::SourceText;
-use super::threads::Walk;
+use super::{ThreadStack, Walk};
 use crate::image::MemoryElf;
 use crate::python::{Code, Limits, Local, LocalState, Scope, Value};
 use crate::report::model;
@@ -148,6 +147,8 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
         let index = modules.index_of(step.lookup());
         let module = index.and_then(|index| modules.iter().nth(index));
         let is_runtime = module.is_some_and(|module| self.is_runtime(module));
+        // What starts and carries a program is plumbing only where Python is what it runs.
+        let is_carrier = is_runtime || (self.walk.python.is_some() && module.is_some_and(is_libc));
         let base = NativeFrame {
             module: module.map(|module| module.path.clone()),
             address: Some(step.pc.into()),
@@ -164,7 +165,7 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
         for symbol in symbols {
             let function = symbol.function.as_deref();
             let is_plumbing = match function {
-                Some(function) => (is_runtime || module.is_some_and(is_libc)) && roles::is_plumbing(function),
+                Some(function) => is_carrier && roles::is_plumbing(function),
                 // A stripped interpreter names its exported functions only; what crashed stays visible.
                 None => is_runtime && !step.is_exact,
             };

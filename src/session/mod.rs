@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use crate::image::{CacheDir, Images, Symbolizer};
 use crate::layout::{self, Layout, Provider};
 use crate::notes::Notes;
-use crate::python::{Limits, Python};
+use crate::python::{Interpreter, Limits, Python};
 use crate::report::Report;
 use crate::source::Target;
 use crate::source::streams::{NativeStep, PythonStep, RecordedLayout, RecordedSources};
@@ -59,6 +59,16 @@ pub struct ThreadStack {
     pub python: Vec<PythonStep>,
 }
 
+/// What the walk over the threads of one process needs.
+struct Walk<'a, 'm> {
+    target: &'a dyn Target,
+    python: Option<&'a Python<'m>>,
+    interpreters: &'a [Interpreter],
+    symbolizer: &'a Symbolizer<'a>,
+    notes: &'a Notes,
+    options: &'a Options,
+}
+
 /// Analyses a process.
 pub fn analyze(
     target: &dyn Target,
@@ -71,6 +81,11 @@ pub fn analyze(
     for note in &target.context().notes {
         notes.add(note.clone());
     }
+    let options = &Options {
+        // Of what capture left out on purpose nothing else is to be said.
+        no_locals: options.no_locals || target.context().capture.no_locals,
+        ..options.clone()
+    };
     let mut layout = layout::resolve(target, images, cache, notes).filter(|layout| fits(target, layout, notes));
     let mut interpreters = Vec::new();
     if let Some(layout) = &mut layout {
@@ -84,7 +99,7 @@ pub fn analyze(
         .as_ref()
         .map(|layout| Python::new(target.memory(), layout, notes));
     let mut sources = SourceText::new(&target.recorded().sources, options.source_root.clone());
-    let walk = threads::Walk {
+    let walk = Walk {
         target,
         python: python.as_ref(),
         interpreters: &interpreters,

@@ -5,24 +5,12 @@ use std::collections::HashMap;
 use super::fault::first_fault;
 use super::frames::FrameBuilder;
 use super::sources::SourceText;
-use super::{Options, ThreadStack};
-use crate::image::Symbolizer;
-use crate::notes::Notes;
-use crate::python::{Interpreter, Python, PythonThread};
+use super::{ThreadStack, Walk};
+use crate::python::{Interpreter, PythonThread};
 use crate::report::model;
 use crate::source::streams::PythonStep;
-use crate::source::{Crash, Target, Thread};
+use crate::source::{Crash, Thread};
 use crate::unwind::{self, Unwinder};
-
-/// A walk over all threads.
-pub struct Walk<'a, 'm> {
-    pub target: &'a dyn Target,
-    pub python: Option<&'a Python<'m>>,
-    pub interpreters: &'a [Interpreter],
-    pub symbolizer: &'a Symbolizer<'a>,
-    pub notes: &'a Notes,
-    pub options: &'a Options,
-}
 
 impl Walk<'_, '_> {
     /// The threads, the crashed one first; their frames as found; and the crash, as the outermost

@@ -80,9 +80,7 @@ impl DumpFile {
         };
         let metadata = std::fs::metadata(path).map_err(io)?;
         if !metadata.is_file() {
-            return Err(DumpError::NotAFile {
-                path: path.to_path_buf(),
-            });
+            return Err(error::not_a_file(path, metadata.file_type()));
         }
         if metadata.len() == 0 {
             return Err(DumpError::Empty {

@@ -1,28 +1,51 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use coldframe::layout::{BuiltinRow, builtin_table, format_table, offsets_from_dwarf};
+use coldframe::addr::AddrRange;
+use coldframe::image::{ImageOptions, Images};
+use coldframe::layout::{
+    BuiltinRow, Offsets, PythonVersion, VERSIONS, builtin, builtin_table, format_table, offsets_from_dwarf,
+};
+use coldframe::source::{BuildId, Module};
 use object::{Object, ObjectSection};
 
-use crate::pythons::pythons;
+use crate::pythons::{Python, pythons};
 
-type Bytes<'a> = gimli::EndianSlice<'a, gimli::LittleEndian>;
+/// Offsets from the debug information of a build, inside the file or in a separate one, both below `root`.
+fn offsets_of(root: &Path, library: &Path) -> Option<Offsets> {
+    let data = std::fs::read(root.join(library.strip_prefix("/").ok()?)).ok()?;
+    let build_id = object::File::parse(&*data).ok()?.build_id().ok()??.to_vec();
+    let module = Module {
+        range: AddrRange::default(),
+        path: library.display().to_string(),
+        build_id: Some(BuildId(build_id)),
+    };
+    let options = ImageOptions {
+        root: root.to_path_buf(),
+        ..ImageOptions::default()
+    };
+    let image = Images::new(options).image(&module).ok()?;
+    offsets_from_dwarf(&image.dwarf()?).ok()
+}
 
-fn offsets_of(library: &Path) -> Option<coldframe::layout::Offsets> {
-    let data = std::fs::read(library).ok()?;
-    let file = object::File::parse(&*data).ok()?;
-    file.section_by_name(".debug_info")?;
-    let sections = gimli::DwarfSections::load(|id| -> Result<_, gimli::Error> {
-        Ok(file
-            .section_by_name(id.name())
-            .and_then(|s| s.uncompressed_data().ok())
-            .unwrap_or_default())
-    })
-    .ok()?;
-    let dwarf = sections.borrow(|bytes| Bytes::new(bytes, gimli::LittleEndian));
-    let start = std::time::Instant::now();
-    let offsets = offsets_from_dwarf(&dwarf).ok();
-    println!("{}: {:?}", library.display(), start.elapsed());
-    offsets
+/// Builds in private roots, which need not run here: `COLDFRAME_PYTHON_ROOTS`, separated by colons. Their version stands
+/// in `_Py_DebugOffsets`, at the start of the section `.PyRuntime` (3.13+).
+fn builds_in_private_roots() -> Vec<(PythonVersion, PathBuf, PathBuf)> {
+    let roots = std::env::var_os("COLDFRAME_PYTHON_ROOTS").unwrap_or_default();
+    let mut builds = Vec::new();
+    for root in std::env::split_paths(&roots) {
+        for row in VERSIONS {
+            let path = PathBuf::from(format!("/usr/bin/python3.{}", row.minor));
+            let Ok(data) = std::fs::read(root.join(path.strip_prefix("/").unwrap())) else {
+                continue;
+            };
+            let file = object::File::parse(&*data).unwrap();
+            let section = file.section_by_name(".PyRuntime").expect("CPython 3.13 or later");
+            let table = section.data().unwrap();
+            let version = u32::from_le_bytes(table[8..12].try_into().unwrap());
+            builds.push((PythonVersion(version), root.clone(), path));
+        }
+    }
+    builds
 }
 
 /// The table that is compiled in states, for each build at hand that has debug information, exactly
@@ -31,14 +54,28 @@ fn offsets_of(library: &Path) -> Option<coldframe::layout::Offsets> {
 fn builtin_table_is_current() {
     let mut rows = builtin_table();
     for python in pythons() {
-        let Some(offsets) = offsets_of(&python.library) else {
+        let Some(offsets) = offsets_of(Path::new("/"), &python.library) else {
             continue;
         };
+        // A distribution's build is no source of the table: its patches are its own.
+        if is_distribution(&python) {
+            continue;
+        }
         let row = BuiltinRow {
             version: python.version,
             offsets,
         };
         match rows.iter_mut().find(|known| known.version == python.version) {
+            Some(known) => *known = row,
+            None => rows.push(row),
+        }
+    }
+    for (version, root, path) in builds_in_private_roots() {
+        let Some(offsets) = offsets_of(&root, &path) else {
+            continue;
+        };
+        let row = BuiltinRow { version, offsets };
+        match rows.iter_mut().find(|known| known.version == version) {
             Some(known) => *known = row,
             None => rows.push(row),
         }
@@ -55,4 +92,34 @@ fn builtin_table_is_current() {
         "{} is out of date: run with UPDATE_GOLDENS=1",
         path.display()
     );
+}
+
+fn is_distribution(python: &Python) -> bool {
+    python.executable.starts_with("/usr")
+}
+
+/// A build that has no row of its own is served by that of the nearest micro release: where its debug
+/// information is at hand, the row says the same.
+#[test]
+fn builtin_rows_fit_the_other_builds_at_hand() {
+    let mut compared = 0;
+    for python in pythons().iter().filter(|python| is_distribution(python)) {
+        let Some(mut row) = builtin(python.version) else {
+            continue;
+        };
+        let Some(stated) = offsets_of(Path::new("/"), &python.library) else {
+            println!("SKIP no debug information for {}", python.library.display());
+            continue;
+        };
+        compared += 1;
+        let differing = row.offsets.overlay(&stated);
+        assert_eq!(
+            differing,
+            Vec::<String>::new(),
+            "{} differs from row {}",
+            python.version,
+            row.version
+        );
+    }
+    println!("{compared} builds compared");
 }

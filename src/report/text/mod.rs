@@ -77,8 +77,8 @@ pub fn render(report: &Report, options: &TextOptions) -> String {
     if options.form == Form::Full {
         threads::write_others(&mut out, report);
         notes::write_python(&mut out, report);
-        notes::write_notes(&mut out, report);
     }
+    notes::write_notes(&mut out, report);
     notes::write_more(&mut out, report);
     summary::write(&mut out, report);
     out.text

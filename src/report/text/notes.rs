@@ -1,9 +1,9 @@
 //! What comes after the stacks: extension modules, hooks, notes, and where to read more.
 
-use super::Out;
 use super::escape::clip;
 use super::style::paint;
-use crate::report::model::{ExtensionModule, Hooks, InputKind, LayoutProvider, Report};
+use super::{Form, Out};
+use crate::report::model::{ExtensionModule, Hooks, InputKind, LayoutProvider, Note, Report};
 
 /// The most extension modules named; the JSON report has all.
 const MAX_MODULES: usize = 60;
@@ -101,14 +101,22 @@ pub(super) fn provider(provider: &LayoutProvider) -> &str {
     }
 }
 
+/// All notes; in the short form those that say why its reader does not get what they expect: no dump, no
+/// Python frames.
 pub(super) fn write_notes(out: &mut Out, report: &Report) {
     let style = out.style();
     let room = out.options.width * 2;
-    if !report.notes.is_empty() {
+    let is_shown = |note: &&Note| match (out.options.form, note.area.as_str()) {
+        (Form::Full, _) | (Form::Short, "capture") => true,
+        (Form::Short, "python" | "layout") => report.python.is_empty(),
+        (Form::Short, _) => false,
+    };
+    let notes: Vec<&Note> = report.notes.iter().filter(is_shown).collect();
+    if !notes.is_empty() {
         out.gap();
         out.line(&paint(style.heading, "Notes"));
     }
-    for note in &report.notes {
+    for note in notes {
         let mut text = format!("  {}: {}", clip(&note.area, 20), clip(&note.what, room));
         if !note.effect.is_empty() {
             text.push_str(&format!("; {}", clip(&note.effect, room)));

@@ -6,10 +6,9 @@ use super::code::words;
 /// Files longer than this hold more than one thing.
 const MAX_LINES: usize = 500;
 /// Where `unsafe` may stand: at the borders to the operating system and to mapped files.
-const UNSAFE_ALLOWED: [&str; 5] = [
+const UNSAFE_ALLOWED: [&str; 4] = [
     "src/source/live",
     "src/source/mapped",
-    "src/image/mmap",
     "src/capture/",
     "crates/handler/",
 ];
