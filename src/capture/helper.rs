@@ -14,8 +14,9 @@ use super::{DumpContents, SelectionRequest, WriteError, WrittenDump, dump_name, 
 use crate::image::{CacheDir, ImageOptions, Images, Symbolizer};
 use crate::layout::Layout;
 use crate::notes::Notes;
+use crate::report::json::JsonError;
 use crate::report::model::{Capture, Input, InputKind};
-use crate::report::{Report, json};
+use crate::report::{Report, packed};
 use crate::session::{self, Analysis, Options};
 use crate::source::live::{AttachError, Fault};
 use crate::source::request::Request;
@@ -40,7 +41,7 @@ pub enum CaptureError {
     Attach(#[from] AttachError),
     /// The report could not be put into JSON.
     #[error(transparent)]
-    Json(#[from] json::JsonError),
+    Json(#[from] JsonError),
 }
 
 /// Captures process `pid`, whose thread `tid` crashed and left its request at address `request`. The report goes to
@@ -61,12 +62,12 @@ pub fn capture(pid: i32, tid: i32, request: u64, print: &mut dyn FnMut(&Report))
     let delivery = Delivery {
         pid,
         dump,
-        report_json: json::line(&report)?.into_bytes(),
+        report: packed::pack(report)?.into_bytes(),
     };
     match deliver(&delivery) {
         // A stopped supervisor has the report and prints it when it goes on.
         Ok(()) | Err(DeliverError::NotAcknowledged) => {}
-        Err(_) => print(&report),
+        Err(_) => print(&packed::unpack(&String::from_utf8_lossy(&delivery.report))?),
     }
     Ok(())
 }

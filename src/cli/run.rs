@@ -14,7 +14,7 @@ use coldframe::capture::leftover::{Leftover, leftovers};
 use coldframe::capture::supervisor;
 use coldframe::report::signals::signal_name;
 use coldframe::report::text::{self, Form, Style, TextOptions, quoted};
-use coldframe::report::{Report, json};
+use coldframe::report::{Report, json, packed};
 
 use super::color::Color;
 use super::{chain, say};
@@ -129,9 +129,9 @@ impl Run {
 
     /// Prints a delivery to this process's own stderr, once.
     fn print(&self, delivery: &Delivery) {
-        let report = std::str::from_utf8(&delivery.report_json)
+        let report = std::str::from_utf8(&delivery.report)
             .ok()
-            .and_then(|text| json::parse(text).ok());
+            .and_then(|text| packed::unpack(text).ok());
         let style = self.color.style(std::io::stderr().is_terminal());
         let text = match report {
             Some(report) => render(&report, self.report, style),

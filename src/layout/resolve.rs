@@ -10,11 +10,13 @@ use crate::image::{CacheDir, CacheKind, Image, Images};
 use crate::notes::Notes;
 use crate::source::{Memory, MemoryExt, Module, Target};
 
-/// Layouts read from DWARF; to be raised with every change of the schema.
-const CACHE: CacheKind = CacheKind {
-    name: "layouts",
-    version: 1,
-};
+/// Layouts read from DWARF. What another schema asked for lacks fields of this one.
+fn cache_kind() -> CacheKind {
+    CacheKind {
+        name: "layouts",
+        version: Offsets::fingerprint(),
+    }
+}
 
 /// The layout of the Python runtime in a process: the dump's own copy where it has one, else from the
 /// build's files. `None`, with a note, where there is no runtime or nothing fits it.
@@ -68,16 +70,18 @@ struct Runtime<'a> {
     address: Addr,
 }
 
-/// Images named after Python first: looking into all of them costs time in a process with hundreds.
+/// The executable and images named after Python first: looking into all of them costs time in a process with
+/// hundreds. Extension modules have Python in their names, too, but not at the beginning.
 fn find_runtime<'a>(target: &'a dyn Target, images: &Images) -> Option<Runtime<'a>> {
     let modules: Vec<&Module> = target.modules().iter().collect();
-    let is_python = |module: &&&Module| module.name().contains("python");
-    let executable = modules
-        .iter()
-        .filter(|module| module.path == target.context().process.executable);
-    let candidates = modules.iter().filter(is_python).chain(executable);
-    candidates
-        .chain(modules.iter().filter(|module| !is_python(module)))
+    let executable = &target.context().process.executable;
+    let is_likely = |module: &&&Module| {
+        let name = module.name();
+        name.starts_with("libpython") || name.starts_with("python") || module.path == *executable
+    };
+    let likely = modules.iter().filter(is_likely);
+    likely
+        .chain(modules.iter().filter(|module| !is_likely(module)))
         .find_map(|module| {
             let image = images.image(module).ok()?;
             let bias = image.bias(module.range.start)?;
@@ -211,7 +215,7 @@ impl Runtime<'_> {
     fn dwarf_offsets(&self, cache: Option<&CacheDir>) -> Option<Offsets> {
         let key = self.module.build_id.as_ref().map(ToString::to_string);
         if let (Some(cache), Some(key)) = (cache, &key)
-            && let Some(bytes) = cache.load(CACHE, key)
+            && let Some(bytes) = cache.load(cache_kind(), key)
             && let Ok(map) = serde_json::from_slice::<BTreeMap<String, u32>>(&bytes)
         {
             return Some(Offsets::from_map(&map));
@@ -219,7 +223,7 @@ impl Runtime<'_> {
         let offsets = dwarf::offsets_from_dwarf(&self.image.dwarf()?).ok()?;
         if let (Some(cache), Some(key), Ok(bytes)) = (cache, &key, serde_json::to_vec(&offsets.to_map())) {
             // A cache that cannot be written costs time at the next crash and nothing else.
-            let _ = cache.store(CACHE, key, &bytes);
+            let _ = cache.store(cache_kind(), key, &bytes);
         }
         Some(offsets)
     }

@@ -3,7 +3,7 @@
 use crate::addr::Addr;
 use crate::source::streams::NativeStep;
 use crate::source::{Crash, MemoryExt, Registers, Target};
-use crate::unwind::{self, SignalFrame, Trap};
+use crate::unwind::{self, SignalFrame, SignalInfo, Trap};
 
 /// Signals that end a process with a fault of its own.
 const FATAL: [i32; 7] = [
@@ -35,8 +35,8 @@ pub fn first_fault(target: &dyn Target, last: &Crash, native: &[NativeStep]) -> 
     let trampolines = native.iter().enumerate().filter(|(_, step)| step.is_signal_trampoline);
     trampolines.rev().find_map(|(index, step)| {
         let frame = unwind::interrupted(target.memory(), step)?;
-        let crash = match frame.info {
-            Some(info) => FATAL.contains(&info.signo).then_some(Crash {
+        let crash = match frame.info.filter(|info| is_consistent(target, last, info, &frame)) {
+            Some(info) => Some(Crash {
                 tid: last.tid,
                 signal: info.signo,
                 code: info.code,
@@ -47,6 +47,30 @@ pub fn first_fault(target: &dyn Target, last: &Crash, native: &[NativeStep]) -> 
         };
         Some((index, crash?))
     })
+}
+
+/// Whether a siginfo goes with what the processor said. Where the handler did not ask for one, it is older contents of
+/// that stack, which may look like one: faulthandler's is from malloc.
+fn is_consistent(target: &dyn Target, last: &Crash, info: &SignalInfo, frame: &SignalFrame) -> bool {
+    let (trap, pc) = (frame.trap, frame.registers.pc());
+    match (info.signo, trap.number) {
+        (signo, _) if !FATAL.contains(&signo) => false,
+        _ if info.code <= 0 => {
+            let sent = Crash {
+                signal: info.signo,
+                ..last.clone()
+            };
+            info.signo == last.signal || raised_itself(target, &sent, &frame.registers)
+        }
+        _ if info.code == SI_KERNEL => info.address.is_null(),
+        (libc::SIGSEGV | libc::SIGBUS, Trap::PAGE_FAULT) => info.address == trap.address,
+        (libc::SIGFPE, Trap::DIVIDE | Trap::X87 | Trap::SIMD) => info.address == pc,
+        (libc::SIGILL, Trap::OPCODE) => info.address == pc,
+        (libc::SIGTRAP, Trap::DEBUG | Trap::BREAKPOINT) => true,
+        (libc::SIGSYS, _) => info.address == pc,
+        (libc::SIGBUS, Trap::ALIGNMENT | Trap::MACHINE_CHECK) => true,
+        _ => false,
+    }
 }
 
 /// faulthandler does not ask for a siginfo, and raises the same signal again. What the processor said is there
@@ -175,6 +199,34 @@ mod tests {
         assert_eq!(fault(libc::SIGFPE, (0, 0, 0), &division), Some((FPE_INTDIV, CODE + 2)));
         assert_eq!(fault(libc::SIGFPE, (0, 0, 0), &none), None);
         assert_eq!(fault(libc::SIGSEGV, (0, 0, 0), &none), None);
+    }
+
+    #[test]
+    fn old_stack_contents_are_no_siginfo() {
+        let page_fault = |info: SignalInfo| {
+            let frame = SignalFrame {
+                registers: Registers::default(),
+                info: Some(info),
+                trap: Trap {
+                    number: Trap::PAGE_FAULT,
+                    error: 4,
+                    address: Addr(0x10),
+                },
+            };
+            is_consistent(&target(&[]), &raised(libc::SIGSEGV), &info, &frame)
+        };
+        let info = |signo, code, address| SignalInfo {
+            signo,
+            code,
+            address: Addr(address),
+            sender: None,
+        };
+        assert!(page_fault(info(libc::SIGSEGV, 1, 0x10)));
+        assert!(page_fault(info(libc::SIGSEGV, -6, 0)));
+        assert!(page_fault(info(libc::SIGSEGV, SI_KERNEL, 0)));
+        assert!(!page_fault(info(libc::SIGSEGV, 1, 0x18)));
+        assert!(!page_fault(info(libc::SIGILL, 4, 0x10)));
+        assert!(!page_fault(info(libc::SIGABRT, -6, 0)));
     }
 
     #[test]

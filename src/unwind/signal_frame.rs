@@ -47,12 +47,24 @@ pub struct Trap {
 impl Trap {
     /// Division by zero, or an overflowing division.
     pub const DIVIDE: u64 = 0;
+    /// A single step, or a hardware breakpoint.
+    pub const DEBUG: u64 = 1;
+    /// The instruction `int3`.
+    pub const BREAKPOINT: u64 = 3;
     /// An undefined instruction.
     pub const OPCODE: u64 = 6;
     /// A general protection fault: an address that is not canonical, a privileged instruction.
     pub const PROTECTION: u64 = 13;
     /// A page fault.
     pub const PAGE_FAULT: u64 = 14;
+    /// An x87 floating-point error.
+    pub const X87: u64 = 16;
+    /// A misaligned access.
+    pub const ALIGNMENT: u64 = 17;
+    /// Broken memory.
+    pub const MACHINE_CHECK: u64 = 18;
+    /// An SSE floating-point error.
+    pub const SIMD: u64 = 19;
 }
 
 /// The start of a `siginfo_t` (sigaction(2)).

@@ -11,7 +11,7 @@ use super::header::Header;
 use super::values;
 
 /// The most frames of one thread whose locals are in a report, counted from the inner and from the outer end.
-const WITH_LOCALS: (usize, usize) = (150, 50);
+const WITH_LOCALS: (usize, usize) = (150, 49);
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_default()
@@ -39,7 +39,13 @@ pub fn check(header: &Header, oracle: &Value, report: &Report, problems: &mut Pr
             problems.push(format!("no thread {name}"));
             continue;
         };
-        problems.expect("thread id", expected["tid"].as_u64(), Some(u64::from(thread.tid)));
+        // In a child after fork, `threading` still has the parent's id of the main thread.
+        let tid = if expected["main"] == true {
+            &oracle["pid"]
+        } else {
+            &expected["tid"]
+        };
+        problems.expect("thread id", tid.as_u64(), Some(u64::from(thread.tid)));
         if let (Some(daemon), false) = (thread.daemon, expected["main"] == true) {
             problems.expect(
                 &format!("{name} is a daemon"),
