@@ -167,8 +167,16 @@ fn within_mapping(range: AddrRange, mappings: &[Mapping]) -> AddrRange {
             start: range.start.max(m.range.start),
             end: range.end.min(m.range.end),
         },
-        // A wild stack pointer: nothing to keep.
-        None => AddrRange::default(),
+        // After an overflow the stack pointer stands below the stack.
+        None => mappings
+            .iter()
+            .find(|m| sp < m.range.start && m.range.start < range.end)
+            .map(|m| AddrRange {
+                start: m.range.start,
+                end: range.end.min(m.range.end),
+            })
+            // A wild stack pointer: nothing to keep.
+            .unwrap_or_default(),
     }
 }
 
@@ -347,6 +355,28 @@ mod tests {
         );
         assert_eq!(selection.ranges, [alternate, interrupted]);
         assert_eq!(selection.stacks[&7], alternate);
+    }
+
+    #[test]
+    fn an_overflown_stack_is_kept_from_its_lowest_page_on() {
+        let maps = parse_maps("100000-110000 rw-p 0 00:00 0 [heap]\n7f0000-800000 rw-p 0 00:00 0 [stack]\n");
+        let memory = FakeMemory::new().with(Addr(0x7f_0000), vec![1; 0x1_0000]);
+        let sp = 0x7f_0000 - 0x90;
+        let steps = [step(sp, sp + 0xa0), step(sp + 0xa0, sp + 0x140)];
+        let stacks = [StackRequest {
+            tid: 7,
+            sp: Addr(sp),
+            steps: &steps,
+            crashed: true,
+        }];
+        let request = SelectionRequest {
+            stacks: &stacks,
+            mappings: &maps,
+            max_bytes: 1 << 20,
+            ..SelectionRequest::default()
+        };
+        let selection = select(&memory, &request, &Notes::new());
+        assert_eq!(selection.stacks[&7], range(0x7f_0000, 0x140 - 0x90));
     }
 
     #[test]
