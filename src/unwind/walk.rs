@@ -145,7 +145,7 @@ impl<'a> Unwinder<'a> {
             match next.caller {
                 Ok(caller) => frame = caller,
                 Err(end) => {
-                    self.note_end(end, &frame, limits, notes);
+                    self.note_end(end, &frame, notes);
                     return steps;
                 }
             }
@@ -310,7 +310,7 @@ impl<'a> Unwinder<'a> {
         })
     }
 
-    fn note_end(&mut self, end: End, frame: &Frame, limits: &Limits, notes: &Notes) {
+    fn note_end(&mut self, end: End, frame: &Frame, notes: &Notes) {
         let pc = frame.registers.pc();
         let (place, tables) = match self.modules.index_of(pc) {
             Some(index) => {
@@ -322,13 +322,13 @@ impl<'a> Unwinder<'a> {
         };
         let place = place.unwrap_or_default();
         let why = match end {
-            End::Outermost => return,
+            // The caller sees that there are as many frames as it allowed.
+            End::Outermost | End::TooDeep => return,
             End::Lost => match tables {
                 Some(error) => format!("the image cannot be unwound: {error}"),
                 None => "neither an unwind entry, a frame pointer nor a stack word leads to a caller".to_string(),
             },
             End::Cycle => "a signal frame leads back to one that was seen before".to_string(),
-            End::TooDeep => format!("{} frames are the most that are read", limits.frames),
         };
         notes.push(
             "unwind",
