@@ -98,7 +98,17 @@ fn record(process: &LiveProcess, request: &Request, started: Instant) -> (Report
         ..ImageOptions::default()
     });
     let symbolizer = Symbolizer::new(&images, process.modules(), &process.recorded().symbols);
+    let no_locals = environment::no_locals();
+    if no_locals {
+        notes.push(
+            "python",
+            "local variables were left out when the process was captured, as --no-locals asked",
+            "frames have no values",
+            "",
+        );
+    }
     let options = Options {
+        no_locals,
         source_root: Some(root),
         ..Options::default()
     };
@@ -181,6 +191,7 @@ fn write(
         bytes: selection.bytes(),
         budget_exhausted: target.is_over(),
         redactions: 0,
+        no_locals: environment::no_locals(),
     };
     analysis.report.trigger = Some(crate::report::model::Trigger::Signal);
     analysis.report.capture = Some(Capture {

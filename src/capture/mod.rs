@@ -15,6 +15,7 @@
 pub mod channel;
 mod deep;
 pub mod environment;
+mod extent;
 pub mod helper;
 pub mod install;
 mod origin;

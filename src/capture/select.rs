@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::extent::extents;
 use crate::addr::{Addr, AddrRange};
 use crate::notes::Notes;
 use crate::source::Memory;
@@ -21,11 +22,6 @@ pub const MAX_STACK_CRASHED: u64 = 256 * 1024;
 pub const MAX_STACK_OTHER: u64 = 64 * 1024;
 /// Kept above the stack pointer of a thread that could not be unwound, for readers that scan.
 const BLIND_STACK: u64 = 1024;
-/// The largest frame that is believed. Beyond it a smashed stack has misled the unwinder.
-const MAX_FRAME: u64 = 8 << 20;
-/// The most that lies between a signal frame and the code it interrupted, on the same stack: the red zone,
-/// and the registers (AT_MINSIGSTKSZ, 12 KiB with AVX-512 and AMX).
-const MAX_SIGNAL_GAP: u64 = 16 * 1024;
 /// Ranges are tried in pieces of this size.
 const PIECE: u64 = 64 * 1024;
 
@@ -131,38 +127,13 @@ fn readable_part(chosen: &[AddrRange], wanted: AddrRange) -> Option<AddrRange> {
 
 /// The stack memory of a thread, innermost first: one range, or several where a signal handler runs
 /// on a stack of its own.
-///
-/// The ranges end at the highest CFA in use, and not where the mapping ends: the alternate stack of
-/// faulthandler lies in the malloc heap, and the rest of the heap is not stack.
 fn stack_ranges(stack: &StackRequest<'_>, mappings: &[Mapping]) -> Vec<AddrRange> {
     let limit = if stack.crashed {
         MAX_STACK_CRASHED
     } else {
         MAX_STACK_OTHER
     };
-    let mut list: Vec<AddrRange> = Vec::new();
-    let mut current = AddrRange {
-        start: stack.sp,
-        end: stack.sp,
-    };
-    let mut after_trampoline = false;
-    for step in stack.steps {
-        // On the same stack, frames follow each other upwards. What a signal interrupted may be on another,
-        // which lies anywhere.
-        let gap = if after_trampoline { MAX_SIGNAL_GAP } else { MAX_FRAME };
-        after_trampoline = step.is_signal_trampoline;
-        if step.sp < current.start || step.sp.0.saturating_sub(current.end.0) > gap {
-            list.push(current);
-            current = AddrRange {
-                start: step.sp,
-                end: step.sp,
-            };
-        }
-        let frame = step.cfa.0.saturating_sub(step.sp.0);
-        let end = if frame <= MAX_FRAME { step.cfa } else { step.sp };
-        current.end = current.end.max(end).max(step.sp);
-    }
-    list.push(current);
+    let list = extents(stack.sp, stack.steps);
     let mut left = limit;
     let mut kept = Vec::new();
     for mut range in list {

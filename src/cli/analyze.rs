@@ -133,10 +133,16 @@ impl Analyze {
     }
 
     fn dump(&self, path: &Path) -> anyhow::Result<Report> {
+        // A dump is mapped, not read through: most of it is never looked at.
+        anyhow::ensure!(
+            path != Path::new("-"),
+            "a dump is not read from standard input; write it to a file and give its path (./- for a file of that name)"
+        );
         let dump = DumpFile::open(path)?;
         if dump.threads().is_empty() && dump.crash().is_none() {
             anyhow::bail!(
-                "{}: the dump holds neither threads nor a crash; there is nothing to analyse",
+                "{}: the dump holds neither threads nor a crash, so there is nothing to analyse; \
+                 if it was copied, copy it again",
                 path.display()
             );
         }

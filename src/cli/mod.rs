@@ -5,6 +5,7 @@
 mod analyze;
 mod capture_helper;
 mod color;
+mod message;
 mod run;
 
 use std::process::ExitCode;
@@ -31,6 +32,8 @@ enum Command {
     #[command(hide = true)]
     CaptureHelper(capture_helper::CaptureHelper),
 }
+
+pub use message::{chain, say};
 
 impl Cli {
     /// Runs the command and gives the exit code.

@@ -14,6 +14,7 @@ use coldframe::report::text::{self, Form, Style, TextOptions};
 use coldframe::report::{Report, json, packed};
 
 use super::color::Color;
+use super::{chain, say};
 
 /// Run a command and every process it starts under capture
 ///
@@ -25,6 +26,7 @@ Examples:
   coldframe run -- python app.py
   coldframe run -o /var/crash -- gunicorn app:app
   coldframe run --report json -- python -m pytest tests
+  coldframe run --no-locals -- python handles_secrets.py
 
 Exit status: that of CMD; death by a signal is passed on (as pid 1: 128 + signal).
 127 when CMD is not found, 126 when it cannot be executed, 125 when coldframe itself fails.")]
@@ -36,6 +38,10 @@ pub struct Run {
     /// What to print when a process crashes; json is one line
     #[arg(long, value_enum, default_value_t = ReportForm::Short, env = REPORT)]
     report: ReportForm,
+
+    /// Leave the values of local variables out of dumps and reports
+    #[arg(long)]
+    no_locals: bool,
 
     #[command(flatten)]
     color: Color,
@@ -66,8 +72,9 @@ impl Run {
         }) {
             Ok(ending) => supervisor::end_as(ending),
             Err(error) => {
-                eprintln!("coldframe: {error}");
-                Ok(ExitCode::from(error.exit_code()))
+                let code = error.exit_code();
+                say(chain(&error.into()));
+                Ok(ExitCode::from(code))
             }
         }
     }
@@ -78,7 +85,7 @@ impl Run {
         let installed = match find_or_install() {
             Ok(installed) => installed,
             Err(error) => {
-                eprintln!("coldframe: the command runs without crash capture: {error}");
+                say(format_args!("the command runs without crash capture: {error}"));
                 return (Environment::default(), None);
             }
         };
@@ -89,10 +96,10 @@ impl Run {
             } else {
                 "nowhere".into()
             };
-            eprintln!(
-                "coldframe: cannot write to {}; dumps go to {instead}",
+            say(format_args!(
+                "cannot write to {}; dumps go to {instead}",
                 refused.display()
-            );
+            ));
         }
         // Without a socket the helper prints the report itself.
         let listener = Listener::new().ok();
@@ -103,7 +110,7 @@ impl Run {
             .map(|value| value.get_name().to_owned())
             .unwrap_or_default();
         (
-            Environment::captured(&installed, &folder.path, address.as_deref(), &report),
+            Environment::captured(&installed, &folder.path, address.as_deref(), &report, self.no_locals),
             listener,
         )
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::schema::Offsets;
 use super::versions::{PythonVersion, VERSIONS, version_row};
 use super::{Layout, Provider, builtin, dwarf, read_debug_offsets};
-use crate::addr::Addr;
+use crate::addr::{Addr, Svma};
 use crate::image::{CacheDir, CacheKind, Image, Images};
 use crate::notes::Notes;
 use crate::source::{Memory, MemoryExt, Module, Target};
@@ -83,7 +83,7 @@ fn find_runtime<'a>(target: &'a dyn Target, images: &Images) -> Option<Runtime<'
         .find_map(|module| {
             let image = images.image(module).ok()?;
             let bias = image.bias(module.range.start)?;
-            let address = Addr(image.symbol_address("_PyRuntime")?.0.wrapping_add(bias));
+            let address = Addr(runtime_address(&image)?.0.wrapping_add(bias));
             Some(Runtime {
                 module,
                 image,
@@ -93,10 +93,17 @@ fn find_runtime<'a>(target: &'a dyn Target, images: &Images) -> Option<Runtime<'
         })
 }
 
+/// `_PyRuntime` by its symbol, or, where that was stripped, as what the section of its own begins with
+/// (Python/pylifecycle.c, 3.10+).
+fn runtime_address(image: &Image) -> Option<Svma> {
+    let by_section = || Some(image.section(".PyRuntime")?.address).filter(|address| address.0 != 0);
+    image.symbol_address("_PyRuntime").or_else(by_section)
+}
+
 impl Runtime<'_> {
     fn layout(&self, memory: &dyn Memory, cache: Option<&CacheDir>, notes: &Notes) -> Option<Layout> {
         let debug_offsets = read_debug_offsets(memory, self.address);
-        let stated = debug_offsets.as_ref().map(|(version, _, _)| *version);
+        let stated = debug_offsets.as_ref().map(|table| table.version);
         let Some(version) = stated.or_else(|| self.version(memory)) else {
             notes.push(
                 "layout",
@@ -121,16 +128,35 @@ impl Runtime<'_> {
             );
             return None;
         };
-        let (mut offsets, mut provider, mut detail) = match self.dwarf_offsets(cache) {
-            Some(offsets) => (offsets, Provider::Dwarf, self.debug_file()),
-            None => match builtin(version) {
-                Some(row) => (row.offsets, Provider::BuiltIn, format!("row {}", row.version)),
-                None => (Offsets::default(), Provider::BuiltIn, String::new()),
-            },
+        if debug_offsets.as_ref().is_some_and(|table| table.free_threaded) {
+            notes.push(
+                "layout",
+                format!(
+                    "{} is a free-threaded build, which coldframe does not know yet",
+                    self.module.path
+                ),
+                "native frames only",
+                "",
+            );
+            return None;
+        }
+        let (mut offsets, mut provider, mut detail) = match (self.dwarf_offsets(cache), builtin(version)) {
+            (Some(offsets), _) => (offsets, Provider::Dwarf, self.debug_file()),
+            // Before its final release a version still moves its fields.
+            (None, Some(row)) if version.is_final() || stated.is_none() => {
+                (row.offsets, Provider::BuiltIn, format!("row {}", row.version))
+            }
+            (None, _) => {
+                notes.push(
+                    "layout",
+                    format!("the layout of CPython {version} in {} is not known", self.module.path),
+                    "native frames only",
+                    "the debug information of this build, with --symbols PATH",
+                );
+                return None;
+            }
         };
-        let mut free_threaded = false;
-        if let Some((_, is_free_threaded, stated)) = debug_offsets {
-            free_threaded = is_free_threaded;
+        if let Some(stated) = debug_offsets.and_then(|table| table.offsets) {
             let differing = offsets.overlay(&stated);
             if provider == Provider::BuiltIn {
                 provider = Provider::DebugOffsets;
@@ -150,7 +176,7 @@ impl Runtime<'_> {
         Some(Layout {
             version,
             debug: self.image.symbol_address("_Py_RefTotal").is_some() || self.is_debug_build(),
-            free_threaded,
+            free_threaded: false,
             runtime: self.address,
             image: self.module.range.start,
             offsets,

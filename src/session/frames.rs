@@ -153,6 +153,9 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
         let symbols = self.walk.symbolizer.symbolize(step.lookup(), self.walk.notes).frames;
         let image = self.image(step);
         let is_runtime = image.as_ref().is_some_and(|image| image.is_runtime);
+        // What starts and carries a program is plumbing only where Python is what it runs.
+        let is_libc = image.as_ref().is_some_and(|image| image.is_libc);
+        let is_carrier = is_runtime || (self.walk.python.is_some() && is_libc);
         let base = || match &image {
             Some(image) => NativeFrame {
                 module_offset: Some(model::Address(step.pc.0.wrapping_sub(image.bias))),
@@ -165,9 +168,7 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
         for symbol in symbols {
             let function = symbol.function.as_deref();
             let is_plumbing = match function {
-                Some(function) => {
-                    (is_runtime || image.as_ref().is_some_and(|image| image.is_libc)) && roles::is_plumbing(function)
-                }
+                Some(function) => is_carrier && roles::is_plumbing(function),
                 // A stripped interpreter names its exported functions only; what crashed stays visible.
                 None => is_runtime && !step.is_exact,
             };

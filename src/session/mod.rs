@@ -7,6 +7,7 @@
 
 mod budget;
 mod build;
+mod fault;
 mod frames;
 mod sources;
 mod threads;
@@ -81,6 +82,11 @@ pub fn analyze(
     for note in &target.context().notes {
         notes.add(note.clone());
     }
+    let options = &Options {
+        // Of what capture left out on purpose nothing else is to be said.
+        no_locals: options.no_locals || target.context().capture.no_locals,
+        ..options.clone()
+    };
     let mut layout = layout::resolve(target, images, cache, notes).filter(|layout| fits(target, layout, notes));
     let mut interpreters = Vec::new();
     if let Some(layout) = &mut layout {

@@ -28,6 +28,7 @@ use memory::{Block, DumpMemory};
 use raw::{Raw, stream};
 
 use super::mapped::map_file;
+use super::maps::{Mapping, parse_maps};
 use super::streams::{Context, SignalContext, stream_type};
 use super::{BuildId, Crash, Memory, Module, Modules, Recorded, Registers, Target, Thread, runs};
 use crate::addr::{Addr, AddrRange};
@@ -47,6 +48,8 @@ const MAX_PATH: usize = 4096;
 const MAX_JSON: usize = 64 << 20;
 /// `exception_code` of a dump of a process that lives on (minidump-common, `DUMP_REQUESTED`).
 const DUMP_REQUESTED: u32 = 0xffff_ffff;
+/// The text of `/proc/PID/maps` (minidump-common, `LinuxMaps`).
+const LINUX_MAPS: u32 = 0x4767_0009;
 /// A build id record: "BpEL" (minidump-common, `CvSignature::Elf`).
 const CV_SIGNATURE_ELF: u32 = 0x4270_454c;
 /// The longest build id that is believed.
@@ -58,6 +61,7 @@ pub struct DumpFile {
     memory: DumpMemory<Mmap>,
     threads: Vec<Thread>,
     modules: Modules,
+    mappings: Vec<Mapping>,
     crash: Option<Crash>,
     context: Context,
     recorded: Recorded,
@@ -76,9 +80,7 @@ impl DumpFile {
         };
         let metadata = std::fs::metadata(path).map_err(io)?;
         if !metadata.is_file() {
-            return Err(DumpError::NotAFile {
-                path: path.to_path_buf(),
-            });
+            return Err(error::not_a_file(path, metadata.file_type()));
         }
         if metadata.len() == 0 {
             return Err(DumpError::Empty {
@@ -98,6 +100,7 @@ impl DumpFile {
             memory: DumpMemory::new(data, parts.blocks),
             threads: parts.threads,
             modules: parts.modules,
+            mappings: parts.mappings,
             crash: parts.crash,
             context: parts.context,
             recorded: parts.recorded,
@@ -131,6 +134,9 @@ impl Target for DumpFile {
     fn modules(&self) -> &Modules {
         &self.modules
     }
+    fn mappings(&self) -> &[Mapping] {
+        &self.mappings
+    }
     fn crash(&self) -> Option<&Crash> {
         self.crash.as_ref()
     }
@@ -147,6 +153,7 @@ struct Parts {
     blocks: Vec<Block>,
     threads: Vec<Thread>,
     modules: Modules,
+    mappings: Vec<Mapping>,
     crash: Option<Crash>,
     context: Context,
     recorded: Recorded,
@@ -218,6 +225,7 @@ fn read_parts(path: &Path, data: &[u8]) -> Result<Parts, DumpError> {
         blocks,
         threads,
         modules,
+        mappings: reader.mappings(),
         crash,
         context,
         recorded,
@@ -243,6 +251,11 @@ impl<'a> Reader<'a> {
             self.note_cut(name, &format!("{} of {wanted} bytes are there", bytes.0.len()));
         }
         Some(bytes)
+    }
+
+    fn mappings(&self) -> Vec<Mapping> {
+        let text = self.stream(LINUX_MAPS, "mapping list");
+        text.map_or_else(Vec::new, |text| parse_maps(&String::from_utf8_lossy(text.0)))
     }
 
     /// Says that the file is too short for its directory, whether or not what is missing is used here.

@@ -67,6 +67,8 @@ pub trait Target {
     fn threads(&self) -> &[Thread];
     /// The images mapped into it.
     fn modules(&self) -> &Modules;
+    /// What is mapped where, by address; empty where that is not known.
+    fn mappings(&self) -> &[maps::Mapping];
     /// What killed it; `None` for a process that lives.
     fn crash(&self) -> Option<&Crash>;
     /// What only the operating system knew.

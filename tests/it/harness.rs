@@ -134,6 +134,7 @@ pub fn bare(program: &OsStr, folder: &Folder) -> Command {
         .stdin(Stdio::null());
     for name in [
         "COLDFRAME_DIR",
+        "COLDFRAME_LOCALS",
         "COLDFRAME_REPORT",
         "COLDFRAME_SUPERVISOR",
         "LD_PRELOAD",
