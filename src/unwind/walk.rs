@@ -112,7 +112,7 @@ impl<'a> Unwinder<'a> {
 
     /// The frames of a thread with these registers, innermost first; at least the one they stand in.
     ///
-    /// Ends at the outermost frame, or with a note at the place where nothing leads on.
+    /// Ends at the outermost frame, with a note at the place where nothing leads on, or at the limit of frames.
     pub fn unwind(&mut self, registers: &Registers, notes: &Notes, limits: &Limits) -> Vec<NativeStep> {
         self.scan_left = limits.scan_words.saturating_mul(SCANS);
         let mut steps = Vec::new();
