@@ -169,16 +169,8 @@ fn within_mapping(range: AddrRange, mappings: &[Mapping]) -> AddrRange {
             start: range.start.max(m.range.start),
             end: range.end.min(m.range.end),
         },
-        // After an overflow the stack pointer stands below the stack.
-        None => mappings
-            .iter()
-            .find(|m| sp < m.range.start && m.range.start < range.end)
-            .map(|m| AddrRange {
-                start: m.range.start,
-                end: range.end.min(m.range.end),
-            })
-            // A wild stack pointer: nothing to keep.
-            .unwrap_or_default(),
+        // A wild stack pointer: nothing to keep.
+        None => AddrRange::default(),
     }
 }
 
