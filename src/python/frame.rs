@@ -28,11 +28,11 @@ impl Python<'_> {
             FrameRoot::FrameObject => self.frame_objects(thread, max),
             FrameRoot::CFrame | FrameRoot::CurrentFrame => self.interpreter_frames(thread, max),
         };
-        let deep = steps.len().saturating_sub(LOCALS_OUTERMOST);
-        if deep > LOCALS_INNERMOST {
-            for step in &mut steps[LOCALS_INNERMOST..deep] {
-                step.has_locals = false;
-            }
+        let shown = steps.iter().filter(|step| !step.is_hidden);
+        let middle = shown.count().saturating_sub(LOCALS_INNERMOST + LOCALS_OUTERMOST);
+        let shown = steps.iter_mut().filter(|step| !step.is_hidden);
+        for step in shown.skip(LOCALS_INNERMOST).take(middle) {
+            step.has_locals = false;
         }
         steps
     }

@@ -23,7 +23,9 @@ print(os.path.realpath(sys.executable))";
 /// names, separated by colons (tests/provision makes some).
 pub fn pythons() -> Vec<Python> {
     let mut candidates = vec![PathBuf::from("/usr/bin/python3")];
-    candidates.extend(std::env::split_paths(&std::env::var_os("COLDFRAME_PYTHONS").unwrap_or_default()));
+    candidates.extend(std::env::split_paths(
+        &std::env::var_os("COLDFRAME_PYTHONS").unwrap_or_default(),
+    ));
     let root = Command::new("pyenv")
         .arg("root")
         .output()
