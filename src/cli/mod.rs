@@ -5,6 +5,7 @@
 mod analyze;
 mod capture_helper;
 mod color;
+mod executable;
 mod run;
 
 use std::process::ExitCode;

@@ -9,12 +9,10 @@
 //! of the file's length.
 
 mod error;
-mod memory;
 mod raw;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
@@ -24,9 +22,9 @@ use minidump::{
 use serde::de::DeserializeOwned;
 
 pub use error::DumpError;
-use memory::{Block, DumpMemory};
 use raw::{Raw, stream};
 
+use super::blocks::{Block, BlockMemory};
 use super::mapped::map_file;
 use super::streams::{Context, SignalContext, stream_type};
 use super::{BuildId, Crash, Memory, Module, Modules, Recorded, Registers, Target, Thread, runs};
@@ -55,7 +53,7 @@ const MAX_BUILD_ID: usize = 64;
 /// A minidump, opened.
 pub struct DumpFile {
     path: PathBuf,
-    memory: DumpMemory<Mmap>,
+    memory: BlockMemory<Mmap>,
     threads: Vec<Thread>,
     modules: Modules,
     crash: Option<Crash>,
@@ -80,22 +78,34 @@ impl DumpFile {
                 path: path.to_path_buf(),
             });
         }
-        if metadata.len() == 0 {
+        DumpFile::from_file(path, &File::open(path).map_err(io)?, &Notes::new())
+    }
+
+    /// The same for a file that is open; `path` is for messages. `notes` is what happened before, for
+    /// instance when it was unpacked.
+    ///
+    /// # Errors
+    /// As [`DumpFile::open`].
+    pub fn from_file(path: &Path, file: &File, notes: &Notes) -> Result<DumpFile, DumpError> {
+        let io = |source| DumpError::Io {
+            path: path.to_path_buf(),
+            source,
+        };
+        if file.metadata().map_err(io)?.len() == 0 {
             return Err(DumpError::Empty {
                 path: path.to_path_buf(),
             });
         }
-        let mut file = File::open(path).map_err(io)?;
-        let mut start = Vec::new();
-        Read::by_ref(&mut file).take(512).read_to_end(&mut start).map_err(io)?;
+        let data = map_file(file).map_err(io)?;
+        let start = data.get(..512).unwrap_or(&data);
         if !start.starts_with(b"MDMP") {
-            return Err(error::not_a_minidump(path, &start));
+            return Err(error::not_a_minidump(path, start));
         }
-        let data = map_file(&file).map_err(io)?;
-        let parts = read_parts(path, &data)?;
+        let mut parts = read_parts(path, &data)?;
+        parts.context.notes.extend(notes.to_vec());
         Ok(DumpFile {
             path: path.to_path_buf(),
-            memory: DumpMemory::new(data, parts.blocks),
+            memory: BlockMemory::new(data, parts.blocks),
             threads: parts.threads,
             modules: parts.modules,
             crash: parts.crash,

@@ -1,7 +1,7 @@
 //! Numbers and strings at positions in a file that may be hostile.
 
-use super::memory::Block;
 use crate::addr::{Addr, AddrRange};
+use crate::source::blocks::Block;
 
 /// Stream types that are read row by row (minidumpapiset.h, `MINIDUMP_STREAM_TYPE`).
 pub(super) mod stream {
