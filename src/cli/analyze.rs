@@ -211,6 +211,14 @@ impl Analyze {
         let notes = Notes::new();
         let overlay = leaves_out_files.then(|| Overlay::new(target, &images, &notes));
         let target = overlay.as_ref().map_or(target, |overlay| overlay as &dyn Target);
+        if leaves_out_files && target.recorded().sources.is_empty() && self.source_root.is_none() {
+            notes.push(
+                "sources",
+                "source lines are not in the input",
+                "Python frames show places only",
+                "--source-root / where the sources lie as they did there",
+            );
+        }
         if let Some(path) = &self.executable {
             executable::check(path, target, &notes)?;
         }

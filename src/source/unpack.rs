@@ -67,7 +67,7 @@ impl Packing {
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
     /// There is no place for a temporary file.
-    #[error("a temporary file in {folder} cannot be written ({source}); set TMPDIR to a folder with room for the core")]
+    #[error("a temporary file in {folder} cannot be written; set TMPDIR to a folder with room for the core")]
     NoRoom {
         /// Where it was to be.
         folder: PathBuf,
@@ -75,7 +75,7 @@ pub enum UnpackError {
         source: io::Error,
     },
     /// Not a single byte came out.
-    #[error("{path}: the {packing} data is damaged from its beginning: {source}")]
+    #[error("{path}: the {packing} data is damaged from its beginning")]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -2,6 +2,8 @@
 //! failure where COLDFRAME_REQUIRE_TOOLS=1 is set.
 #![allow(clippy::print_stdout, reason = "SKIP lines are for people")]
 
+/// ELF cores: the kernel's and gcore's, compared with our dump of the same crash.
+mod cores;
 /// Real crashes: Python and C, threads, stack overflows, handlers that were there before or came after.
 mod crashes;
 /// System calls that a sandbox denies, privileges dropped: a record, and the status intact.
