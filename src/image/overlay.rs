@@ -31,8 +31,14 @@ struct OverlayMemory<'a> {
     modules: Modules,
     images: &'a Images,
     notes: &'a Notes,
-    /// By module index: its file, and the load bias.
-    files: RefCell<HashMap<usize, Option<(Rc<Image>, u64)>>>,
+    /// By module index.
+    files: RefCell<HashMap<usize, Option<Mapped>>>,
+}
+
+/// The file of a module.
+struct Mapped {
+    image: Rc<Image>,
+    bias: u64,
 }
 
 impl<'a> Overlay<'a> {
@@ -78,7 +84,7 @@ impl Target for Overlay<'_> {
 /// images are left out: without their first page they could not be told before.
 fn identify(target: &dyn Target, images: &Images, notes: &Notes) -> Modules {
     let mut list: Vec<Module> = Vec::new();
-    let (mut identified, mut unknown) = (0, Vec::new());
+    let (mut identified, mut headers, mut unknown) = (0, 0, Vec::new());
     for module in target.modules().iter() {
         if module.build_id.is_some() || module.path.starts_with('[') {
             list.push(module.clone());
@@ -87,6 +93,8 @@ fn identify(target: &dyn Target, images: &Images, notes: &Notes) -> Modules {
         match images.identify(module, target.memory()) {
             Ok(image) => {
                 identified += 1;
+                let has_header = target.memory().read(module.range.start, &mut [0; 4]).is_ok();
+                headers += usize::from(has_header);
                 list.push(Module {
                     range: AddrRange::new(module.range.start, image.extent().unwrap_or(module.range.len())),
                     build_id: image.build_id().cloned(),
@@ -105,7 +113,12 @@ fn identify(target: &dyn Target, images: &Images, notes: &Notes) -> Modules {
             "modules",
             format!("the build ids of {identified} modules are not in the input"),
             "the files at their paths were used, as far as their dynamic sections agree with memory",
-            "bit 4 of /proc/PID/coredump_filter keeps build ids in cores",
+            // Tools that patch libraries move the build id out of the first page, or there is none.
+            if headers == identified {
+                ""
+            } else {
+                "bit 4 of /proc/PID/coredump_filter keeps build ids in cores"
+            },
         );
     }
     if let [first, ..] = unknown.as_slice() {
@@ -153,19 +166,19 @@ impl OverlayMemory<'_> {
         let index = self.modules.index_of(at)?;
         let mut files = self.files.borrow_mut();
         let file = files.entry(index).or_insert_with(|| self.open(index));
-        let (image, bias) = file.as_ref()?;
+        let Mapped { image, bias } = file.as_ref()?;
         let bytes = image.read_only(Svma(at.0.wrapping_sub(*bias)))?;
         buf.copy_from_slice(bytes.get(..buf.len())?);
         Some(())
     }
 
     /// The file of a module; a note where there is none, since something in it is wanted.
-    fn open(&self, index: usize) -> Option<(Rc<Image>, u64)> {
+    fn open(&self, index: usize) -> Option<Mapped> {
         let module = self.modules.iter().nth(index)?;
         match self.images.image(module) {
             Ok(image) => {
                 let bias = image.bias(module.range.start)?;
-                Some((image, bias))
+                Some(Mapped { image, bias })
             }
             Err(ImageError::OtherBuild { .. }) => {
                 note_other_build(module, self.notes);

@@ -1,7 +1,7 @@
 //! A file or a pipe whose kind is told by its first bytes, never by its name.
 
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::{Cursor, IsTerminal, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
@@ -46,15 +46,18 @@ impl Input {
             path: path.to_path_buf(),
             source,
         };
+        let not_a_file = || DumpError::NotAFile {
+            path: path.to_path_buf(),
+        };
         let mut file = if path == Path::new("-") {
+            if std::io::stdin().is_terminal() {
+                return Err(not_a_file().into());
+            }
             File::from(std::io::stdin().as_fd().try_clone_to_owned().map_err(io)?)
         } else {
             let kind = std::fs::metadata(path).map_err(io)?.file_type();
             if !kind.is_file() && !kind.is_fifo() {
-                return Err(DumpError::NotAFile {
-                    path: path.to_path_buf(),
-                }
-                .into());
+                return Err(not_a_file().into());
             }
             File::open(path).map_err(io)?
         };

@@ -165,10 +165,7 @@ pub fn unpack(
         }
     };
     file.set_len(len).map_err(no_room)?;
-    Ok(Unpacked {
-        file: reopened(file, len),
-        cut,
-    })
+    Ok(Unpacked { file, cut })
 }
 
 /// Where large temporary files belong (file-hierarchy(7)); /tmp is often in memory.
@@ -176,15 +173,6 @@ fn temporary_folder() -> PathBuf {
     let named = std::env::var_os("TMPDIR").filter(|value| !value.is_empty());
     let folder = named.map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from);
     if folder.is_dir() { folder } else { std::env::temp_dir() }
-}
-
-/// An empty file cannot be mapped, so that one byte stands for nothing.
-fn reopened(file: File, len: u64) -> File {
-    if len == 0 {
-        // Readers find a file of one zero byte, and say what they think of it.
-        let _ = file.set_len(1);
-    }
-    file
 }
 
 /// Reads until the buffer is full, the end, or an error; what was read before the error counts.
