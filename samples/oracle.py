@@ -113,8 +113,10 @@ def _variables(frame):
     arguments = code.co_argcount + code.co_kwonlyargcount
     arguments += bool(code.co_flags & CO_VARARGS) + bool(code.co_flags & CO_VARKEYWORDS)
     scopes = {name: "argument" if slot < arguments else "local" for slot, name in enumerate(code.co_varnames)}
-    # An argument that an inner function uses is stored as a cell, so `cell` wins.
-    scopes.update((name, "cell") for name in code.co_cellvars)
+    # An argument that an inner function uses is stored as a cell, and an argument all the same.
+    for name in code.co_cellvars:
+        if scopes.get(name) != "argument":
+            scopes[name] = "cell"
     scopes.update((name, "free") for name in code.co_freevars)
     return list(scopes.items())
 

@@ -6,8 +6,8 @@
 #: frame: price_of @crash
 #: frame: <module> @main
 #: native: *abort in libc.so.6
-#: native: * in libstdc++.so.6
-#: native: __cxa_throw in libstdc++.so.6
+#: native: * in libstdc++.so.6*
+#: native: __cxa_throw in libstdc++.so.6*
 #: native: stock::Inventory::price* in cppext.so
 #: native: cppext_price* in cppext.so
 #: argument: price_of item = 'pear'

@@ -13,7 +13,7 @@
 #: argument: show rest = (2, 3)
 #: argument: show flag = True
 #: argument: show options = {'key': 'value'}
-#: cell: show captured_argument = 'both an argument and a cell'
+#: argument: show captured_argument = 'both an argument and a cell'
 #: cell: show cell = 'seen by inner'
 #: free: show free = 'from outer'
 #: unset: show deleted

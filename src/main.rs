@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     match cli::Cli::parse().run() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("coldframe: {error:#}");
+            cli::say(cli::chain(&error));
             ExitCode::FAILURE
         }
     }

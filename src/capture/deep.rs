@@ -5,6 +5,7 @@ use crate::layout::Layout;
 use crate::session::ThreadStack;
 use crate::source::streams::{PythonStep, RecordedStack};
 
+use super::extent::extents;
 use super::select::{MAX_STACK_CRASHED, MAX_STACK_OTHER};
 
 /// What is kept of deep stacks, and what therefore need not be.
@@ -28,7 +29,7 @@ pub fn deep_stacks(stacks: &[ThreadStack], crashed: Option<u32>, layout: Option<
         };
         let beyond = beyond_limit(stack, limit);
         let is_omitted = |step: &&PythonStep| !step.has_locals && !step.is_hidden;
-        if beyond.is_none() && stack.python.iter().filter(is_omitted).count() == 0 {
+        if beyond.is_empty() && stack.python.iter().filter(is_omitted).count() == 0 {
             continue;
         }
         deep.excluded.extend(beyond);
@@ -63,22 +64,24 @@ pub fn deep_stacks(stacks: &[ThreadStack], crashed: Option<u32>, layout: Option<
     deep
 }
 
-/// The part of the innermost stack behind its first `limit` bytes.
-fn beyond_limit(stack: &ThreadStack, limit: u64) -> Option<AddrRange> {
-    let start = stack
-        .native
-        .iter()
-        .rev()
-        .find(|step| step.is_signal_trampoline)
-        .or(stack.native.first())?
-        .sp;
-    let same_stack = stack.native.iter().filter(|step| step.sp >= start);
-    let end = same_stack.map(|step| step.cfa).max()?;
-    let range = AddrRange {
-        start: start.add(limit),
-        end,
+/// What lies behind the first `limit` bytes of all its stacks, as [`super::select`] counts them.
+fn beyond_limit(stack: &ThreadStack, limit: u64) -> Vec<AddrRange> {
+    let Some(first) = stack.native.first() else {
+        return Vec::new();
     };
-    (start < end && !range.is_empty()).then_some(range)
+    let mut left = limit;
+    let mut beyond = Vec::new();
+    for range in extents(first.sp, &stack.native) {
+        let kept = range.len().min(left);
+        left -= kept;
+        if kept < range.len() {
+            beyond.push(AddrRange {
+                start: range.start.add(kept),
+                end: range.end,
+            });
+        }
+    }
+    beyond
 }
 
 /// The fixed part of a frame, before its locals.
@@ -90,4 +93,51 @@ fn frame_size(layout: &Layout) -> u64 {
         .bytes()
         .or(offsets.frame_object.f_localsplus.bytes())
         .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::streams::{NativeStep, Trust};
+
+    fn step(sp: u64, cfa: u64, is_signal_trampoline: bool) -> NativeStep {
+        NativeStep {
+            pc: Addr(1),
+            sp: Addr(sp),
+            cfa: Addr(cfa),
+            trust: Trust::Cfi,
+            is_exact: false,
+            is_signal_trampoline,
+        }
+    }
+
+    fn deep(native: Vec<NativeStep>) -> DeepStacks {
+        let stack = ThreadStack {
+            tid: 1,
+            native,
+            python: Vec::new(),
+        };
+        deep_stacks(&[stack], Some(1), None)
+    }
+
+    /// faulthandler runs on an alternate stack in the heap: what lies between it and the main stack is the
+    /// whole process.
+    #[test]
+    fn a_handler_on_another_stack_excludes_nothing_between_them() {
+        let main = 0x7fff_0000_0000;
+        let handler = [step(0x5000, 0x5100, false), step(0x5100, 0x5400, true)];
+        let interrupted = [step(main, main + 0x100, false)];
+        assert!(deep([&handler[..], &interrupted].concat()).excluded.is_empty());
+
+        let large = main + MAX_STACK_CRASHED + 0x1000;
+        let recursion = [step(main, main + 0x100, false), step(main + 0x100, large, false)];
+        let excluded = deep([&handler[..], &recursion].concat()).excluded;
+        assert_eq!(
+            excluded,
+            [AddrRange {
+                start: Addr(main + MAX_STACK_CRASHED - 0x400),
+                end: Addr(large)
+            }]
+        );
+    }
 }

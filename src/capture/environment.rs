@@ -38,6 +38,8 @@ pub const CACHE: &str = "COLDFRAME_CACHE";
 pub const SUPERVISOR: &str = "COLDFRAME_SUPERVISOR";
 /// Form of the report.
 pub const REPORT: &str = "COLDFRAME_REPORT";
+/// Whether values of locals are recorded.
+pub const LOCALS: &str = "COLDFRAME_LOCALS";
 
 /// All variables. Documentation and the helper's checks are made from this table.
 pub const VARIABLES: &[Variable] = &[
@@ -61,6 +63,11 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "the report's form: short, full, json or none",
         setter: Setter::Both,
     },
+    Variable {
+        name: LOCALS,
+        meaning: "0: values of local variables are neither recorded nor shown",
+        setter: Setter::Both,
+    },
 ];
 
 /// The changes to the environment of a captured command.
@@ -74,7 +81,13 @@ impl Environment {
     /// Everything that makes a process tree report its crashes: the handler preloaded, the dump folder, the
     /// supervisor's address.
     #[must_use]
-    pub fn captured(installed: &Installed, folder: &Path, supervisor: Option<&str>, report: &str) -> Self {
+    pub fn captured(
+        installed: &Installed,
+        folder: &Path,
+        supervisor: Option<&str>,
+        report: &str,
+        no_locals: bool,
+    ) -> Self {
         let mut set: Vec<(OsString, OsString)> = vec![
             (
                 "LD_PRELOAD".into(),
@@ -87,9 +100,17 @@ impl Environment {
             (DIR.into(), folder.into()),
             (REPORT.into(), report.into()),
         ];
+        // Left as it is otherwise: the user may have set it for good.
+        set.extend(no_locals.then(|| (LOCALS.into(), "0".into())));
         set.extend(supervisor.map(|address| (SUPERVISOR.into(), address.into())));
         Self { set }
     }
+}
+
+/// Whether this process's environment says that values of locals stay out of dumps and reports.
+#[must_use]
+pub fn no_locals() -> bool {
+    env::var_os(LOCALS).is_some_and(|value| value == "0")
 }
 
 /// LD_PRELOAD with the handler at its end: what the user preloads (an allocator, faketime) keeps its place.

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::time::Instant;
 
 use crate::addr::Addr;
+use crate::source::maps::Mapping;
 use crate::source::streams::Context;
 use crate::source::{Crash, LiveProcess, Memory, Modules, ReadError, Recorded, Recorder, Target, Thread};
 
@@ -48,6 +49,9 @@ impl Target for RecordingTarget<'_> {
     }
     fn modules(&self) -> &Modules {
         self.process.modules()
+    }
+    fn mappings(&self) -> &[Mapping] {
+        self.process.mappings()
     }
     fn crash(&self) -> Option<&Crash> {
         self.process.crash()

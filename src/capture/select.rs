@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::extent::extents;
 use crate::addr::{Addr, AddrRange};
 use crate::notes::Notes;
 use crate::source::Memory;
@@ -21,11 +22,6 @@ pub const MAX_STACK_CRASHED: u64 = 256 * 1024;
 pub const MAX_STACK_OTHER: u64 = 64 * 1024;
 /// Kept above the stack pointer of a thread that could not be unwound, for readers that scan.
 const BLIND_STACK: u64 = 1024;
-/// The largest frame that is believed. Beyond it a smashed stack has misled the unwinder.
-const MAX_FRAME: u64 = 8 << 20;
-/// The most that lies between a signal frame and the code it interrupted, on the same stack: the red zone,
-/// and the registers (AT_MINSIGSTKSZ, 12 KiB with AVX-512 and AMX).
-const MAX_SIGNAL_GAP: u64 = 16 * 1024;
 /// Ranges are tried in pieces of this size.
 const PIECE: u64 = 64 * 1024;
 
@@ -131,38 +127,13 @@ fn readable_part(chosen: &[AddrRange], wanted: AddrRange) -> Option<AddrRange> {
 
 /// The stack memory of a thread, innermost first: one range, or several where a signal handler runs
 /// on a stack of its own.
-///
-/// The ranges end at the highest CFA in use, and not where the mapping ends: the alternate stack of
-/// faulthandler lies in the malloc heap, and the rest of the heap is not stack.
 fn stack_ranges(stack: &StackRequest<'_>, mappings: &[Mapping]) -> Vec<AddrRange> {
     let limit = if stack.crashed {
         MAX_STACK_CRASHED
     } else {
         MAX_STACK_OTHER
     };
-    let mut list: Vec<AddrRange> = Vec::new();
-    let mut current = AddrRange {
-        start: stack.sp,
-        end: stack.sp,
-    };
-    let mut after_trampoline = false;
-    for step in stack.steps {
-        // On the same stack, frames follow each other upwards. What a signal interrupted may be on another,
-        // which lies anywhere.
-        let gap = if after_trampoline { MAX_SIGNAL_GAP } else { MAX_FRAME };
-        after_trampoline = step.is_signal_trampoline;
-        if step.sp < current.start || step.sp.0.saturating_sub(current.end.0) > gap {
-            list.push(current);
-            current = AddrRange {
-                start: step.sp,
-                end: step.sp,
-            };
-        }
-        let frame = step.cfa.0.saturating_sub(step.sp.0);
-        let end = if frame <= MAX_FRAME { step.cfa } else { step.sp };
-        current.end = current.end.max(end).max(step.sp);
-    }
-    list.push(current);
+    let list = extents(stack.sp, stack.steps);
     let mut left = limit;
     let mut kept = Vec::new();
     for mut range in list {
@@ -189,9 +160,11 @@ fn within_mapping(range: AddrRange, mappings: &[Mapping]) -> AddrRange {
     if mappings.is_empty() {
         return range;
     }
-    // The red zone may reach below the mapping, the stack pointer does not.
+    // The red zone may reach below the mapping.
     let sp = range.start.add(RED_ZONE);
-    match mappings.iter().find(|m| m.range.contains(sp)) {
+    // A stack that overflowed begins below its mapping.
+    let holds = |m: &&Mapping| sp < m.range.end && m.range.start < range.end;
+    match mappings.iter().find(holds) {
         Some(m) => AddrRange {
             start: range.start.max(m.range.start),
             end: range.end.min(m.range.end),
@@ -376,6 +349,30 @@ mod tests {
         );
         assert_eq!(selection.ranges, [alternate, interrupted]);
         assert_eq!(selection.stacks[&7], alternate);
+    }
+
+    #[test]
+    fn an_overflowed_stack_begins_below_its_mapping() {
+        let maps = parse_maps("200000-280000 rw-p 0 00:00 0 [stack]\n");
+        let memory = FakeMemory::new().with(Addr(0x20_0000), vec![1; 0x8_0000]);
+        let kept = |sp| {
+            let steps = [step(sp, 0x20_0100)];
+            let stacks = [StackRequest {
+                tid: 7,
+                sp: Addr(sp),
+                steps: &steps,
+                crashed: true,
+            }];
+            let request = SelectionRequest {
+                stacks: &stacks,
+                mappings: &maps,
+                max_bytes: 1 << 20,
+                ..SelectionRequest::default()
+            };
+            select(&memory, &request, &Notes::new()).ranges
+        };
+        assert_eq!(kept(0x1f_fff0), [range(0x20_0000, 0x100)]);
+        assert_eq!(kept(0x30_0000), []);
     }
 
     #[test]

@@ -36,7 +36,8 @@ Examples:
 
 Exit status: 0 when there is a report, 1 when nothing could be analysed, 2 on wrong usage.")]
 pub struct Analyze {
-    /// A minidump or an ELF core; also compressed (gzip, zstd, xz, lz4), or - for standard input
+    /// A minidump, an ELF core, or the record (.rec) that a crash leaves where no dump can be made; also compressed
+    /// (gzip, zstd, xz, lz4), or - for standard input
     #[arg(value_name = "INPUT", required_unless_present = "pid", conflicts_with = "pid")]
     input: Option<PathBuf>,
 
@@ -149,11 +150,13 @@ impl Analyze {
         let (kind, name) = match &input {
             Input::Minidump(_) => (model::InputKind::Minidump, "dump"),
             Input::Core(_) => (model::InputKind::Core, "core"),
+            Input::Record(_) => (model::InputKind::Record, "record"),
         };
         let target = input.target();
         if target.threads().is_empty() && target.crash().is_none() {
             anyhow::bail!(
-                "{}: the {name} holds neither threads nor a crash; there is nothing to analyse",
+                "{}: the {name} holds neither threads nor a crash, so there is nothing to analyse; \
+                 if it was copied, copy it again",
                 path.display()
             );
         }

@@ -10,6 +10,7 @@ use coldframe::report::Report;
 
 use super::color::Color;
 use super::run::{ReportForm, render};
+use super::{chain, say};
 
 /// Capture a process that is dying (started by the handler)
 #[derive(Debug, Args)]
@@ -32,7 +33,7 @@ impl CaptureHelper {
         match helper::capture(self.pid, self.tid, self.request, &mut print) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                let _ = writeln!(std::io::stderr().lock(), "coldframe: nothing was captured: {error}");
+                say(format_args!("nothing was captured: {}", chain(&error.into())));
                 ExitCode::FAILURE
             }
         }

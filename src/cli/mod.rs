@@ -6,6 +6,7 @@ mod analyze;
 mod capture_helper;
 mod color;
 mod executable;
+mod message;
 mod run;
 
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ enum Command {
     #[command(hide = true)]
     CaptureHelper(capture_helper::CaptureHelper),
 }
+
+pub use message::{chain, say};
 
 impl Cli {
     /// Runs the command and gives the exit code.

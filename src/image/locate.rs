@@ -134,13 +134,15 @@ impl ImageOptions {
         maps.lines().find_map(|line| {
             let mut fields = line.split_ascii_whitespace();
             let range = fields.next()?;
-            // The kernel pads addresses with zeros to 8 digits.
-            if !range.trim_start_matches('0').starts_with(&start) {
+            // Here the kernel pads addresses with zeros to 8 digits, in the names of map_files not.
+            let (from, to) = range.split_once('-')?;
+            let range = format!("{}-{}", from.trim_start_matches('0'), to.trim_start_matches('0'));
+            if !range.starts_with(&start) {
                 return None;
             }
             let (device, inode) = (fields.nth(2)?, fields.next()?);
             Some(Mapping {
-                range: range.to_string(),
+                range,
                 device: device.to_string(),
                 inode: inode.parse().ok()?,
             })

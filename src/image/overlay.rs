@@ -14,6 +14,7 @@ use super::symbols::note_other_build;
 use super::{Image, ImageError, Images};
 use crate::addr::{Addr, AddrRange, Svma};
 use crate::notes::Notes;
+use crate::source::maps::Mapping;
 use crate::source::streams::Context;
 use crate::source::{Crash, Memory, Module, Modules, ReadError, Recorded, Target, Thread};
 
@@ -68,6 +69,9 @@ impl Target for Overlay<'_> {
     }
     fn modules(&self) -> &Modules {
         &self.memory.modules
+    }
+    fn mappings(&self) -> &[Mapping] {
+        self.target.mappings()
     }
     fn crash(&self) -> Option<&Crash> {
         self.target.crash()

@@ -1,131 +1,241 @@
 //! `_Py_DebugOffsets`: the table that CPython itself keeps at the start of `_PyRuntime` for
-//! debuggers (Include/internal/pycore_runtime.h of 3.13).
+//! debuggers (3.13 Include/internal/pycore_runtime.h, since 3.14 pycore_debug_offsets.h).
 
 use super::schema::{Offset, Offsets, Slot};
 use super::versions::PythonVersion;
 use crate::addr::Addr;
 use crate::source::{Memory, MemoryExt};
 
-/// `_Py_Debug_Cookie` (Include/internal/pycore_runtime_init.h).
+/// `_Py_Debug_Cookie` (Include/internal/pycore_debug_offsets.h).
 const COOKIE: &[u8; 8] = b"xdebugpy";
 
-/// The 64-bit words of the table behind cookie, version and the free-threaded flag, in order; an
-/// empty name is a word that the schema has no use for. The order differs between minor versions.
+/// The words of the table behind cookie, version and the free-threaded flag, 64 bits each, in the
+/// order of one minor version: each line a group and its fields, all by their C names.
 struct Table {
     minor: u8,
-    words: &'static [&'static str],
+    groups: &'static [&'static str],
 }
 
-/// CPython v3.13.0, Include/internal/pycore_runtime.h, `struct _Py_DebugOffsets`.
-#[rustfmt::skip]
+/// CPython v3.13.0, Include/internal/pycore_runtime.h.
 const V3_13: Table = Table {
     minor: 13,
-    words: &[
-        // runtime_state: size, finalizing, interpreters_head
-        "runtime.size",
-        "runtime.finalizing",
-        "runtime.interpreters_head",
-        // interpreter_state: size, id, next, threads_head, gc, imports_modules, sysdict, builtins,
-        // ceval_gil, gil_runtime_state, gil_runtime_state_enabled, _locked, _holder
-        "interpreter.size",
-        "interpreter.id",
-        "interpreter.next",
-        "interpreter.threads_head",
-        "",
-        "interpreter.modules",
-        "interpreter.sysdict",
-        "",
-        "interpreter.gil",
-        "",
-        "",
-        "",
-        "",
-        // thread_state: size, prev, next, interp, current_frame, thread_id, native_thread_id,
-        // datastack_chunk, status
-        "thread.size",
-        "",
-        "thread.next",
-        "thread.interp",
-        "thread.current_frame",
-        "thread.thread_id",
-        "thread.native_thread_id",
-        "",
-        "",
-        // interpreter_frame: size, previous, executable, instr_ptr, localsplus, owner
-        "frame.size",
-        "frame.previous",
-        "frame.executable",
-        "frame.instruction",
-        "frame.localsplus",
-        "frame.owner",
-        // code_object: size, filename, name, qualname, linetable, firstlineno, argcount,
-        // localsplusnames, localspluskinds, co_code_adaptive
-        "code.size",
-        "code.filename",
-        "code.name",
-        "code.qualname",
-        "code.linetable",
-        "code.firstlineno",
-        "code.argcount",
-        "code.localsplusnames",
-        "code.localspluskinds",
-        "code.code_adaptive",
-        // pyobject: size, ob_type
-        "object.size",
-        "object.ob_type",
-        // type_object: size, tp_name, tp_repr, tp_flags
-        "type_object.size",
-        "type_object.name",
-        "",
-        "type_object.flags",
-        // tuple_object: size, ob_item, ob_size
-        "tuple.size",
-        "tuple.items",
-        "",
-        // list_object: size, ob_item, ob_size
-        "list.size",
-        "list.items",
-        "",
-        // dict_object: size, ma_keys, ma_values
-        "dict.size",
-        "dict.keys",
-        "dict.values",
-        // float_object: size, ob_fval
-        "float.size",
-        "float.value",
-        // long_object: size, lv_tag, ob_digit
-        "long.size", "long.tag", "long.digits",
-        // bytes_object: size, ob_size, ob_sval
-        "bytes.size", "", "bytes.data",
-        // unicode_object: size, state, length, asciiobject_size
-        "unicode.size", "ascii.state", "ascii.length", "ascii.size",
-        // gc: size, collecting
-        "", "",
+    groups: &[
+        "runtime_state size finalizing interpreters_head",
+        "interpreter_state size id next threads_head gc imports_modules sysdict builtins ceval_gil \
+         gil_runtime_state gil_runtime_state_enabled gil_runtime_state_locked gil_runtime_state_holder",
+        "thread_state size prev next interp current_frame thread_id native_thread_id datastack_chunk status",
+        "interpreter_frame size previous executable instr_ptr localsplus owner",
+        "code_object size filename name qualname linetable firstlineno argcount localsplusnames localspluskinds \
+         co_code_adaptive",
+        "pyobject size ob_type",
+        "type_object size tp_name tp_repr tp_flags",
+        "tuple_object size ob_item ob_size",
+        "list_object size ob_item ob_size",
+        "dict_object size ma_keys ma_values",
+        "float_object size ob_fval",
+        "long_object size lv_tag ob_digit",
+        "bytes_object size ob_size ob_sval",
+        "unicode_object size state length asciiobject_size",
+        "gc size collecting",
     ],
 };
 
-const TABLES: &[&Table] = &[&V3_13];
+/// CPython v3.14.10, Include/internal/pycore_debug_offsets.h.
+const V3_14: Table = Table {
+    minor: 14,
+    groups: &[
+        "runtime_state size finalizing interpreters_head",
+        "interpreter_state size id next threads_head threads_main gc imports_modules sysdict builtins ceval_gil \
+         gil_runtime_state gil_runtime_state_enabled gil_runtime_state_locked gil_runtime_state_holder \
+         code_object_generation tlbc_generation",
+        "thread_state size prev next interp current_frame thread_id native_thread_id datastack_chunk status",
+        "interpreter_frame size previous executable instr_ptr localsplus owner stackpointer tlbc_index",
+        "code_object size filename name qualname linetable firstlineno argcount localsplusnames localspluskinds \
+         co_code_adaptive co_tlbc",
+        "pyobject size ob_type",
+        "type_object size tp_name tp_repr tp_flags",
+        "tuple_object size ob_item ob_size",
+        "list_object size ob_item ob_size",
+        "set_object size used table mask",
+        "dict_object size ma_keys ma_values",
+        "float_object size ob_fval",
+        "long_object size lv_tag ob_digit",
+        "bytes_object size ob_size ob_sval",
+        "unicode_object size state length asciiobject_size",
+        "gc size collecting",
+    ],
+};
 
-/// The offsets that the table at `runtime` states, and its version. `None` where there is no table
-/// (before 3.13) or one whose order is not known here.
-pub fn read_debug_offsets(memory: &dyn Memory, runtime: Addr) -> Option<(PythonVersion, bool, Offsets)> {
+/// CPython v3.15.2, Include/internal/pycore_debug_offsets.h.
+const V3_15: Table = Table {
+    minor: 15,
+    groups: &[
+        "runtime_state size finalizing interpreters_head",
+        "interpreter_state size id next threads_head threads_main gc imports_modules sysdict builtins ceval_gil \
+         gil_runtime_state gil_runtime_state_enabled gil_runtime_state_locked gil_runtime_state_holder \
+         code_object_generation tlbc_generation",
+        "thread_state size prev next interp current_frame base_frame last_profiled_frame last_profiled_frame_seq \
+         thread_id native_thread_id datastack_chunk status holds_gil gil_requested current_exception exc_state",
+        "err_stackitem exc_value",
+        "interpreter_frame size previous executable instr_ptr localsplus owner stackpointer tlbc_index",
+        "code_object size filename name qualname linetable firstlineno argcount localsplusnames localspluskinds \
+         co_code_adaptive co_tlbc",
+        "pyobject size ob_type",
+        "type_object size tp_name tp_repr tp_flags tp_basicsize tp_dictoffset",
+        "heap_type_object size ht_cached_keys",
+        "tuple_object size ob_item ob_size",
+        "list_object size ob_item ob_size",
+        "set_object size used table mask",
+        "dict_object size ma_keys ma_values",
+        "float_object size ob_fval",
+        "long_object size lv_tag ob_digit",
+        "bytes_object size ob_size ob_sval",
+        "unicode_object size state length asciiobject_size compactunicodeobject_size",
+        "gc size collecting",
+    ],
+};
+
+const TABLES: &[&Table] = &[&V3_13, &V3_14, &V3_15];
+
+/// Which word is which slot of the schema; the others are not used. Sizes of structures that grow by
+/// what follows them (`unicode_object`) are left out.
+const NAMES: &[(&str, &str)] = &[
+    ("runtime_state.size", "runtime.size"),
+    ("runtime_state.finalizing", "runtime.finalizing"),
+    ("runtime_state.interpreters_head", "runtime.interpreters_head"),
+    ("interpreter_state.size", "interpreter.size"),
+    ("interpreter_state.id", "interpreter.id"),
+    ("interpreter_state.next", "interpreter.next"),
+    ("interpreter_state.threads_head", "interpreter.threads_head"),
+    ("interpreter_state.imports_modules", "interpreter.modules"),
+    ("interpreter_state.sysdict", "interpreter.sysdict"),
+    ("interpreter_state.ceval_gil", "interpreter.gil"),
+    ("thread_state.size", "thread.size"),
+    ("thread_state.next", "thread.next"),
+    ("thread_state.interp", "thread.interp"),
+    ("thread_state.current_frame", "thread.current_frame"),
+    ("thread_state.thread_id", "thread.thread_id"),
+    ("thread_state.native_thread_id", "thread.native_thread_id"),
+    ("interpreter_frame.size", "frame.size"),
+    ("interpreter_frame.previous", "frame.previous"),
+    ("interpreter_frame.executable", "frame.executable"),
+    ("interpreter_frame.instr_ptr", "frame.instruction"),
+    ("interpreter_frame.localsplus", "frame.localsplus"),
+    ("interpreter_frame.owner", "frame.owner"),
+    ("code_object.size", "code.size"),
+    ("code_object.filename", "code.filename"),
+    ("code_object.name", "code.name"),
+    ("code_object.qualname", "code.qualname"),
+    ("code_object.linetable", "code.linetable"),
+    ("code_object.firstlineno", "code.firstlineno"),
+    ("code_object.argcount", "code.argcount"),
+    ("code_object.localsplusnames", "code.localsplusnames"),
+    ("code_object.localspluskinds", "code.localspluskinds"),
+    ("code_object.co_code_adaptive", "code.code_adaptive"),
+    ("pyobject.size", "object.size"),
+    ("pyobject.ob_type", "object.ob_type"),
+    ("type_object.size", "type_object.size"),
+    ("type_object.tp_name", "type_object.name"),
+    ("type_object.tp_flags", "type_object.flags"),
+    ("type_object.tp_basicsize", "type_object.basicsize"),
+    ("type_object.tp_dictoffset", "type_object.dictoffset"),
+    ("heap_type_object.ht_cached_keys", "heap_type.cached_keys"),
+    ("tuple_object.ob_item", "tuple.items"),
+    ("list_object.ob_item", "list.items"),
+    ("set_object.used", "set.used"),
+    ("set_object.table", "set.table"),
+    ("set_object.mask", "set.mask"),
+    ("dict_object.ma_keys", "dict.keys"),
+    ("dict_object.ma_values", "dict.values"),
+    ("float_object.ob_fval", "float.value"),
+    ("long_object.lv_tag", "long.tag"),
+    ("long_object.ob_digit", "long.digits"),
+    ("bytes_object.ob_sval", "bytes.data"),
+    ("unicode_object.state", "ascii.state"),
+    ("unicode_object.length", "ascii.length"),
+    ("unicode_object.asciiobject_size", "ascii.size"),
+    ("unicode_object.compactunicodeobject_size", "compact_unicode.size"),
+];
+
+impl Table {
+    /// The words in order, by their names `group.field`.
+    fn words(&self) -> impl Iterator<Item = String> {
+        self.groups.iter().flat_map(|group| {
+            let mut words = group.split_whitespace();
+            let name = words.next().unwrap_or_default();
+            words.map(move |field| format!("{name}.{field}"))
+        })
+    }
+}
+
+/// What the table says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DebugOffsets {
+    /// The version of the build.
+    pub version: PythonVersion,
+    /// Compiled with `--disable-gil`.
+    pub free_threaded: bool,
+    /// The offsets it states; `None` where the order of that version's table is not known here.
+    pub offsets: Option<Offsets>,
+}
+
+/// Reads the table at `runtime`. `None` where there is none (before 3.13).
+pub fn read_debug_offsets(memory: &dyn Memory, runtime: Addr) -> Option<DebugOffsets> {
     if &memory.read_array::<8>(runtime).ok()? != COOKIE {
         return None;
     }
     let version = PythonVersion(u32::try_from(memory.read_u64(runtime.add(8)).ok()?).ok()?);
     let free_threaded = memory.read_u64(runtime.add(16)).ok()? != 0;
+    // Prereleases change the order: only final releases are read by the table of their minor version.
     let table = TABLES
         .iter()
-        .find(|table| version.major() == 3 && version.minor() == table.minor)?;
-    let bytes = memory.read_vec(runtime.add(24), table.words.len() * 8).ok()?;
+        .find(|table| version.is_final() && version.minor() == table.minor);
+    let offsets = table.and_then(|table| read_table(memory, runtime.add(24), table));
+    Some(DebugOffsets {
+        version,
+        free_threaded,
+        offsets,
+    })
+}
+
+fn read_table(memory: &dyn Memory, at: Addr, table: &Table) -> Option<Offsets> {
+    let names: Vec<String> = table.words().collect();
+    let bytes = memory.read_vec(at, names.len() * 8).ok()?;
     let mut offsets = Offsets::default();
-    for (name, word) in table.words.iter().zip(bytes.chunks_exact(8)) {
-        let value = u64::from_le_bytes(word.try_into().ok()?);
+    for (name, word) in names.iter().zip(bytes.as_chunks::<8>().0) {
+        let Some((_, slot_name)) = NAMES.iter().find(|(word, _)| word == name) else {
+            continue;
+        };
         offsets.for_each(&mut |slot: Slot<'_>| {
-            if slot.name == *name {
-                *slot.offset = Offset::new(value);
+            if slot.name == *slot_name {
+                *slot.offset = Offset::new(u64::from_le_bytes(*word));
             }
         });
     }
-    Some((version, free_threaded, offsets))
+    Some(offsets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_a_word_of_some_table_and_a_slot_of_the_schema() {
+        let mut slots = Vec::new();
+        Offsets::default().for_each(&mut |slot| slots.push(slot.name));
+        for (word, slot) in NAMES {
+            assert!(
+                TABLES.iter().any(|table| table.words().any(|known| known == *word)),
+                "{word}"
+            );
+            assert!(slots.contains(slot), "{slot}");
+        }
+    }
+
+    #[test]
+    fn tables_are_as_long_as_in_cpython() {
+        // sizeof(_Py_DebugOffsets) less the 24 bytes before the first group, as far as the tables go.
+        let words = |table: &Table| table.words().count();
+        assert_eq!(24 + 8 * words(&V3_13), 584);
+    }
 }

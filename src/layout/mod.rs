@@ -13,13 +13,13 @@ mod schema;
 mod versions;
 
 pub use builtin::{BuiltinRow, builtin, builtin_table, format_table, parse_table, parse_version};
-pub use debug_offsets::read_debug_offsets;
+pub use debug_offsets::{DebugOffsets, read_debug_offsets};
 pub use dwarf::{DwarfError, offsets_from_dwarf};
 pub use resolve::resolve;
 pub use schema::{Offset, Offsets};
 pub use versions::{
     Anchors, Behaviour, DictKeys, DictValues, FrameRoot, InstanceDict, Instruction, IntFormat, LineTable, LocalSlots,
-    PythonVersion, RunStart, VERSIONS, Version, version_row,
+    PythonVersion, RunStart, StackRefs, VERSIONS, Version, version_row,
 };
 
 use crate::addr::Addr;

@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use super::schema::Offsets;
 use super::versions::{PythonVersion, VERSIONS, version_row};
 use super::{Layout, Provider, builtin, dwarf, read_debug_offsets};
-use crate::addr::Addr;
+use crate::addr::{Addr, Svma};
 use crate::image::{CacheDir, CacheKind, Image, Images};
 use crate::notes::Notes;
 use crate::source::{Memory, MemoryExt, Module, Target};
 
-/// Layouts read from DWARF; to be raised with every change of the schema.
-const CACHE: CacheKind = CacheKind {
-    name: "layouts",
-    version: 1,
-};
+/// Layouts read from DWARF. What another schema asked for lacks fields of this one.
+fn cache_kind() -> CacheKind {
+    CacheKind {
+        name: "layouts",
+        version: Offsets::fingerprint(),
+    }
+}
 
 /// The layout of the Python runtime in a process: the dump's own copy where it has one, else from the
 /// build's files. `None`, with a note, where there is no runtime or nothing fits it.
@@ -68,20 +70,22 @@ struct Runtime<'a> {
     address: Addr,
 }
 
-/// Images named after Python first: looking into all of them costs time in a process with hundreds.
+/// The executable and images named after Python first: looking into all of them costs time in a process with
+/// hundreds. Extension modules have Python in their names, too, but not at the beginning.
 fn find_runtime<'a>(target: &'a dyn Target, images: &Images) -> Option<Runtime<'a>> {
     let modules: Vec<&Module> = target.modules().iter().collect();
-    let is_python = |module: &&&Module| module.name().contains("python");
-    let executable = modules
-        .iter()
-        .filter(|module| module.path == target.context().process.executable);
-    let candidates = modules.iter().filter(is_python).chain(executable);
-    candidates
-        .chain(modules.iter().filter(|module| !is_python(module)))
+    let executable = &target.context().process.executable;
+    let is_likely = |module: &&&Module| {
+        let name = module.name();
+        name.starts_with("libpython") || name.starts_with("python") || module.path == *executable
+    };
+    let likely = modules.iter().filter(is_likely);
+    likely
+        .chain(modules.iter().filter(|module| !is_likely(module)))
         .find_map(|module| {
             let image = images.image(module).ok()?;
             let bias = image.bias(module.range.start)?;
-            let address = Addr(image.symbol_address("_PyRuntime")?.0.wrapping_add(bias));
+            let address = Addr(runtime_address(&image)?.0.wrapping_add(bias));
             Some(Runtime {
                 module,
                 image,
@@ -91,10 +95,17 @@ fn find_runtime<'a>(target: &'a dyn Target, images: &Images) -> Option<Runtime<'
         })
 }
 
+/// `_PyRuntime` by its symbol, or, where that was stripped, as what the section of its own begins with
+/// (Python/pylifecycle.c, 3.10+).
+fn runtime_address(image: &Image) -> Option<Svma> {
+    let by_section = || Some(image.section(".PyRuntime")?.address).filter(|address| address.0 != 0);
+    image.symbol_address("_PyRuntime").or_else(by_section)
+}
+
 impl Runtime<'_> {
     fn layout(&self, memory: &dyn Memory, cache: Option<&CacheDir>, notes: &Notes) -> Option<Layout> {
         let debug_offsets = read_debug_offsets(memory, self.address);
-        let stated = debug_offsets.as_ref().map(|(version, _, _)| *version);
+        let stated = debug_offsets.as_ref().map(|table| table.version);
         let Some(version) = stated.or_else(|| self.version(memory)) else {
             notes.push(
                 "layout",
@@ -119,16 +130,35 @@ impl Runtime<'_> {
             );
             return None;
         };
-        let (mut offsets, mut provider, mut detail) = match self.dwarf_offsets(cache) {
-            Some(offsets) => (offsets, Provider::Dwarf, self.debug_file()),
-            None => match builtin(version) {
-                Some(row) => (row.offsets, Provider::BuiltIn, format!("row {}", row.version)),
-                None => (Offsets::default(), Provider::BuiltIn, String::new()),
-            },
+        if debug_offsets.as_ref().is_some_and(|table| table.free_threaded) {
+            notes.push(
+                "layout",
+                format!(
+                    "{} is a free-threaded build, which coldframe does not know yet",
+                    self.module.path
+                ),
+                "native frames only",
+                "",
+            );
+            return None;
+        }
+        let (mut offsets, mut provider, mut detail) = match (self.dwarf_offsets(cache), builtin(version)) {
+            (Some(offsets), _) => (offsets, Provider::Dwarf, self.debug_file()),
+            // Before its final release a version still moves its fields.
+            (None, Some(row)) if version.is_final() || stated.is_none() => {
+                (row.offsets, Provider::BuiltIn, format!("row {}", row.version))
+            }
+            (None, _) => {
+                notes.push(
+                    "layout",
+                    format!("the layout of CPython {version} in {} is not known", self.module.path),
+                    "native frames only",
+                    "the debug information of this build, with --symbols PATH",
+                );
+                return None;
+            }
         };
-        let mut free_threaded = false;
-        if let Some((_, is_free_threaded, stated)) = debug_offsets {
-            free_threaded = is_free_threaded;
+        if let Some(stated) = debug_offsets.and_then(|table| table.offsets) {
             let differing = offsets.overlay(&stated);
             if provider == Provider::BuiltIn {
                 provider = Provider::DebugOffsets;
@@ -148,7 +178,7 @@ impl Runtime<'_> {
         Some(Layout {
             version,
             debug: self.image.symbol_address("_Py_RefTotal").is_some() || self.is_debug_build(),
-            free_threaded,
+            free_threaded: false,
             runtime: self.address,
             image: self.module.range.start,
             offsets,
@@ -185,7 +215,7 @@ impl Runtime<'_> {
     fn dwarf_offsets(&self, cache: Option<&CacheDir>) -> Option<Offsets> {
         let key = self.module.build_id.as_ref().map(ToString::to_string);
         if let (Some(cache), Some(key)) = (cache, &key)
-            && let Some(bytes) = cache.load(CACHE, key)
+            && let Some(bytes) = cache.load(cache_kind(), key)
             && let Ok(map) = serde_json::from_slice::<BTreeMap<String, u32>>(&bytes)
         {
             return Some(Offsets::from_map(&map));
@@ -193,7 +223,7 @@ impl Runtime<'_> {
         let offsets = dwarf::offsets_from_dwarf(&self.image.dwarf()?).ok()?;
         if let (Some(cache), Some(key), Ok(bytes)) = (cache, &key, serde_json::to_vec(&offsets.to_map())) {
             // A cache that cannot be written costs time at the next crash and nothing else.
-            let _ = cache.store(CACHE, key, &bytes);
+            let _ = cache.store(cache_kind(), key, &bytes);
         }
         Some(offsets)
     }

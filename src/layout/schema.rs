@@ -306,6 +306,41 @@ offsets! {
     /// `PyModuleObject`.
     module: ModuleOffsets = ["PyModuleObject"] {
         dict = ["md_dict"],
+        name = ["md_name"],
+    }
+    /// `PyFunctionObject` (Include/cpython/funcobject.h).
+    function: FunctionOffsets = ["PyFunctionObject"] {
+        qualname = ["func_qualname"],
+    }
+    /// `PyMethodObject` (Include/cpython/classobject.h).
+    method: MethodOffsets = ["PyMethodObject"] {
+        function = ["im_func"],
+        instance = ["im_self"],
+    }
+    /// `PyCFunctionObject` (Include/cpython/methodobject.h).
+    builtin: BuiltinOffsets = ["PyCFunctionObject"] {
+        definition = ["m_ml"],
+        owner = ["m_self"],
+    }
+    /// `PyMethodDef` (Include/methodobject.h).
+    method_def: MethodDefOffsets = ["PyMethodDef"] {
+        name = ["ml_name"],
+    }
+    /// `PyGenObject`, and the beginning of `PyCoroObject` and `PyAsyncGenObject` (Include/cpython/genobject.h).
+    generator: GeneratorOffsets = ["PyGenObject"] {
+        qualname = ["gi_qualname"],
+    }
+    /// `rangeobject` (Objects/rangeobject.c).
+    range: RangeOffsets = ["rangeobject"] {
+        start = ["start"],
+        stop = ["stop"],
+        step = ["step"],
+    }
+    /// `PySliceObject` (Include/sliceobject.h).
+    slice: SliceOffsets = ["PySliceObject"] {
+        start = ["start"],
+        stop = ["stop"],
+        step = ["step"],
     }
     /// `PyBaseExceptionObject` (Include/cpython/pyerrors.h).
     exception: ExceptionOffsets = ["PyBaseExceptionObject"] {
@@ -335,6 +370,15 @@ impl Offsets {
             }
         });
         offsets
+    }
+
+    /// A number that changes whenever the schema does.
+    pub fn fingerprint() -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        Offsets::default().for_each(&mut |slot| {
+            hasher.update(format!("{} {:?} {:?};", slot.name, slot.structures, slot.members).as_bytes());
+        });
+        hasher.finalize()
     }
 
     /// Takes over every offset that `better` has; returns the names of those on which both sides

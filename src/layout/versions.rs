@@ -23,6 +23,10 @@ impl PythonVersion {
     pub fn minor(self) -> u8 {
         (self.0 >> 16) as u8
     }
+    /// Whether it is a final release.
+    pub fn is_final(self) -> bool {
+        self.0 & 0xf0 == 0xf0
+    }
     /// The micro version.
     pub fn micro(self) -> u8 {
         (self.0 >> 8) as u8
@@ -148,6 +152,15 @@ pub enum InstanceDict {
     Inline,
 }
 
+/// How a frame refers to objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StackRefs {
+    /// By pointers.
+    Pointers,
+    /// By `_PyStackRef`, whose low two bits are a tag (Include/internal/pycore_stackref.h, 3.14+).
+    Tagged,
+}
+
 /// How one minor version behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each field's type says it")]
@@ -162,6 +175,7 @@ pub struct Behaviour {
     pub dict_keys: DictKeys,
     pub dict_values: DictValues,
     pub instance_dict: InstanceDict,
+    pub stack_refs: StackRefs,
 }
 
 /// One supported minor version.
@@ -184,6 +198,7 @@ const V3_8: Behaviour = Behaviour {
     dict_keys: DictKeys::Size,
     dict_values: DictValues::Array,
     instance_dict: InstanceDict::DictOffset,
+    stack_refs: StackRefs::Pointers,
 };
 
 const V3_9: Behaviour = V3_8;
@@ -222,6 +237,13 @@ const V3_13: Behaviour = Behaviour {
     ..V3_12
 };
 
+const V3_14: Behaviour = Behaviour {
+    stack_refs: StackRefs::Tagged,
+    ..V3_13
+};
+
+const V3_15: Behaviour = V3_14;
+
 /// Every supported version, oldest first.
 pub const VERSIONS: &[Version] = &[
     Version {
@@ -247,6 +269,14 @@ pub const VERSIONS: &[Version] = &[
     Version {
         minor: 13,
         behaviour: &V3_13,
+    },
+    Version {
+        minor: 14,
+        behaviour: &V3_14,
+    },
+    Version {
+        minor: 15,
+        behaviour: &V3_15,
     },
 ];
 

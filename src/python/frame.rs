@@ -106,7 +106,7 @@ impl Python<'_> {
                 run_begins = steps.len();
                 continue;
             }
-            step.code = self.read_or_null(offsets.executable.of(frame));
+            step.code = self.read_stack_ref(offsets.executable.of(frame)).unwrap_or_default();
             if let Some((lasti, complete)) = self.instruction(frame, step.code) {
                 step.lasti = lasti;
                 step.is_hidden = !complete && !step.is_generator;

@@ -75,8 +75,7 @@ impl Python<'_> {
         if code.arguments == 0 || step.frame.is_null() {
             return None;
         }
-        self.memory
-            .read_addr(slots.of(step.frame))
+        self.read_stack_ref(slots.of(step.frame))
             .ok()
             .filter(|object| !object.is_null())
     }
@@ -84,7 +83,7 @@ impl Python<'_> {
     fn slot_locals(&self, slots: Addr, code: &Code, limits: &mut Limits) -> Vec<Local> {
         let mut locals: Vec<Local> = Vec::new();
         for (index, slot) in code.slots.iter().enumerate() {
-            let pointer = self.memory.read_addr(slots.add(index as u64 * 8));
+            let pointer = self.read_stack_ref(slots.add(index as u64 * 8));
             let state = match pointer {
                 Ok(pointer) => self.slot_value(pointer, slot.kind, limits),
                 Err(_) => LocalState::Unreadable,

@@ -13,6 +13,7 @@ mod instance;
 mod int;
 pub mod linetable;
 mod locals;
+mod named;
 mod object;
 mod repr;
 mod runtime;

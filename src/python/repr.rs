@@ -228,6 +228,14 @@ impl Printer<'_, '_> {
                 ))
             }
             "set" | "frozenset" => self.container(object, |printer| printer.set(object, &info.name)),
+            "range" => self.range(object),
+            "slice" => self.slice(object),
+            "memoryview" => Some(format!("<memory at {object}>")),
+            "function" => python.function_repr(object),
+            "method" => self.bound_method(object),
+            "builtin_function_or_method" => python.builtin_repr(object),
+            "module" => python.module_repr(object),
+            "generator" | "coroutine" | "async_generator" => python.generator_repr(object, &info.name),
             _ => None,
         }
         .or_else(|| Some(format!("<{} at {object}>", info.full_name)))
@@ -254,8 +262,10 @@ impl Printer<'_, '_> {
             format!("[{inside}]")
         } else if has(type_flags::TUPLE) || has(type_flags::BASE_EXCEPTION) {
             format!("({inside})")
-        } else {
+        } else if has(type_flags::DICT) || info.is_some_and(|info| ["set", "frozenset"].contains(&&*info.name)) {
             format!("{{{inside}}}")
+        } else {
+            inside.to_string()
         }
     }
 
@@ -283,6 +293,40 @@ impl Printer<'_, '_> {
         let items = self.python.tuple_items(object, self.limits.items)?;
         let comma = if length == 1 { "," } else { "" };
         Some(format!("({}{comma})", self.join(&items, length)))
+    }
+
+    /// The step is left out where it is 1 (Objects/rangeobject.c, `range_repr`).
+    fn range(&mut self, object: Addr) -> Option<String> {
+        let offsets = &self.python.layout.offsets.range;
+        let [start, stop, step] = [offsets.start, offsets.stop, offsets.step].map(|field| field.of(object));
+        let mut part = |field| Some(self.repr(self.python.memory.read_addr(field).ok()?));
+        let (start, stop, step) = (part(start)?, part(stop)?, part(step)?);
+        Some(match step.as_str() {
+            "1" => format!("range({start}, {stop})"),
+            _ => format!("range({start}, {stop}, {step})"),
+        })
+    }
+
+    fn slice(&mut self, object: Addr) -> Option<String> {
+        let offsets = &self.python.layout.offsets.slice;
+        let fields = [offsets.start, offsets.stop, offsets.step].map(|field| field.of(object));
+        self.container(object, |printer| {
+            let mut parts = Vec::new();
+            for field in fields {
+                parts.push(printer.repr(printer.python.memory.read_addr(field).ok()?));
+            }
+            Some(format!("slice({})", parts.join(", ")))
+        })
+    }
+
+    fn bound_method(&mut self, object: Addr) -> Option<String> {
+        let offsets = &self.python.layout.offsets.method;
+        let function = self.python.read_or_null(offsets.function.of(object));
+        let instance = self.python.memory.read_addr(offsets.instance.of(object)).ok()?;
+        let name = self.python.function_name(function)?;
+        self.container(object, |printer| {
+            Some(format!("<bound method {name} of {}>", printer.repr(instance)))
+        })
     }
 
     fn set(&mut self, object: Addr, type_name: &str) -> Option<String> {

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::Python;
 use crate::addr::Addr;
-use crate::layout::{Anchors, PythonVersion};
-use crate::source::MemoryExt;
+use crate::layout::{Anchors, PythonVersion, StackRefs};
+use crate::source::{MemoryExt, ReadError};
 
 /// The most interpreters that are followed in one process.
 const MAX_INTERPRETERS: usize = 1_000;
@@ -168,6 +168,19 @@ impl Python<'_> {
         let sysdict = self.read_or_null(self.layout.offsets.interpreter.sysdict.of(main.address));
         let hexversion = self.int_repr(self.dict_get(sysdict, "hexversion")?)?;
         hexversion.parse().ok().map(PythonVersion)
+    }
+
+    /// Reads what a frame refers to an object by; null where it cannot be read or is no object.
+    ///
+    /// The tags of 3.14 and 3.15 (Include/internal/pycore_stackref.h): 0 owned, 1 borrowed or immortal
+    /// (1 alone is null), 2 an error, 3 an integer.
+    pub(super) fn read_stack_ref(&self, at: Addr) -> Result<Addr, ReadError> {
+        let word = self.memory.read_addr(at)?;
+        Ok(match (self.layout.behaviour.stack_refs, word.0 & 3) {
+            (StackRefs::Pointers, _) => word,
+            (StackRefs::Tagged, 0 | 1) => Addr(word.0 & !3),
+            (StackRefs::Tagged, _) => Addr::NULL,
+        })
     }
 
     /// Reads a pointer; null where it cannot be read.

@@ -6,6 +6,7 @@
 //! Invariant: nothing here knows the command line, or which kind of source the target is.
 
 mod build;
+mod fault;
 mod frames;
 mod sources;
 mod threads;
@@ -80,6 +81,11 @@ pub fn analyze(
     for note in &target.context().notes {
         notes.add(note.clone());
     }
+    let options = &Options {
+        // Of what capture left out on purpose nothing else is to be said.
+        no_locals: options.no_locals || target.context().capture.no_locals,
+        ..options.clone()
+    };
     let mut layout = layout::resolve(target, images, cache, notes).filter(|layout| fits(target, layout, notes));
     let mut interpreters = Vec::new();
     if let Some(layout) = &mut layout {

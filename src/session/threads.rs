@@ -2,26 +2,15 @@
 
 use std::collections::HashMap;
 
+use super::fault::first_fault;
 use super::frames::FrameBuilder;
 use super::sources::SourceText;
 use super::{ThreadStack, Walk};
-
 use crate::python::{Interpreter, PythonThread};
 use crate::report::model;
-use crate::source::streams::{NativeStep, PythonStep};
+use crate::source::streams::PythonStep;
 use crate::source::{Crash, Thread};
 use crate::unwind::{self, Unwinder};
-
-/// Signals that end a process with a fault of its own.
-const FATAL: [i32; 7] = [
-    libc::SIGSEGV,
-    libc::SIGBUS,
-    libc::SIGFPE,
-    libc::SIGILL,
-    libc::SIGABRT,
-    libc::SIGTRAP,
-    libc::SIGSYS,
-];
 
 impl Walk<'_, '_> {
     /// The threads, the crashed one first; their frames as found; and the crash, as the outermost
@@ -46,7 +35,10 @@ impl Walk<'_, '_> {
             let stack = self.stack(thread, python_thread.map(|&(_, state)| state), &mut unwinder);
             let is_crashed = Some(thread.tid) == crashed_tid;
             let mut signal_frames = 0;
-            if is_crashed && let Some((index, fault)) = self.interrupted(thread.tid, &stack.native) {
+            if is_crashed
+                && let Some(last) = &crash
+                && let Some((index, fault)) = first_fault(self.target, last, &stack.native)
+            {
                 signal_frames = index + 1;
                 crash = Some(fault);
             }
@@ -125,29 +117,6 @@ impl Walk<'_, '_> {
                 _ => Vec::new(),
             },
         }
-    }
-
-    /// The outermost frame in which a fatal signal interrupted the thread. Handlers that ran before
-    /// ours (faulthandler raises the signal again) lie below it.
-    fn interrupted(&self, tid: u32, native: &[NativeStep]) -> Option<(usize, Crash)> {
-        native
-            .iter()
-            .enumerate()
-            .rev()
-            .filter(|(_, step)| step.is_signal_trampoline)
-            .find_map(|(index, step)| {
-                let info = unwind::interrupted(self.target.memory(), step)?.info?;
-                FATAL.contains(&info.signo).then_some((
-                    index,
-                    Crash {
-                        tid,
-                        signal: info.signo,
-                        code: info.code,
-                        address: info.address,
-                        sender: info.sender,
-                    },
-                ))
-            })
     }
 
     fn main_thread_name(&self, thread: &Thread, has_state: bool) -> Option<String> {

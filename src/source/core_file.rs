@@ -38,6 +38,7 @@ pub struct CoreFile {
     memory: BlockMemory<Mmap>,
     threads: Vec<Thread>,
     modules: Modules,
+    mappings: Vec<Mapping>,
     crash: Option<Crash>,
     context: Context,
     recorded: Recorded,
@@ -92,12 +93,14 @@ impl CoreFile {
             offset: usize::try_from(segment.offset).unwrap_or(usize::MAX),
         });
         let memory = BlockMemory::new(data, blocks.collect());
-        let modules = find_modules(&memory, &mappings(&core, loads), notes);
+        let mappings = mappings(&core, loads);
+        let modules = find_modules(&memory, &mappings, notes);
         let context = context(&memory, &core, notes);
         Ok(CoreFile {
             threads: threads(&core, context.process.pid),
             memory,
             modules,
+            mappings,
             crash: core.crash,
             context,
             recorded: Recorded::default(),
@@ -119,6 +122,9 @@ impl Target for CoreFile {
     }
     fn modules(&self) -> &Modules {
         &self.modules
+    }
+    fn mappings(&self) -> &[Mapping] {
+        &self.mappings
     }
     fn crash(&self) -> Option<&Crash> {
         self.crash.as_ref()
@@ -161,35 +167,51 @@ fn threads(core: &CoreNotes, pid: u32) -> Vec<Thread> {
     threads
 }
 
-/// The mapped files with the permissions that the program headers state, and the vDSO.
+/// What is mapped, by address: the mapped files with the permissions that the program headers state, the
+/// other memory, and the vDSO by its name.
 fn mappings(core: &CoreNotes, mut loads: Vec<Segment>) -> Vec<Mapping> {
     loads.sort_by_key(|segment| segment.range.start);
     let flags = |start: Addr| {
         let after = loads.partition_point(|segment| segment.range.start <= start);
         let segment = loads.get(after.checked_sub(1)?)?;
-        segment.range.contains(start).then_some((segment.flags, segment.range))
+        segment.range.contains(start).then_some(segment.flags)
     };
-    let mapping = |range: AddrRange, offset, path: &str, inode| {
-        // gdb leaves out the headers of what it does not store: it may be code.
-        let flags = flags(range.start).map_or(PF_R | PF_X, |(flags, _)| flags);
-        Mapping {
-            range,
-            read: flags & PF_R != 0,
-            write: flags & PF_W != 0,
-            execute: flags & PF_X != 0,
-            private: true,
-            offset,
-            file: (path.to_string(), inode),
-            path: path.to_string(),
-        }
+    let mapping = |range: AddrRange, flags: u32, offset, path: &str, inode| Mapping {
+        range,
+        read: flags & PF_R != 0,
+        write: flags & PF_W != 0,
+        execute: flags & PF_X != 0,
+        private: true,
+        offset,
+        file: (path.to_string(), inode),
+        path: path.to_string(),
     };
     let mut list: Vec<Mapping> = core
         .files
         .iter()
-        .map(|file| mapping(file.range, file.offset, &file.path, 1))
+        .map(|file| {
+            // gdb leaves out the headers of what it does not store: it may be code.
+            let flags = flags(file.range.start).unwrap_or(PF_R | PF_X);
+            mapping(file.range, flags, file.offset, &file.path, 1)
+        })
         .collect();
+    list.sort_by_key(|mapping| mapping.range.start);
+    let is_of_file = |start: Addr| {
+        let after = list.partition_point(|mapping| mapping.range.start <= start);
+        let last = after.checked_sub(1).and_then(|index| list.get(index));
+        last.is_some_and(|mapping| mapping.range.contains(start))
+    };
     let vdso = core.auxiliary(AT_SYSINFO_EHDR).map(Addr);
-    list.extend(vdso.and_then(|start| Some(mapping(flags(start)?.1, 0, "[vdso]", 0))));
+    let others: Vec<Mapping> = loads
+        .iter()
+        .filter(|segment| !segment.range.is_empty() && !is_of_file(segment.range.start))
+        .map(|segment| {
+            let is_vdso = Some(segment.range.start) == vdso;
+            let path = if is_vdso { "[vdso]" } else { "" };
+            mapping(segment.range, segment.flags, 0, path, 0)
+        })
+        .collect();
+    list.extend(others);
     list.sort_by_key(|mapping| mapping.range.start);
     list
 }

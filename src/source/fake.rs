@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::maps::Mapping;
 use super::memory::{Memory, ReadError};
 use super::streams::Context;
 use super::{Crash, Modules, Recorded, Target, Thread};
@@ -64,6 +65,8 @@ pub struct FakeTarget {
     pub threads: Vec<Thread>,
     /// See [`Target::modules`].
     pub modules: Modules,
+    /// See [`Target::mappings`].
+    pub mappings: Vec<Mapping>,
     /// See [`Target::crash`].
     pub crash: Option<Crash>,
     /// See [`Target::context`].
@@ -81,6 +84,9 @@ impl Target for FakeTarget {
     }
     fn modules(&self) -> &Modules {
         &self.modules
+    }
+    fn mappings(&self) -> &[Mapping] {
+        &self.mappings
     }
     fn crash(&self) -> Option<&Crash> {
         self.crash.as_ref()

@@ -6,12 +6,16 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 
+use super::minidump::error::not_a_file;
 use super::unpack::{Packing, UnpackError, unpack};
-use super::{CoreError, CoreFile, DumpError, DumpFile, Target};
+use super::{CoreError, CoreFile, DumpError, DumpFile, RecordFile, RecordFileError, Target};
 use crate::notes::Notes;
 
 /// How many bytes tell a kind.
 const START: u64 = 512;
+
+/// Where the descriptors of this process are files.
+const OPEN_PIPES: [&str; 2] = ["/dev/fd", "/proc/self/fd"];
 
 /// Why an input cannot be analysed.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +26,9 @@ pub enum InputError {
     /// It is a core, but not one that can be read.
     #[error(transparent)]
     Core(#[from] CoreError),
+    /// It is a record, but not one that can be read.
+    #[error(transparent)]
+    Record(#[from] RecordFileError),
     /// It is compressed, and cannot be unpacked.
     #[error(transparent)]
     Unpack(#[from] UnpackError),
@@ -33,6 +40,8 @@ pub enum Input {
     Minidump(DumpFile),
     /// An ELF core.
     Core(CoreFile),
+    /// What the handler wrote where no helper could run.
+    Record(RecordFile),
 }
 
 impl Input {
@@ -46,18 +55,19 @@ impl Input {
             path: path.to_path_buf(),
             source,
         };
-        let not_a_file = || DumpError::NotAFile {
-            path: path.to_path_buf(),
-        };
         let mut file = if path == Path::new("-") {
-            if std::io::stdin().is_terminal() {
-                return Err(not_a_file().into());
+            let stdin = std::io::stdin();
+            let file = File::from(stdin.as_fd().try_clone_to_owned().map_err(io)?);
+            if stdin.is_terminal() {
+                return Err(not_a_file(path, file.metadata().map_err(io)?.file_type()).into());
             }
-            File::from(std::io::stdin().as_fd().try_clone_to_owned().map_err(io)?)
+            file
         } else {
             let kind = std::fs::metadata(path).map_err(io)?.file_type();
-            if !kind.is_file() && !kind.is_fifo() {
-                return Err(not_a_file().into());
+            // What a shell writes for `<(command)`. To open any other pipe would wait for a writer.
+            let is_open_pipe = kind.is_fifo() && OPEN_PIPES.iter().any(|folder| path.starts_with(folder));
+            if !kind.is_file() && !is_open_pipe {
+                return Err(not_a_file(path, kind).into());
             }
             File::open(path).map_err(io)?
         };
@@ -90,7 +100,9 @@ impl Input {
     fn from_file(path: &Path, file: &File, start: &[u8], notes: &Notes) -> Result<Input, InputError> {
         // e_type (elf(5)): programs are told from cores by what the reader of minidumps says of them.
         let is_core = start.starts_with(b"\x7fELF") && start.get(16).is_none_or(|kind| *kind == 4);
-        Ok(if is_core {
+        Ok(if RecordFile::is_one(start) {
+            Input::Record(RecordFile::from_file(path, file, notes)?)
+        } else if is_core {
             Input::Core(CoreFile::from_file(path, file, notes)?)
         } else {
             Input::Minidump(DumpFile::from_file(path, file, notes)?)
@@ -102,6 +114,7 @@ impl Input {
         match self {
             Input::Minidump(dump) => dump,
             Input::Core(core) => core,
+            Input::Record(record) => record,
         }
     }
 }

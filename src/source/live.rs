@@ -27,21 +27,21 @@ use threads::StoppedThreads;
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
     /// No process has this id.
-    #[error("there is no process {pid}")]
+    #[error("there is no process {pid}; it may have ended, or live in another pid namespace")]
     NoSuchProcess {
         /// The id asked for.
         pid: u32,
     },
     /// A process cannot stop itself and go on looking.
-    #[error("process {pid} is the one that asks; a process cannot dump itself, start `coldframe dump` beside it")]
+    #[error("process {pid} is the one that asks; a process cannot stop itself: start coldframe beside it")]
     OwnProcess {
         /// The id asked for.
         pid: u32,
     },
     /// Neither registers nor memory may be read.
     #[error(
-        "process {pid} may not be looked at ({source}); run as the same user or as root, \
-         and allow ptrace (kernel.yama.ptrace_scope, seccomp profile, SYS_PTRACE of the container)"
+        "process {pid} may not be looked at: {source}; go on as its user or as root, and allow ptrace \
+         (sysctl kernel.yama.ptrace_scope=0, the container's seccomp profile, --cap-add SYS_PTRACE)"
     )]
     NotPermitted {
         /// The id asked for.
@@ -181,11 +181,6 @@ impl LiveProcess {
         self.pid
     }
 
-    /// What is mapped where, by address.
-    pub fn mappings(&self) -> &[Mapping] {
-        &self.mappings
-    }
-
     /// The text of `/proc/PID/maps`.
     pub fn maps_text(&self) -> &str {
         &self.maps_text
@@ -207,6 +202,9 @@ impl Target for LiveProcess {
     }
     fn modules(&self) -> &Modules {
         &self.modules
+    }
+    fn mappings(&self) -> &[Mapping] {
+        &self.mappings
     }
     fn crash(&self) -> Option<&Crash> {
         self.crash.as_ref()

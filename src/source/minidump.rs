@@ -8,7 +8,7 @@
 //! Invariant: no count, length or position in the file is trusted; nothing grows beyond a small multiple
 //! of the file's length.
 
-mod error;
+pub(super) mod error;
 mod raw;
 
 use std::collections::BTreeMap;
@@ -26,6 +26,7 @@ use raw::{Raw, stream};
 
 use super::blocks::{Block, BlockMemory};
 use super::mapped::map_file;
+use super::maps::{Mapping, parse_maps};
 use super::streams::{Context, SignalContext, stream_type};
 use super::{BuildId, Crash, Memory, Module, Modules, Recorded, Registers, Target, Thread, runs};
 use crate::addr::{Addr, AddrRange};
@@ -45,6 +46,8 @@ const MAX_PATH: usize = 4096;
 const MAX_JSON: usize = 64 << 20;
 /// `exception_code` of a dump of a process that lives on (minidump-common, `DUMP_REQUESTED`).
 const DUMP_REQUESTED: u32 = 0xffff_ffff;
+/// The text of `/proc/PID/maps` (minidump-common, `LinuxMaps`).
+const LINUX_MAPS: u32 = 0x4767_0009;
 /// A build id record: "BpEL" (minidump-common, `CvSignature::Elf`).
 const CV_SIGNATURE_ELF: u32 = 0x4270_454c;
 /// The longest build id that is believed.
@@ -56,6 +59,7 @@ pub struct DumpFile {
     memory: BlockMemory<Mmap>,
     threads: Vec<Thread>,
     modules: Modules,
+    mappings: Vec<Mapping>,
     crash: Option<Crash>,
     context: Context,
     recorded: Recorded,
@@ -68,15 +72,10 @@ impl DumpFile {
     /// # Errors
     /// Where the file cannot be read, is not a minidump, or not even its directory is there.
     pub fn open(path: &Path) -> Result<DumpFile, DumpError> {
-        let io = |source| DumpError::Io {
-            path: path.to_path_buf(),
-            source,
-        };
+        let io = |source| io_error(path, source);
         let metadata = std::fs::metadata(path).map_err(io)?;
         if !metadata.is_file() {
-            return Err(DumpError::NotAFile {
-                path: path.to_path_buf(),
-            });
+            return Err(error::not_a_file(path, metadata.file_type()));
         }
         DumpFile::from_file(path, &File::open(path).map_err(io)?, &Notes::new())
     }
@@ -87,10 +86,7 @@ impl DumpFile {
     /// # Errors
     /// As [`DumpFile::open`].
     pub fn from_file(path: &Path, file: &File, notes: &Notes) -> Result<DumpFile, DumpError> {
-        let io = |source| DumpError::Io {
-            path: path.to_path_buf(),
-            source,
-        };
+        let io = |source| io_error(path, source);
         if file.metadata().map_err(io)?.len() == 0 {
             return Err(DumpError::Empty {
                 path: path.to_path_buf(),
@@ -108,6 +104,7 @@ impl DumpFile {
             memory: BlockMemory::new(data, parts.blocks),
             threads: parts.threads,
             modules: parts.modules,
+            mappings: parts.mappings,
             crash: parts.crash,
             context: parts.context,
             recorded: parts.recorded,
@@ -131,6 +128,11 @@ impl DumpFile {
     }
 }
 
+fn io_error(path: &Path, source: std::io::Error) -> DumpError {
+    let path = path.to_path_buf();
+    DumpError::Io { path, source }
+}
+
 impl Target for DumpFile {
     fn memory(&self) -> &dyn Memory {
         &self.memory
@@ -140,6 +142,9 @@ impl Target for DumpFile {
     }
     fn modules(&self) -> &Modules {
         &self.modules
+    }
+    fn mappings(&self) -> &[Mapping] {
+        &self.mappings
     }
     fn crash(&self) -> Option<&Crash> {
         self.crash.as_ref()
@@ -157,6 +162,7 @@ struct Parts {
     blocks: Vec<Block>,
     threads: Vec<Thread>,
     modules: Modules,
+    mappings: Vec<Mapping>,
     crash: Option<Crash>,
     context: Context,
     recorded: Recorded,
@@ -228,6 +234,7 @@ fn read_parts(path: &Path, data: &[u8]) -> Result<Parts, DumpError> {
         blocks,
         threads,
         modules,
+        mappings: reader.mappings(),
         crash,
         context,
         recorded,
@@ -253,6 +260,11 @@ impl<'a> Reader<'a> {
             self.note_cut(name, &format!("{} of {wanted} bytes are there", bytes.0.len()));
         }
         Some(bytes)
+    }
+
+    fn mappings(&self) -> Vec<Mapping> {
+        let text = self.stream(LINUX_MAPS, "mapping list");
+        text.map_or_else(Vec::new, |text| parse_maps(&String::from_utf8_lossy(text.0)))
     }
 
     /// Says that the file is too short for its directory, whether or not what is missing is used here.

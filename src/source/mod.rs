@@ -20,8 +20,10 @@ pub mod minidump;
 mod module;
 pub mod page_cache;
 pub mod ranges;
+pub mod record;
 mod recorder;
 mod registers;
+pub mod request;
 pub mod runs;
 pub mod streams;
 pub mod unpack;
@@ -33,6 +35,7 @@ pub use memory::{Memory, MemoryExt, ReadError};
 pub use minidump::{DumpError, DumpFile};
 pub use module::{BuildId, Module, Modules};
 pub use page_cache::PageCache;
+pub use record::{RecordFile, RecordFileError};
 pub use recorder::Recorder;
 pub use registers::Registers;
 
@@ -74,6 +77,8 @@ pub trait Target {
     fn threads(&self) -> &[Thread];
     /// The images mapped into it.
     fn modules(&self) -> &Modules;
+    /// What is mapped where, by address; empty where that is not known.
+    fn mappings(&self) -> &[maps::Mapping];
     /// What killed it; `None` for a process that lives.
     fn crash(&self) -> Option<&Crash>;
     /// What only the operating system knew.

@@ -102,6 +102,8 @@ pub struct CaptureContext {
     pub budget_exhausted: bool,
     /// How many values were left out by the redaction rules.
     pub redactions: u32,
+    /// Whether the values of local variables were left out on purpose.
+    pub no_locals: bool,
 }
 
 /// The layout an analysis used: offsets by `structure.field`.

@@ -75,7 +75,7 @@ pub enum UnpackError {
         source: io::Error,
     },
     /// Not a single byte came out.
-    #[error("{path}: the {packing} data is damaged from its beginning")]
+    #[error("{path}: the {packing} data is damaged from its beginning; copy the file again")]
     Damaged {
         /// The file.
         path: PathBuf,

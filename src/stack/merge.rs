@@ -97,8 +97,12 @@ fn match_by_address(native: &[NativeStep], python: &[PythonStep], runs: &mut [Ru
     let end = native.iter().map(|step| step.cfa).max().unwrap_or_default();
     for run in runs {
         let anchor = python[run.frames.start].anchor;
+        let is_shown = run.frames.clone().any(|index| !python[index].is_hidden);
         if anchor >= end {
-            confidence = Confidence::Partial;
+            // The base frame of a thread (3.15) is a shim that lies in the thread state.
+            if is_shown {
+                confidence = Confidence::Partial;
+            }
             continue;
         }
         // Both stacks go outward together; alternate stacks may break the order of addresses, not of frames.
@@ -107,7 +111,8 @@ fn match_by_address(native: &[NativeStep], python: &[PythonStep], runs: &mut [Ru
                 run.native = Some(index);
                 from = index + 1;
             }
-            None => confidence = Confidence::Partial,
+            None if is_shown => confidence = Confidence::Partial,
+            None => {}
         }
     }
     confidence

@@ -53,6 +53,7 @@ const PLUMBING: &[&str] = &[
     "cfunction_*",
     "_PyCFunction_*",
     "_PyMethodDef_*",
+    "_PyCallMethodDescriptor*",
     "type_call",
     "slot_*",
     "vectorcall_*",

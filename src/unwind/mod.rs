@@ -18,5 +18,5 @@ mod tables;
 mod tests;
 mod walk;
 
-pub use signal_frame::{SignalFrame, interrupted};
+pub use signal_frame::{SignalFrame, SignalInfo, Trap, interrupted};
 pub use walk::{Limits, Unwinder, unwind};

@@ -13,6 +13,8 @@ const MCONTEXT: u64 = 8 + 8 + 24;
 /// The registers in `struct sigcontext` (Linux arch/x86/include/uapi/asm/sigcontext.h), by their DWARF
 /// numbers: r8 to r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip.
 const ORDER: [usize; Registers::COUNT] = [8, 9, 10, 11, 12, 13, 14, 15, 5, 4, 6, 3, 1, 0, 2, 7, 16];
+/// `err` in `struct sigcontext`, after the registers, the flags and the segments; `trapno`, `oldmask` and `cr2` follow.
+const ERROR: u64 = 19 * 8;
 /// Size of the kernel's `struct ucontext`: `uc_mcontext` has 256 bytes, `uc_sigmask` has 8. (The libc's
 /// is larger.)
 const UCONTEXT_SIZE: u64 = MCONTEXT + 256 + 8;
@@ -27,6 +29,42 @@ pub struct SignalFrame {
     /// The signal. `None` where the handler was installed without `SA_SIGINFO`: the kernel then does
     /// not fill it in.
     pub info: Option<SignalInfo>,
+    /// The processor's exception; that of an earlier signal, or all zero, where a process sent this one.
+    pub trap: Trap,
+}
+
+/// What `struct sigcontext` says of the processor's exception (Linux arch/x86/kernel/traps.c).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trap {
+    /// Its number ([`Trap::PAGE_FAULT`], ...).
+    pub number: u64,
+    /// Its error code; bit 0 of a page fault's: the page was there, and did not allow the access.
+    pub error: u64,
+    /// The address of a page fault (`cr2`).
+    pub address: Addr,
+}
+
+impl Trap {
+    /// Division by zero, or an overflowing division.
+    pub const DIVIDE: u64 = 0;
+    /// A single step, or a hardware breakpoint.
+    pub const DEBUG: u64 = 1;
+    /// The instruction `int3`.
+    pub const BREAKPOINT: u64 = 3;
+    /// An undefined instruction.
+    pub const OPCODE: u64 = 6;
+    /// A general protection fault: an address that is not canonical, a privileged instruction.
+    pub const PROTECTION: u64 = 13;
+    /// A page fault.
+    pub const PAGE_FAULT: u64 = 14;
+    /// An x87 floating-point error.
+    pub const X87: u64 = 16;
+    /// A misaligned access.
+    pub const ALIGNMENT: u64 = 17;
+    /// Broken memory.
+    pub const MACHINE_CHECK: u64 = 18;
+    /// An SSE floating-point error.
+    pub const SIMD: u64 = 19;
 }
 
 /// The start of a `siginfo_t` (sigaction(2)).
@@ -50,6 +88,23 @@ pub fn interrupted(memory: &dyn Memory, step: &NativeStep) -> Option<SignalFrame
     Some(SignalFrame {
         registers: saved_registers(memory, step.sp)?,
         info: signal_info(memory, step.sp.add(UCONTEXT_SIZE)),
+        trap: trap(memory, step.sp).unwrap_or_default(),
+    })
+}
+
+fn trap(memory: &dyn Memory, ucontext: Addr) -> Option<Trap> {
+    let [error, number, _mask, address] = {
+        let bytes = memory.read_array::<32>(ucontext.add(MCONTEXT + ERROR)).ok()?;
+        let mut words = [0; 4];
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
+            *word = u64::from_le_bytes(*bytes);
+        }
+        words
+    };
+    Some(Trap {
+        number,
+        error,
+        address: Addr(address),
     })
 }
 

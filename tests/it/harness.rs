@@ -10,7 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use coldframe::capture::record::Record;
+use coldframe::source::record::Record;
 
 /// A folder that is removed with its content.
 pub struct Folder(PathBuf);
@@ -134,6 +134,7 @@ pub fn bare(program: &OsStr, folder: &Folder) -> Command {
         .stdin(Stdio::null());
     for name in [
         "COLDFRAME_DIR",
+        "COLDFRAME_LOCALS",
         "COLDFRAME_REPORT",
         "COLDFRAME_SUPERVISOR",
         "LD_PRELOAD",

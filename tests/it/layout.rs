@@ -1,24 +1,51 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use coldframe::addr::AddrRange;
 use coldframe::image::{ImageOptions, Images};
-use coldframe::layout::{BuiltinRow, Offsets, builtin, builtin_table, format_table, offsets_from_dwarf};
+use coldframe::layout::{
+    BuiltinRow, Offsets, PythonVersion, VERSIONS, builtin, builtin_table, format_table, offsets_from_dwarf,
+};
 use coldframe::source::{BuildId, Module};
-use object::Object;
+use object::{Object, ObjectSection};
 
 use crate::pythons::{Python, pythons};
 
-/// Offsets from the debug information of a build, inside the file or in a separate one.
-fn offsets_of(library: &Path) -> Option<Offsets> {
-    let data = std::fs::read(library).ok()?;
+/// Offsets from the debug information of a build, inside the file or in a separate one, both below `root`.
+fn offsets_of(root: &Path, library: &Path) -> Option<Offsets> {
+    let data = std::fs::read(root.join(library.strip_prefix("/").ok()?)).ok()?;
     let build_id = object::File::parse(&*data).ok()?.build_id().ok()??.to_vec();
     let module = Module {
         range: AddrRange::default(),
         path: library.display().to_string(),
         build_id: Some(BuildId(build_id)),
     };
-    let image = Images::new(ImageOptions::default()).image(&module).ok()?;
+    let options = ImageOptions {
+        root: root.to_path_buf(),
+        ..ImageOptions::default()
+    };
+    let image = Images::new(options).image(&module).ok()?;
     offsets_from_dwarf(&image.dwarf()?).ok()
+}
+
+/// Builds in private roots, which need not run here: `COLDFRAME_PYTHON_ROOTS`, separated by colons. Their version stands
+/// in `_Py_DebugOffsets`, at the start of the section `.PyRuntime` (3.13+).
+fn builds_in_private_roots() -> Vec<(PythonVersion, PathBuf, PathBuf)> {
+    let roots = std::env::var_os("COLDFRAME_PYTHON_ROOTS").unwrap_or_default();
+    let mut builds = Vec::new();
+    for root in std::env::split_paths(&roots) {
+        for row in VERSIONS {
+            let path = PathBuf::from(format!("/usr/bin/python3.{}", row.minor));
+            let Ok(data) = std::fs::read(root.join(path.strip_prefix("/").unwrap())) else {
+                continue;
+            };
+            let file = object::File::parse(&*data).unwrap();
+            let section = file.section_by_name(".PyRuntime").expect("CPython 3.13 or later");
+            let table = section.data().unwrap();
+            let version = u32::from_le_bytes(table[8..12].try_into().unwrap());
+            builds.push((PythonVersion(version), root.clone(), path));
+        }
+    }
+    builds
 }
 
 /// The table that is compiled in states, for each build at hand that has debug information, exactly
@@ -27,7 +54,7 @@ fn offsets_of(library: &Path) -> Option<Offsets> {
 fn builtin_table_is_current() {
     let mut rows = builtin_table();
     for python in pythons() {
-        let Some(offsets) = offsets_of(&python.library) else {
+        let Some(offsets) = offsets_of(Path::new("/"), &python.library) else {
             continue;
         };
         // A distribution's build is no source of the table: its patches are its own.
@@ -39,6 +66,16 @@ fn builtin_table_is_current() {
             offsets,
         };
         match rows.iter_mut().find(|known| known.version == python.version) {
+            Some(known) => *known = row,
+            None => rows.push(row),
+        }
+    }
+    for (version, root, path) in builds_in_private_roots() {
+        let Some(offsets) = offsets_of(&root, &path) else {
+            continue;
+        };
+        let row = BuiltinRow { version, offsets };
+        match rows.iter_mut().find(|known| known.version == version) {
             Some(known) => *known = row,
             None => rows.push(row),
         }
@@ -70,7 +107,7 @@ fn builtin_rows_fit_the_other_builds_at_hand() {
         let Some(mut row) = builtin(python.version) else {
             continue;
         };
-        let Some(stated) = offsets_of(&python.library) else {
+        let Some(stated) = offsets_of(Path::new("/"), &python.library) else {
             println!("SKIP no debug information for {}", python.library.display());
             continue;
         };

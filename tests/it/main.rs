@@ -2,6 +2,8 @@
 //! failure where COLDFRAME_REQUIRE_TOOLS=1 is set.
 #![allow(clippy::print_stdout, reason = "SKIP lines are for people")]
 
+/// What `analyze` cannot read.
+mod bad_input;
 /// ELF cores: the kernel's and gcore's, compared with our dump of the same crash.
 mod cores;
 /// Real crashes: Python and C, threads, stack overflows, handlers that were there before or came after.
@@ -26,17 +28,27 @@ mod layout;
 mod native;
 /// The same of live CPythons, with their symbols.
 mod native_python;
+/// Values of variables stay where they are.
+mod no_locals;
 /// Programs that are not Python, sanitizers, other libcs, roots without anything.
 mod preload_harmless;
 /// Which Pythons are at hand.
 mod pythons;
+/// The report gets to a person.
+mod reach;
+/// Records, where no helper could run.
+mod record;
 /// The report's text and JSON, from hand-made reports.
 mod report;
 /// `run` ends as its command did, and is not in its way.
 mod run_status;
+/// Every sample on every Python, at the crash and from its dump.
+mod samples;
 /// Processes to look at.
 mod support;
 /// Rules for the source tree itself.
 mod tidy;
 /// Pythons, debuggers, and how a test that lacks one says so.
 mod tools;
+/// Virtual environments with pytest.
+mod venv;

@@ -22,13 +22,13 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// The Pythons that pyenv has, by version, with at least minor version 8.
+/// The Pythons that pyenv has, by version, with at least minor version 8; where there are none, the system's.
 pub fn pyenv_pythons() -> Vec<(String, PathBuf)> {
     let root = std::env::var_os("PYENV_ROOT")
         .map(PathBuf::from)
         .or_else(|| Some(std::env::home_dir()?.join(".pyenv")));
     let Some(versions) = root.and_then(|root| std::fs::read_dir(root.join("versions")).ok()) else {
-        return Vec::new();
+        return system_python().into_iter().collect();
     };
     let mut list: Vec<_> = versions
         .filter_map(|entry| {
@@ -40,7 +40,17 @@ pub fn pyenv_pythons() -> Vec<(String, PathBuf)> {
         })
         .collect();
     list.sort();
+    if list.is_empty() {
+        list.extend(system_python());
+    }
     list
+}
+
+fn system_python() -> Option<(String, PathBuf)> {
+    let python = PathBuf::from("/usr/bin/python3");
+    let output = Command::new(&python).arg("--version").output().ok()?;
+    let version = String::from_utf8(output.stdout).ok()?;
+    Some((version.trim().strip_prefix("Python ")?.to_string(), python))
 }
 
 /// A running program that prints one line when it is ready, and ends with its standard input.

@@ -1,0 +1,204 @@
+//! A report against the header of the sample it is of.
+
+use std::collections::BTreeMap;
+
+use coldframe::report::Report;
+use coldframe::report::model::{Frame, NativeFrame, PythonFrame, Role, Scope, Thread, ValueState, Variable};
+
+use super::cell::Outcome;
+use super::glob;
+use super::header::{Count, Header, Native};
+
+/// Everything that differs.
+#[derive(Default)]
+pub struct Problems(pub Vec<String>);
+
+impl Problems {
+    pub fn push(&mut self, problem: String) {
+        self.0.push(problem);
+    }
+
+    pub fn expect<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, expected: T, found: T) {
+        if expected != found {
+            self.push(format!("{what}: expected {expected:?}, found {found:?}"));
+        }
+    }
+}
+
+pub fn python_frames(thread: &Thread) -> Vec<&PythonFrame> {
+    let mut frames = Vec::new();
+    for frame in &thread.frames {
+        if let Frame::Python(frame) = frame {
+            frames.push(frame);
+        }
+    }
+    frames
+}
+
+pub fn native_frames(thread: &Thread) -> Vec<&NativeFrame> {
+    let mut frames = Vec::new();
+    for frame in &thread.frames {
+        if let Frame::Native(frame) = frame {
+            frames.push(frame);
+        }
+    }
+    frames
+}
+
+/// The thread that a header calls `main` or by its name.
+pub fn find_thread<'a>(report: &'a Report, name: &str) -> Option<&'a Thread> {
+    let name = if name == "main" { "MainThread" } else { name };
+    report
+        .threads
+        .iter()
+        .find(|thread| thread.python_name.as_deref() == Some(name))
+}
+
+/// Checks everything the header states but values of the oracle.
+pub fn check(header: &Header, outcome: &Outcome, report: &Report, has_qualnames: bool) -> Problems {
+    let mut problems = Problems::default();
+    problems.expect("ends", header.get("ends").unwrap_or_default(), &*outcome.ending());
+    if let Some(text) = header.get("stderr").filter(|text| !outcome.stderr.contains(text)) {
+        problems.push(format!("stderr lacks {text:?}"));
+    }
+    check_crash(header, report, &mut problems);
+    let Some(thread) = report.crashed_thread() else {
+        problems.push("no crashed thread".to_string());
+        return problems;
+    };
+    let name = header
+        .get("thread")
+        .map(|name| if name == "main" { "MainThread" } else { name });
+    problems.expect("crashed thread", name, thread.python_name.as_deref());
+    problems.expect(
+        "it comes first",
+        Some(thread.tid),
+        report.threads.first().map(|thread| thread.tid),
+    );
+    let frames = python_frames(thread);
+    problems.expect("number of Python frames", header.frames.len(), frames.len());
+    for (index, (expected, found)) in header.frames.iter().zip(&frames).enumerate() {
+        let function = found.function.as_deref().unwrap_or_default();
+        if !expected.matches(function, found.file.as_deref().unwrap_or_default(), found.line) {
+            problems.push(format!(
+                "Python frame {index}: expected {expected}, found {function} {:?}:{:?}",
+                found.file, found.line
+            ));
+        }
+    }
+    check_native(&header.natives, &native_frames(thread), &mut problems);
+    check_names(header, &frames, has_qualnames, &mut problems);
+    for (name, expected) in &header.others {
+        let frames = find_thread(report, name).map(python_frames).unwrap_or_default();
+        let fits = |frame: &&PythonFrame| match (&frame.function, &frame.file) {
+            (Some(function), Some(file)) => expected.matches(function, file, frame.line),
+            _ => false,
+        };
+        if !frames.iter().any(fits) {
+            problems.push(format!("thread {name} is not at {expected}"));
+        }
+    }
+    problems
+}
+
+fn check_crash(header: &Header, report: &Report, problems: &mut Problems) {
+    let Some(crash) = &report.crash else {
+        problems.push("no crash".to_string());
+        return;
+    };
+    problems.expect("signal", header.get("signal"), crash.signal.as_deref());
+    if header.get("code").is_some() {
+        problems.expect("code", header.get("code"), crash.code.as_deref());
+    }
+    if let Some(address) = header.get("address") {
+        problems.expect(
+            "address",
+            Some(address),
+            crash.address.map(|at| at.to_string()).as_deref(),
+        );
+    }
+    let thread = report.crashed_thread();
+    problems.expect("crashed thread's id", crash.tid, thread.map(|thread| thread.tid));
+    if let Some(pc) = header.get("pc") {
+        let natives = thread.map(native_frames).unwrap_or_default();
+        let found = natives.iter().find(|frame| frame.role != Some(Role::Signal));
+        let found = found.and_then(|frame| frame.address).map(|address| address.to_string());
+        problems.expect("pc", Some(pc), found.as_deref());
+    }
+}
+
+/// The header's native frames must appear in this order, with any others between them.
+fn check_native(expected: &[Native], frames: &[&NativeFrame], problems: &mut Problems) {
+    let fits = |native: &Native, frame: &NativeFrame| {
+        let module = frame.module.as_deref().unwrap_or_default();
+        let module = module.rsplit('/').next().unwrap_or_default();
+        glob::matches(&native.name, frame.function.as_deref().unwrap_or_default())
+            && glob::matches(&native.module, module)
+    };
+    let mut position = 0;
+    for native in expected {
+        let Some(ahead) = frames[position..].iter().position(|frame| fits(native, frame)) else {
+            let names: Vec<_> = frames.iter().take(60).map(|frame| frame.function.as_deref()).collect();
+            problems.push(format!("no native frame {native:?} in order, in {names:?}"));
+            return;
+        };
+        let first = position + ahead;
+        let run = frames[first..].iter().take_while(|frame| fits(native, frame)).count();
+        let is_right = match native.count {
+            Count::Any => true,
+            Count::Exactly(count) => run == count,
+            Count::MoreThan(count) => run > count,
+        };
+        if !is_right {
+            problems.push(format!("{run} native frames {native:?}"));
+        }
+        position = first + if native.count == Count::Any { 1 } else { run };
+    }
+}
+
+/// Qualified names and variables, by the innermost frame of the function.
+fn check_names(header: &Header, frames: &[&PythonFrame], has_qualnames: bool, problems: &mut Problems) {
+    let mut innermost = BTreeMap::new();
+    for frame in frames {
+        innermost
+            .entry(frame.function.as_deref().unwrap_or_default())
+            .or_insert(*frame);
+    }
+    for (function, qualname) in header.qualnames.iter().filter(|_| has_qualnames) {
+        let found = innermost.get(&**function).and_then(|frame| frame.qualname.as_deref());
+        problems.expect(&format!("qualname of {function}"), Some(&**qualname), found);
+    }
+    let find = |function: &str, name: &str| -> Option<&Variable> {
+        innermost
+            .get(function)?
+            .locals
+            .iter()
+            .find(|variable| variable.name == name)
+    };
+    for (function, name) in &header.unset {
+        let state = find(function, name).map(|variable| variable.state.clone());
+        problems.expect(&format!("{function} {name}"), Some(ValueState::Unset), state);
+    }
+    for expected in &header.variables {
+        let what = format!("{} {} {}", expected.scope, expected.function, expected.name);
+        let Some(found) = find(&expected.function, &expected.name) else {
+            problems.push(format!("{what}: no such variable"));
+            continue;
+        };
+        problems.expect(&what, &*expected.scope, scope_word(found));
+        let value = found.value.as_deref().unwrap_or_default();
+        if !expected.value.matches(value) && !expected.value.matches(&value.replace(" at 0x", " object at 0x")) {
+            problems.push(format!("{what}: expected {:?}, found {value}", expected.value));
+        }
+    }
+}
+
+pub fn scope_word(variable: &Variable) -> &'static str {
+    match variable.scope {
+        Some(Scope::Argument) => "argument",
+        Some(Scope::Local) => "local",
+        Some(Scope::Cell) => "cell",
+        Some(Scope::Free) => "free",
+        _ => "?",
+    }
+}

@@ -1,0 +1,197 @@
+//! A report against what CPython itself said right before the crash (samples/oracle.py).
+
+use std::collections::BTreeMap;
+
+use coldframe::report::Report;
+use coldframe::report::model::{PythonFrame, ValueState, Variable};
+use serde_json::Value;
+
+use super::check::{Problems, find_thread, python_frames, scope_word};
+use super::header::Header;
+use super::values;
+
+/// The most frames of one thread whose locals are in a report, counted from the inner and from the outer end.
+const WITH_LOCALS: (usize, usize) = (150, 49);
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+/// Compares frames, names and values of every thread.
+pub fn check(header: &Header, oracle: &Value, report: &Report, problems: &mut Problems) {
+    let process = report.process.as_ref();
+    problems.expect(
+        "pid",
+        oracle["pid"].as_u64(),
+        process.and_then(|process| process.pid).map(u64::from),
+    );
+    let version = report.python.first().and_then(|python| python.version.clone());
+    problems.expect("version", oracle["python"].as_str(), version.as_deref());
+    for expected in oracle["threads"].as_array().into_iter().flatten() {
+        let is_crashed = expected["crashed"] == true;
+        let name = text(expected, "name");
+        let thread = match (is_crashed, expected["main"] == true) {
+            (true, _) => report.crashed_thread(),
+            (false, true) => find_thread(report, "main"),
+            (false, false) => find_thread(report, name),
+        };
+        let Some(thread) = thread else {
+            problems.push(format!("no thread {name}"));
+            continue;
+        };
+        // In a child after fork, `threading` still has the parent's id of the main thread.
+        let tid = if expected["main"] == true {
+            &oracle["pid"]
+        } else {
+            &expected["tid"]
+        };
+        problems.expect("thread id", tid.as_u64(), Some(u64::from(thread.tid)));
+        if let (Some(daemon), false) = (thread.daemon, expected["main"] == true) {
+            problems.expect(
+                &format!("{name} is a daemon"),
+                expected["daemon"].as_bool(),
+                Some(daemon),
+            );
+        }
+        let frames = python_frames(thread);
+        let entries = expected["frames"].as_array().map(Vec::as_slice).unwrap_or_default();
+        // The crash may be further inside than the function that asked the oracle.
+        let inner = if is_crashed {
+            header.frames.len().saturating_sub(entries.len())
+        } else {
+            0
+        };
+        problems.expect(&format!("frames of {name}"), entries.len() + inner, frames.len());
+        for (index, (entry, frame)) in entries.iter().zip(frames.iter().skip(inner)).enumerate() {
+            check_frame(
+                entry,
+                frame,
+                index == 0 && is_crashed,
+                &format!("{name}, frame {index}"),
+                problems,
+            );
+            let is_omitted = index + inner >= WITH_LOCALS.0 && index + inner + WITH_LOCALS.1 < frames.len();
+            if is_crashed && !is_omitted {
+                check_locals(entry, frame, &format!("{name}, frame {index}"), problems);
+            }
+        }
+    }
+}
+
+fn check_frame(entry: &Value, frame: &PythonFrame, is_asking: bool, what: &str, problems: &mut Problems) {
+    problems.expect(what, entry["function"].as_str(), frame.function.as_deref());
+    problems.expect(what, entry["file"].as_str(), frame.file.as_deref());
+    problems.expect(
+        &format!("{what}: qualname"),
+        entry["qualname"].as_str(),
+        frame.qualname.as_deref(),
+    );
+    // The frame that asked goes on to the line of the crash, which the header has.
+    if !is_asking {
+        problems.expect(
+            &format!("{what}: line"),
+            entry["line"].as_u64(),
+            frame.line.map(u64::from),
+        );
+    }
+}
+
+fn check_locals(entry: &Value, frame: &PythonFrame, what: &str, problems: &mut Problems) {
+    if entry["function"] == "<module>" {
+        return; // the oracle has no values of globals
+    }
+    let is_slots = entry["function"] == frame.function.as_deref().unwrap_or_default();
+    let expected: Vec<&Value> = entry["locals"].as_array().into_iter().flatten().collect();
+    let names: Vec<&str> = frame.locals.iter().map(|variable| variable.name.as_str()).collect();
+    let order: Vec<&str> = expected
+        .iter()
+        .map(|value| text(value, "name"))
+        .filter(|name| names.contains(name))
+        .collect();
+    if is_slots {
+        problems.expect(&format!("{what}: order of locals"), order, names);
+    }
+    let found: BTreeMap<&str, &Variable> = frame
+        .locals
+        .iter()
+        .map(|variable| (variable.name.as_str(), variable))
+        .collect();
+    for expected in expected {
+        let name = text(expected, "name");
+        let what = format!("{what}, {name}");
+        let Some(found) = found.get(name) else {
+            if !may_be_absent(expected) {
+                problems.push(format!("{what}: missing"));
+            }
+            continue;
+        };
+        problems.expect(&what, text(expected, "scope"), scope_word(found));
+        let state = if expected["set"] == true {
+            ValueState::Ok
+        } else {
+            ValueState::Unset
+        };
+        problems.expect(&what, &state, &found.state);
+        if state == ValueState::Ok {
+            let type_name = found
+                .type_name
+                .as_deref()
+                .map(|name| name.rsplit('.').next().unwrap_or(name));
+            problems.expect(&format!("{what}: type"), expected["type"].as_str(), type_name);
+            values::compare(&what, text(expected, "repr"), found, problems);
+        }
+    }
+}
+
+/// What a report leaves out: variables of an inlined comprehension that is over (3.12 and later), and the definitions in
+/// a class body.
+fn may_be_absent(expected: &Value) -> bool {
+    let name = text(expected, "name");
+    let is_dunder = name.starts_with("__") && name.ends_with("__");
+    let is_definition = ["function", "type", "module"].contains(&text(expected, "type"));
+    expected["set"] == false && expected["scope"] == "local" || is_dunder || is_definition
+}
+
+/// The lines `NAME<tab>SCOPE<tab>REPR` of every variable of one function, attributes included.
+pub fn check_values(function: &str, lines: &str, report: &Report, problems: &mut Problems) {
+    let frames = report.crashed_thread().map(python_frames).unwrap_or_default();
+    let Some(frame) = frames.iter().find(|frame| frame.function.as_deref() == Some(function)) else {
+        problems.push(format!("values: no frame of {function}"));
+        return;
+    };
+    let mut count = 0;
+    for line in lines.lines() {
+        let mut fields = line.split('\t');
+        let (Some(name), Some(scope), Some(repr)) = (fields.next(), fields.next(), fields.next()) else {
+            problems.push(format!("values: {line}"));
+            continue;
+        };
+        count += 1;
+        let (variable, attribute) = match (scope, name.split_once('.')) {
+            ("attribute", Some((variable, attribute))) => (variable, Some(attribute)),
+            _ => (name, None),
+        };
+        let found = frame.locals.iter().find(|local| local.name == variable);
+        let found = match attribute {
+            Some(attribute) => found.and_then(|local| {
+                let name = format!(".{attribute}");
+                local.children.iter().find(|child| child.name == name)
+            }),
+            None => found,
+        };
+        let Some(found) = found else {
+            problems.push(format!("values: no {name}"));
+            continue;
+        };
+        if attribute.is_none() {
+            problems.expect(&format!("values: {name}"), scope, scope_word(found));
+        }
+        match repr {
+            "<unset>" => problems.expect(name, &ValueState::Unset, &found.state),
+            _ => values::compare(&format!("values: {name}"), repr, found, problems),
+        }
+    }
+    if count < 80 {
+        problems.push(format!("values: only {count} of them"));
+    }
+}

@@ -1,0 +1,109 @@
+//! The text of a value against CPython's own `repr`.
+
+use coldframe::report::model::Variable;
+
+use super::check::Problems;
+
+/// Our text marks what it leaves out with `…`: `'abc'… 7 more`, `[1, 2, … 98 more]`, `[…]`. The rest is as `repr` has it.
+pub fn compare(what: &str, repr: &str, found: &Variable, problems: &mut Problems) {
+    let text = found.value.as_deref().unwrap_or_default();
+    let expected = as_ours(repr);
+    let is_right = text == expected || fits(text, &expected) || is_plain(found) || is_items(found, &expected);
+    if !is_right {
+        problems.push(format!("{what}: expected {expected}, found {text}"));
+    }
+}
+
+/// Objects without a builtin repr are shown with the full name of their type: Python's `object` is left out. A module
+/// without a file is not said to be built in.
+fn as_ours(repr: &str) -> String {
+    repr.replace(" object at 0x", " at 0x").replace(" (built-in)>", ">")
+}
+
+/// Whether an object of a class that is no builtin is shown by its type and address, whatever its own `__repr__` says.
+fn is_plain(found: &Variable) -> bool {
+    match (&found.type_name, found.address, &found.value) {
+        (Some(name), Some(address), Some(value)) => name.contains('.') && *value == format!("<{name} at {address}>"),
+        _ => false,
+    }
+}
+
+/// Whether a tuple with named items (`os.stat_result(st_mode=33188, …)`) is shown as a tuple.
+fn is_items(found: &Variable, repr: &str) -> bool {
+    let name = found
+        .type_name
+        .as_deref()
+        .unwrap_or_default()
+        .rsplit('.')
+        .next()
+        .unwrap_or_default();
+    let items = repr
+        .strip_prefix(name)
+        .and_then(|rest| rest.strip_prefix('(')?.strip_suffix(')'));
+    let without_names = |items: &str| {
+        let values: Vec<&str> = items
+            .split(", ")
+            .map(|item| item.split_once('=').map_or(item, |(_, value)| value))
+            .collect();
+        format!("({})", values.join(", "))
+    };
+    name != "tuple" && items.is_some_and(|items| found.value == Some(without_names(items)))
+}
+
+/// Whether `text` is `repr` with stretches left out.
+fn fits(text: &str, repr: &str) -> bool {
+    let mut pieces = Vec::new();
+    for (index, piece) in text.split('…').enumerate() {
+        // What follows the mark tells how much is left out.
+        let piece = if index == 0 { piece } else { without_count(piece) };
+        pieces.push(piece.to_string());
+    }
+    let last = pieces.len() - 1;
+    for index in 0..last {
+        // The quote that closes a shortened string stands before the mark.
+        if let Some(quote) = pieces[index].chars().next_back().filter(|c| "'\"".contains(*c)) {
+            pieces[index].pop();
+            pieces[index + 1].insert(0, quote);
+        }
+    }
+    let mut rest = repr;
+    for (index, piece) in pieces.iter().enumerate() {
+        let at = match index {
+            0 => rest.starts_with(piece.as_str()).then_some(0),
+            _ if index == last => rest.ends_with(piece.as_str()).then(|| rest.len() - piece.len()),
+            _ => rest.find(piece.as_str()),
+        };
+        let Some(at) = at else { return false };
+        rest = &rest[at + piece.len()..];
+    }
+    last > 0
+}
+
+fn without_count(piece: &str) -> &str {
+    let is_number = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_digit());
+    match piece.trim_start().split_once(" more") {
+        Some((count, rest)) if is_number(count) => rest,
+        _ => piece,
+    }
+}
+
+#[test]
+fn what_is_left_out_fits() {
+    for (text, repr) in [
+        ("[1, 2, … 2 more]", "[1, 2, 3, 4]"),
+        ("'ab'… 2 more", "'abcd'"),
+        ("b'ab'… 2 more", "b'abcd'"),
+        ("[1, […]]", "[1, [2]]"),
+        ("{'a': 'b'… 1 more, 'c': …}", "{'a': 'bb', 'c': 3}"),
+    ] {
+        assert!(fits(text, repr), "{text} {repr}");
+    }
+    for (text, repr) in [
+        ("[1, 2]", "[1, 3]"),
+        ("[1, … 1 more]", "[2, 3]"),
+        ("'ab'… 2 more", "'acde'"),
+        ("[1, […]]", "[1, (2,)]"),
+    ] {
+        assert!(!fits(text, repr), "{text} {repr}");
+    }
+}

@@ -1,0 +1,69 @@
+//! Virtual environments with pytest, made once below target/.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use crate::harness::skip;
+use crate::pythons::{Python, pythons};
+
+const PACKAGES: [&str; 2] = ["pytest", "pytest-xdist"];
+
+/// Interpreters with pytest and xdist: of the oldest and the newest CPython at hand and of the system's. One that
+/// cannot be made, for want of a network or of the module venv, is a SKIP line.
+pub fn pytest_pythons() -> Vec<PathBuf> {
+    let all = pythons();
+    let system = all.iter().find(|python| python.executable.starts_with("/usr/bin"));
+    let mut chosen: Vec<&Python> = [all.first(), system, all.last()].into_iter().flatten().collect();
+    chosen.dedup_by(|a, b| a.executable == b.executable);
+    if chosen.is_empty() {
+        skip("no supported CPython was found");
+    }
+    chosen.into_iter().filter_map(with_pytest).collect()
+}
+
+fn with_pytest(python: &Python) -> Option<PathBuf> {
+    static MADE: LazyLock<Mutex<HashMap<PathBuf, Result<PathBuf, String>>>> = LazyLock::new(Mutex::default);
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let result = made
+        .entry(python.executable.clone())
+        .or_insert_with(|| make(python))
+        .clone();
+    drop(made);
+    match result {
+        Ok(python) => Some(python),
+        Err(reason) => {
+            skip(&format!("no pytest for CPython {}: {reason}", python.version));
+            None
+        }
+    }
+}
+
+fn make(python: &Python) -> Result<PathBuf, String> {
+    let name = python.executable.display().to_string().replace('/', "-");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pytest{name}"));
+    let (finished, inner) = (folder.join("finished"), folder.join("bin/python"));
+    // The interpreter may have been replaced since, or the environment left half made.
+    if finished.exists() && inner.exists() {
+        return Ok(inner);
+    }
+    let _ = fs::remove_dir_all(&folder);
+    run(Command::new(&python.executable).args(["-m", "venv"]).arg(&folder))?;
+    run(Command::new(&inner)
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+        .args(PACKAGES))?;
+    fs::write(finished, "").map_err(|error| error.to_string())?;
+    Ok(inner)
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    Err(text.lines().last().unwrap_or("no message").to_string())
+}
