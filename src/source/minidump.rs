@@ -16,13 +16,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
-use minidump::{
-    Minidump, MinidumpContext, MinidumpException, MinidumpMiscInfo, MinidumpRawContext, MinidumpSystemInfo,
-};
+use minidump::{Minidump, MinidumpContext, MinidumpException, MinidumpMiscInfo, MinidumpSystemInfo};
 use serde::de::DeserializeOwned;
 
 pub use error::DumpError;
-use raw::{Raw, stream};
+use raw::{Raw, amd64_registers, stream};
 
 use super::blocks::{Block, BlockMemory};
 use super::mapped::map_file;
@@ -487,18 +485,4 @@ impl<'a> Reader<'a> {
         }
         blocks
     }
-}
-
-/// The registers by DWARF number; `None` for other machines.
-fn amd64_registers(context: &MinidumpRawContext) -> Option<Registers> {
-    let MinidumpRawContext::Amd64(c) = context else {
-        return None;
-    };
-    Some(Registers {
-        dwarf: [
-            c.rax, c.rdx, c.rcx, c.rbx, c.rsi, c.rdi, c.rbp, c.rsp, c.r8, c.r9, c.r10, c.r11, c.r12, c.r13, c.r14,
-            c.r15, c.rip,
-        ],
-        fs_base: None,
-    })
 }
