@@ -349,20 +349,25 @@ mod tests {
 
     #[test]
     fn a_limit_and_a_cut_are_said() {
-        let packed = gzip(&[5; 10_000]);
-        let limited = unpack(Path::new("x"), &mut packed.as_slice(), Some(Packing::Gzip), 4096).unwrap();
+        // What does not pack, so that most of it is before the cut.
+        let mut seed = 1u32;
+        let bytes: Vec<u8> = std::iter::repeat_with(|| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 24) as u8
+        })
+        .take(100_000)
+        .collect();
+        let packed = gzip(&bytes);
+        let unpacked = |len: usize, limit| unpack(Path::new("x"), &mut &packed[..len], Some(Packing::Gzip), limit);
+        let limited = unpacked(packed.len(), 4096).unwrap();
         assert!(limited.cut.as_ref().unwrap().contains("--max-core-size"));
-        assert_eq!(contents(&limited), [5; 4096]);
-        let whole = unpack(Path::new("x"), &mut packed.as_slice(), Some(Packing::Gzip), 10_000).unwrap();
-        assert_eq!(whole.cut, None);
-        let short = unpack(
-            Path::new("x"),
-            &mut &packed[..packed.len() - 9],
-            Some(Packing::Gzip),
-            u64::MAX,
-        )
-        .unwrap();
+        assert_eq!(contents(&limited), bytes[..4096]);
+        assert_eq!(unpacked(packed.len(), 100_000).unwrap().cut, None);
+        let short = unpacked(packed.len() / 2, u64::MAX).unwrap();
         assert!(short.cut.is_some());
-        assert!(unpack(Path::new("x"), &mut &packed[..12], Some(Packing::Gzip), u64::MAX).is_err());
+        let there = contents(&short);
+        assert!(!there.is_empty() && bytes.starts_with(&there));
+        let nothing = unpacked(12, u64::MAX);
+        assert!(nothing.is_err() || contents(&nothing.unwrap()).is_empty());
     }
 }
