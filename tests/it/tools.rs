@@ -87,24 +87,17 @@ impl Running {
     }
 
     /// Closes its input; returns its last line and exit code.
-    /// Waits until all threads sleep, as they then do until the program ends: two looks at one state are alike.
-    pub fn settle(&self) {
-        let is_asleep = || {
-            let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("a live process");
-            tasks.flatten().all(|task| {
-                let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
-                stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('S'))
-            })
-        };
-        let mut calm = 0;
+    /// Waits until the main thread reads its standard input, as it does from its line on until the program ends.
+    pub fn wait_until_it_reads(&self) {
+        let path = format!("/proc/{}/syscall", self.child.id());
         for _ in 0..1000 {
-            calm = if is_asleep() { calm + 1 } else { 0 };
-            if calm == 10 {
+            // Number and first argument of the system call it is in (proc(5)): read, of descriptor 0.
+            if std::fs::read_to_string(&path).is_ok_and(|call| call.starts_with("0 0x0 ")) {
                 return;
             }
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
-        panic!("the threads of {} do not come to rest", self.child.id());
+        panic!("{} does not come to read its input", self.child.id());
     }
 
     pub fn finish(mut self) -> (String, Option<i32>) {
