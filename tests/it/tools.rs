@@ -86,7 +86,6 @@ impl Running {
         self.child.id()
     }
 
-    /// Closes its input; returns its last line and exit code.
     /// Waits until the main thread reads its standard input, as it does from its line on until the program ends.
     pub fn wait_until_it_reads(&self) {
         let path = format!("/proc/{}/syscall", self.child.id());
@@ -100,6 +99,7 @@ impl Running {
         panic!("{} does not come to read its input", self.child.id());
     }
 
+    /// Closes its input; returns its last line and exit code.
     pub fn finish(mut self) -> (String, Option<i32>) {
         drop(self.stdin.take());
         let mut line = String::new();
