@@ -124,6 +124,8 @@ offsets! {
         /// 3.8 to 3.11: the one GIL of the process.
         gil_locked = ["ceval.gil.locked"],
         gil_last_holder = ["ceval.gil.last_holder"],
+        /// 3.8, where the one collector belongs to the process.
+        gc_collecting = ["gc.collecting"],
     }
     /// `PyInterpreterState` (Include/internal/pycore_interp.h).
     interpreter: InterpreterOffsets = ["_is"] {

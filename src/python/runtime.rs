@@ -89,6 +89,11 @@ impl Python<'_> {
             gc_collecting: self
                 .memory
                 .read_i32(offsets.gc_collecting.of(address))
+                .or_else(|_| {
+                    let runtime = self.layout.runtime;
+                    self.memory
+                        .read_i32(self.layout.offsets.runtime.gc_collecting.of(runtime))
+                })
                 .ok()
                 .map(|word| word != 0),
             finalizing: runtime_finalizing || !self.read_or_null(offsets.finalizing.of(address)).is_null(),

@@ -17,6 +17,8 @@ const FATAL: [i32; 7] = [
 ];
 
 // si_code (Linux include/uapi/asm-generic/siginfo.h).
+const SI_USER: i32 = 0;
+const SI_TKILL: i32 = -6;
 const SI_KERNEL: i32 = 0x80;
 const SEGV_MAPERR: i32 = 1;
 const SEGV_ACCERR: i32 = 2;
@@ -60,7 +62,7 @@ fn is_consistent(target: &dyn Target, last: &Crash, info: &SignalInfo, frame: &S
                 signal: info.signo,
                 ..last.clone()
             };
-            info.signo == last.signal || raised_itself(target, &sent, &frame.registers)
+            info.signo == last.signal || raised_itself(target, &sent, &frame.registers).is_some()
         }
         _ if info.code == SI_KERNEL => info.address.is_null(),
         (libc::SIGSEGV | libc::SIGBUS, Trap::PAGE_FAULT) => info.address == trap.address,
@@ -85,7 +87,10 @@ fn without_info(target: &dyn Target, last: &Crash, frame: &SignalFrame) -> Optio
         (libc::SIGILL, Trap::OPCODE) => (ILL_ILLOPN, pc),
         // 0 is also what stands there when there was no exception.
         (libc::SIGFPE, Trap::DIVIDE) if is_division(target, pc) => (FPE_INTDIV, pc),
-        _ => return raised_itself(target, last, &frame.registers).then(|| last.clone()),
+        _ => {
+            let code = raised_itself(target, last, &frame.registers)?;
+            return Some(Crash { code, ..last.clone() });
+        }
     };
     Some(Crash {
         code,
@@ -119,19 +124,23 @@ fn is_division(target: &dyn Target, pc: Addr) -> bool {
     opcode.is_some_and(|index| matches!(at(index), 0xf6 | 0xf7) && (at(index + 1) >> 3) & 7 >= 6)
 }
 
-/// Whether the thread stands behind `syscall`, with the arguments of tgkill(tgid, tid, signal) or
-/// kill(pid, signal), which the kernel leaves in their registers.
-fn raised_itself(target: &dyn Target, last: &Crash, registers: &Registers) -> bool {
+/// The code of a signal that the thread sent to itself: it stands behind `syscall`, with the arguments of
+/// tgkill(tgid, tid, signal) or kill(pid, signal), which the kernel leaves in their registers.
+fn raised_itself(target: &dyn Target, last: &Crash, registers: &Registers) -> Option<i32> {
     const SYSCALL: [u8; 2] = [0x0f, 0x05];
     let argument = |number: usize| registers.dwarf.get(number).map(|&word| word as i32);
     let (first, second, third) = (argument(RDI), argument(RSI), argument(RDX));
-    let is_call = target
-        .memory()
-        .read_array::<2>(registers.pc().sub(2))
-        .is_ok_and(|bytes| bytes == SYSCALL);
-    let to_thread = second == Some(last.tid.cast_signed()) && third == Some(last.signal);
-    let to_process = first == Some(target.context().process.pid.cast_signed()) && second == Some(last.signal);
-    is_call && (to_thread || to_process)
+    let code = target.memory().read_array::<2>(registers.pc().sub(2));
+    if code != Ok(SYSCALL) {
+        return None;
+    }
+    if second == Some(last.tid.cast_signed()) && third == Some(last.signal) {
+        Some(SI_TKILL)
+    } else if first == Some(target.context().process.pid.cast_signed()) && second == Some(last.signal) {
+        Some(SI_USER)
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -234,7 +243,7 @@ mod tests {
         let abort = |code: &[u8], arguments| origin(libc::SIGABRT, (0, 0, 0), code, arguments);
         let syscall = [0x0f, 0x05, 0x90, 0x90, 0x90, 0x90];
         assert_eq!(abort(&syscall, [7, 8, 6]), Some(raised(libc::SIGABRT)));
-        assert_eq!(abort(&syscall, [7, 6, 0]), Some(raised(libc::SIGABRT)));
+        assert_eq!(abort(&syscall, [7, 6, 0]).map(|crash| crash.code), Some(SI_USER));
         assert_eq!(abort(&syscall, [7, 8, 11]), None);
         assert_eq!(abort(&[0x90; 8], [7, 8, 6]), None);
     }

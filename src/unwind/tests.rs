@@ -102,9 +102,11 @@ fn without_tables_each_means_is_tried_in_turn() {
     let stacks: Vec<u64> = steps.iter().map(|step| step.sp.0 - STACK).collect();
     assert_eq!(stacks, [0, 8, 0x30, 0x808]);
     assert_eq!(steps[1].lookup(), Addr(RETURN - 1));
-    let note = &notes.to_vec()[0];
-    assert!(note.what.contains("libfake.so+0x1105"), "{note:?}");
-    assert!(note.what.contains("encodings [00, 00, 00, 00]"), "{note:?}");
+    let notes = notes.to_vec();
+    let [scan, end] = &notes[..] else { panic!("{notes:?}") };
+    assert!(scan.what.contains("looking through the stack"), "{scan:?}");
+    assert!(end.what.contains("libfake.so+0x1105"), "{end:?}");
+    assert!(end.what.contains("encodings [00, 00, 00, 00]"), "{end:?}");
 }
 
 #[test]

@@ -112,12 +112,13 @@ impl<'a> Unwinder<'a> {
 
     /// The frames of a thread with these registers, innermost first; at least the one they stand in.
     ///
-    /// Ends at the outermost frame, or with a note at the place where nothing leads on.
+    /// Ends at the outermost frame, with a note at the place where nothing leads on, or at the limit of frames.
     pub fn unwind(&mut self, registers: &Registers, notes: &Notes, limits: &Limits) -> Vec<NativeStep> {
         self.scan_left = limits.scan_words.saturating_mul(SCANS);
         let mut steps = Vec::new();
         // Between two trampolines the stack pointer only grows, so every cycle crosses one twice.
         let mut crossed = HashSet::new();
+        let mut is_scanned = false;
         let mut frame = Frame {
             registers: *registers,
             trust: Trust::Context,
@@ -143,9 +144,15 @@ impl<'a> Unwinder<'a> {
                 next.caller = Err(End::TooDeep);
             }
             match next.caller {
-                Ok(caller) => frame = caller,
+                Ok(caller) => {
+                    if caller.trust == Trust::Scan && !is_scanned {
+                        self.note_scan(&frame, notes);
+                        is_scanned = true;
+                    }
+                    frame = caller;
+                }
                 Err(end) => {
-                    self.note_end(end, &frame, limits, notes);
+                    self.note_end(end, &frame, notes);
                     return steps;
                 }
             }
@@ -310,25 +317,43 @@ impl<'a> Unwinder<'a> {
         })
     }
 
-    fn note_end(&mut self, end: End, frame: &Frame, limits: &Limits, notes: &Notes) {
-        let pc = frame.registers.pc();
-        let (place, tables) = match self.modules.index_of(pc) {
-            Some(index) => {
-                let module = self.modules.iter().nth(index);
-                let place = module.map(|m| format!("{pc} ({}+{:#x})", m.name(), pc.0.wrapping_sub(m.range.start.0)));
-                (place, self.tables(index).error())
+    fn place(&self, pc: Addr) -> String {
+        let index = self.modules.index_of(pc);
+        match index.and_then(|index| self.modules.iter().nth(index)) {
+            Some(module) => {
+                let offset = pc.0.wrapping_sub(module.range.start.0);
+                format!("{pc} ({}+{offset:#x})", module.name())
             }
-            None => (Some(format!("{pc}, which is in no image")), None),
+            None => format!("{pc}, which is in no image"),
+        }
+    }
+
+    fn note_scan(&self, frame: &Frame, notes: &Notes) {
+        notes.push(
+            "unwind",
+            format!(
+                "nothing leads from {} to its caller: the next frame was found by looking through the stack",
+                self.place(frame.registers.pc())
+            ),
+            "native frames between the two may be missing; the stack may have been overwritten there",
+            "",
+        );
+    }
+
+    fn note_end(&mut self, end: End, frame: &Frame, notes: &Notes) {
+        let place = self.place(frame.registers.pc());
+        let tables = match self.modules.index_of(frame.registers.pc()) {
+            Some(index) => self.tables(index).error(),
+            None => None,
         };
-        let place = place.unwrap_or_default();
         let why = match end {
-            End::Outermost => return,
+            // The caller sees that there are as many frames as it allowed.
+            End::Outermost | End::TooDeep => return,
             End::Lost => match tables {
                 Some(error) => format!("the image cannot be unwound: {error}"),
                 None => "neither an unwind entry, a frame pointer nor a stack word leads to a caller".to_string(),
             },
             End::Cycle => "a signal frame leads back to one that was seen before".to_string(),
-            End::TooDeep => format!("{} frames are the most that are read", limits.frames),
         };
         notes.push(
             "unwind",

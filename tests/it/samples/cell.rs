@@ -1,6 +1,6 @@
 //! One sample on one Python: build, run under coldframe, read the dump again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use coldframe::report::{Report, json};
 use serde_json::Value;
 
-use super::header::Header;
+use super::Job;
 use crate::golden::repository;
-use crate::harness::{COLDFRAME, Folder, bare};
+use crate::harness::{COLDFRAME, bare};
 use crate::pythons::Python;
 
 /// The main stack that samples get which need no certain one: the usual 8 MB.
@@ -61,7 +61,7 @@ impl Outcome {
 }
 
 /// Builds the native parts of samples for one Python into a folder that goes onto PYTHONPATH.
-pub fn build(python: &Python, commands: &[String], out: &Path) -> Result<(), String> {
+pub fn build(python: &Python, commands: &BTreeSet<String>, out: &Path) -> Result<(), String> {
     fs::create_dir_all(out).map_err(|error| error.to_string())?;
     let include = Command::new(&python.executable)
         .args(["-c", "import sysconfig; print(sysconfig.get_path('include'))"])
@@ -81,6 +81,8 @@ pub fn build(python: &Python, commands: &[String], out: &Path) -> Result<(), Str
             .collect();
         let built = Command::new(&words[0])
             .args(&words[1..])
+            // Debian's headers name one that lies in a folder for the architecture beside their own.
+            .env("CPATH", Path::new(&include).join(".."))
             .current_dir(repository("samples"))
             .output()
             .map_err(|error| format!("{}: {error}", words[0]))?;
@@ -91,61 +93,56 @@ pub fn build(python: &Python, commands: &[String], out: &Path) -> Result<(), Str
     Ok(())
 }
 
-/// Runs a sample under coldframe. `label` names the run's own folder below `folder`.
-pub fn run(
-    folder: &Folder,
-    label: &str,
-    python: &Python,
-    header: &Header,
-    out: &Path,
-    options: &[&str],
-    variables: &BTreeMap<&str, String>,
-) -> Result<Outcome, String> {
-    let own = folder.join(label);
-    let dumps = own.join("dumps");
-    fs::create_dir_all(&own).map_err(|error| error.to_string())?;
-    let stack: u64 = header
-        .get("stack")
-        .unwrap_or(STACK)
-        .parse()
-        .map_err(|_| "stack is no number")?;
-    let errors = own.join("stderr");
-    let file = fs::File::create(&errors).map_err(|error| error.to_string())?;
-    let mut command = bare("sh".as_ref(), folder);
-    let limits = format!("ulimit -c 0; ulimit -s {}; exec \"$@\"", stack / 1024);
-    command
-        .args(["-c", &limits, "sh", COLDFRAME, "run", "--report", "json", "-o"])
-        .arg(&dumps)
-        .arg("--")
-        .arg(&python.executable)
-        .args(options)
-        .arg(&header.path)
-        .env_remove("COLDFRAME_ORACLE")
-        .env("PYTHONPATH", out)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .envs(variables)
-        .current_dir(&own)
-        .stdout(Stdio::null())
-        .stderr(file);
-    let status = finish(&mut command)?;
-    let stderr = String::from_utf8_lossy(&fs::read(&errors).map_err(|error| error.to_string())?).into_owned();
-    let mut dumps: Vec<PathBuf> = fs::read_dir(&dumps)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .collect();
-    dumps.sort();
-    Ok(Outcome {
-        status,
-        reports: stderr
-            .lines()
-            .filter(|line| line.contains("coldframe-report/"))
-            .map(str::to_string)
-            .collect(),
-        stderr,
-        dumps,
-    })
+impl Job<'_> {
+    /// Runs the sample under coldframe, with these options of Python. `label` names the run's own folder.
+    pub fn run(&self, label: &str, options: &[&str], variables: &BTreeMap<&str, String>) -> Result<Outcome, String> {
+        let own = self.folder.join(label);
+        let dumps = own.join("dumps");
+        fs::create_dir_all(&own).map_err(|error| error.to_string())?;
+        let stack: u64 = self
+            .header
+            .get("stack")
+            .unwrap_or(STACK)
+            .parse()
+            .map_err(|_| "stack is no number")?;
+        let errors = own.join("stderr");
+        let file = fs::File::create(&errors).map_err(|error| error.to_string())?;
+        let mut command = bare("sh".as_ref(), self.folder);
+        let limits = format!("ulimit -c 0; ulimit -s {}; exec \"$@\"", stack / 1024);
+        command
+            .args(["-c", &limits, "sh", COLDFRAME, "run", "--report", "json", "-o"])
+            .arg(&dumps)
+            .arg("--")
+            .arg(&self.python.executable)
+            .args(options)
+            .arg(&self.header.path)
+            .env_remove("COLDFRAME_ORACLE")
+            .env("PYTHONPATH", self.native)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .envs(variables)
+            .current_dir(&own)
+            .stdout(Stdio::null())
+            .stderr(file);
+        let status = finish(&mut command)?;
+        let stderr = String::from_utf8_lossy(&fs::read(&errors).map_err(|error| error.to_string())?).into_owned();
+        let mut dumps: Vec<PathBuf> = fs::read_dir(&dumps)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .collect();
+        dumps.sort();
+        Ok(Outcome {
+            status,
+            reports: stderr
+                .lines()
+                .filter(|line| line.contains("coldframe-report/"))
+                .map(str::to_string)
+                .collect(),
+            stderr,
+            dumps,
+        })
+    }
 }
 
 fn finish(command: &mut Command) -> Result<ExitStatus, String> {

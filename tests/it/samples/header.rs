@@ -114,11 +114,6 @@ impl Header {
             .is_none_or(|condition| matches(condition, version).expect("a condition"))
     }
 
-    /// The file's name without its end.
-    pub fn name(&self) -> String {
-        self.path.file_stem().expect("a file").to_string_lossy().into_owned()
-    }
-
     fn add(&mut self, directive: &str, version: PythonVersion, markers: &BTreeMap<String, u32>) -> Option<()> {
         let (key, value) = directive.split_once(": ")?;
         let (key, condition) = match key.strip_suffix(']').and_then(|key| key.split_once('[')) {

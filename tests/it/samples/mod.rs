@@ -5,18 +5,21 @@
 
 mod cell;
 mod check;
+mod faulthandler;
 mod glob;
 mod header;
 mod offline;
 mod oracle;
+mod readers;
+mod table;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::golden::repository;
 use crate::harness::{Folder, has};
@@ -24,20 +27,7 @@ use crate::pythons::{Python, pythons};
 use check::Problems;
 use header::Header;
 use offline::EmptyRoot;
-
-/// What became of one sample on one Python.
-enum Verdict {
-    Ok,
-    Failed(Vec<String>),
-    Skipped(String),
-}
-
-struct Cell {
-    sample: usize,
-    python: usize,
-    verdict: Verdict,
-    took: Duration,
-}
+use table::{Cell, Verdict};
 
 /// The samples are the programs that begin with a directive.
 fn samples() -> Vec<PathBuf> {
@@ -48,7 +38,7 @@ fn samples() -> Vec<PathBuf> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "py"))
         .filter(|path| std::fs::read_to_string(path).is_ok_and(|text| text.starts_with("#: ")))
         .filter(|path| {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let name = name_of(path);
             wanted
                 .as_ref()
                 .is_none_or(|wanted| wanted.split(',').any(|wanted| wanted == name))
@@ -59,8 +49,9 @@ fn samples() -> Vec<PathBuf> {
 }
 
 fn short(python: &Python) -> String {
-    let is_system = python.executable.starts_with("/usr/bin");
-    format!("{}{}", python.version, if is_system { "s" } else { "" })
+    // Those of a distribution are stripped.
+    let is_distribution = python.library == python.executable;
+    format!("{}{}", python.version, if is_distribution { "s" } else { "" })
 }
 
 /// Runs `job` for each index on as many threads as there are processors.
@@ -86,55 +77,113 @@ fn in_parallel<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T>
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-#[test]
-fn every_sample_on_every_python() {
-    let pythons = pythons();
-    require(&pythons);
-    if pythons.is_empty() {
-        return crate::tools::skip("the samples: no Python");
-    }
-    if !has("cc") || !has("c++") {
-        return;
-    }
-    let samples = samples();
-    assert!(!samples.is_empty(), "the samples were not found");
-    let started = Instant::now();
-    let folder = Folder::new();
-    let root = EmptyRoot::new();
-    let headers: Vec<Vec<Header>> = pythons
-        .iter()
-        .map(|python| samples.iter().map(|path| Header::read(path, python.version)).collect())
-        .collect();
-    let builds = in_parallel(pythons.len(), |index| {
-        let commands: BTreeSet<String> = headers[index].iter().flat_map(|header| header.builds.clone()).collect();
-        let out = folder.join(format!("native-{index}"));
-        let commands: Vec<String> = commands.into_iter().collect();
-        cell::build(&pythons[index], &commands, &out).map(|()| out)
-    });
-    let cells = in_parallel(samples.len() * pythons.len(), |index| {
-        let (sample, python) = (index / pythons.len(), index % pythons.len());
-        let begun = Instant::now();
-        let verdict = run(
-            &folder,
-            &root,
-            &pythons[python],
-            &headers[python][sample],
-            &builds[python],
-        );
-        Cell {
-            sample,
-            python,
-            verdict,
-            took: begun.elapsed(),
+/// The samples and Pythons of this machine, with the native parts built.
+struct Bench {
+    pythons: Vec<Python>,
+    samples: Vec<PathBuf>,
+    /// By Python, then sample.
+    headers: Vec<Vec<Header>>,
+    /// By Python: the folder of native parts, or why there is none.
+    builds: Vec<Result<PathBuf, String>>,
+    folder: Folder,
+}
+
+/// One sample on one Python.
+struct Job<'a> {
+    folder: &'a Folder,
+    python: &'a Python,
+    header: &'a Header,
+    /// What goes onto PYTHONPATH.
+    native: &'a Path,
+    /// Names the cell's own folders.
+    label: String,
+}
+
+impl Bench {
+    /// `None`, after a SKIP line, where Pythons or compilers are missing.
+    fn new() -> Option<Bench> {
+        let pythons = pythons();
+        require(&pythons);
+        if pythons.is_empty() {
+            crate::tools::skip("the samples: no Python");
+            return None;
         }
-    });
-    let failures = print(&samples, &pythons, &cells, started.elapsed());
-    assert!(
-        failures.is_empty(),
-        "{} problems:\n{}",
-        failures.len(),
-        failures.join("\n")
-    );
+        if !has("cc") || !has("c++") {
+            return None;
+        }
+        let samples = samples();
+        assert!(!samples.is_empty(), "the samples were not found");
+        let folder = Folder::new();
+        let headers: Vec<Vec<Header>> = pythons
+            .iter()
+            .map(|python| samples.iter().map(|path| Header::read(path, python.version)).collect())
+            .collect();
+        let builds = in_parallel(pythons.len(), |index| {
+            let commands: BTreeSet<String> = headers[index].iter().flat_map(|header| header.builds.clone()).collect();
+            let out = folder.join(format!("native-{index}"));
+            cell::build(&pythons[index], &commands, &out).map(|()| out)
+        });
+        Some(Bench {
+            pythons,
+            samples,
+            headers,
+            builds,
+            folder,
+        })
+    }
+
+    /// Runs `job` for all samples that are `wanted` on all Pythons, prints the table, and fails where one did.
+    fn run(&self, title: &str, wanted: impl Fn(&str) -> bool, job: impl Fn(&Job<'_>) -> Vec<String> + Sync) {
+        let started = Instant::now();
+        let samples: Vec<usize> = (0..self.samples.len())
+            .filter(|&index| wanted(&name_of(&self.samples[index])))
+            .collect();
+        let cells = in_parallel(samples.len() * self.pythons.len(), |index| {
+            let (sample, python) = (samples[index / self.pythons.len()], index % self.pythons.len());
+            let begun = Instant::now();
+            Cell {
+                sample: name_of(&self.samples[sample]),
+                python,
+                verdict: self.cell(sample, python, &job),
+                took: begun.elapsed(),
+            }
+        });
+        let failures = table::print(title, &self.pythons, &cells, started.elapsed());
+        assert!(
+            failures.is_empty(),
+            "{} problems:\n{}",
+            failures.len(),
+            failures.join("\n")
+        );
+    }
+
+    fn cell(&self, sample: usize, index: usize, job: &impl Fn(&Job<'_>) -> Vec<String>) -> Verdict {
+        let (python, header) = (&self.pythons[index], &self.headers[index][sample]);
+        if !header.applies(python.version) {
+            return Verdict::Skipped("not for this version".to_string());
+        }
+        let native = match &self.builds[index] {
+            Ok(native) => native.as_path(),
+            Err(reason) if !header.builds.is_empty() => return Verdict::Skipped(reason.clone()),
+            Err(_) => Path::new("/nonexistent"),
+        };
+        let problems = job(&Job {
+            folder: &self.folder,
+            python,
+            header,
+            native,
+            label: format!("{}-{}", name_of(&header.path), short(python)),
+        });
+        if problems.is_empty() {
+            Verdict::Ok
+        } else {
+            Verdict::Failed(problems)
+        }
+    }
+}
+
+fn name_of(sample: &Path) -> String {
+    sample.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn require(pythons: &[Python]) {
@@ -151,61 +200,37 @@ fn require(pythons: &[Python]) {
     }
 }
 
-fn run(
-    folder: &Folder,
-    root: &EmptyRoot,
-    python: &Python,
-    header: &Header,
-    build: &Result<PathBuf, String>,
-) -> Verdict {
-    if !header.applies(python.version) {
-        return Verdict::Skipped("not for this version".to_string());
-    }
-    let out = match build {
-        Ok(out) => out.clone(),
-        Err(reason) if !header.builds.is_empty() => return Verdict::Skipped(reason.clone()),
-        Err(_) => folder.join("nothing"),
-    };
-    let label = format!("{}-{}", header.name(), short(python));
-    let mut problems = untouched(folder, root, &label, python, header, &out);
-    problems.extend(asked(folder, &label, python, header, &out));
-    if problems.is_empty() {
-        Verdict::Ok
-    } else {
-        Verdict::Failed(problems)
-    }
+#[test]
+fn every_sample_on_every_python() {
+    let Some(bench) = Bench::new() else { return };
+    let root = EmptyRoot::new();
+    bench.run("reports", |_| true, |job| [untouched(job, &root), asked(job)].concat());
 }
 
 /// As users run it; and its dump.
-fn untouched(
-    folder: &Folder,
-    root: &EmptyRoot,
-    label: &str,
-    python: &Python,
-    header: &Header,
-    out: &std::path::Path,
-) -> Vec<String> {
-    let run = cell::run(folder, label, python, header, out, &[], &BTreeMap::new()).and_then(|outcome| {
+fn untouched(job: &Job<'_>, root: &EmptyRoot) -> Vec<String> {
+    let run = job.run(&job.label, &[], &BTreeMap::new()).and_then(|outcome| {
         let (report, value, dump) = outcome.single()?;
-        let mut problems = check::check(header, &outcome, &report, has_qualnames(python));
+        let mut problems = check::check(job.header, &outcome, &report, has_qualnames(job.python));
         offline::check(root, dump, &value, &mut problems);
+        readers::check(dump, &mut problems);
         Ok(problems)
     });
     run.map_or_else(|problem| vec![problem], |problems| problems.0)
 }
 
 /// With the oracle asked before the crash.
-fn asked(folder: &Folder, label: &str, python: &Python, header: &Header, out: &std::path::Path) -> Vec<String> {
-    let label = format!("{label}-oracle");
-    let file = folder.join(&label).join("oracle.json");
+fn asked(job: &Job<'_>) -> Vec<String> {
+    let label = format!("{}-oracle", job.label);
+    let file = job.folder.join(&label).join("oracle.json");
     let variables = BTreeMap::from([("COLDFRAME_ORACLE", file.display().to_string())]);
-    let run = cell::run(folder, &label, python, header, out, &[], &variables).and_then(|outcome| {
+    let run = job.run(&label, &[], &variables).and_then(|outcome| {
         let (report, _, _) = outcome.single()?;
-        let mut problems = check::check(header, &outcome, &report, has_qualnames(python));
+        let mut problems = check::check(job.header, &outcome, &report, has_qualnames(job.python));
         let oracle = std::fs::read_to_string(&file).map_err(|error| format!("the oracle: {error}"))?;
         let oracle = serde_json::from_str(&oracle).map_err(|error| format!("the oracle: {error}"))?;
-        oracle::check(header, &oracle, &report, &mut problems);
-        if let Some(function) = header.get("values") {
+        oracle::check(job.header, &oracle, &report, &mut problems);
+        if let Some(function) = job.header.get("values") {
             let lines = std::fs::read_to_string(file.with_extension("json.tsv")).map_err(|error| error.to_string())?;
             oracle::check_values(function, &lines, &report, &mut problems);
         }
@@ -222,60 +247,4 @@ fn asked(folder: &Folder, label: &str, python: &Python, header: &Header, out: &s
 /// Code objects have `co_qualname` since 3.11.
 fn has_qualnames(python: &Python) -> bool {
     python.version.minor() >= 11
-}
-
-/// Prints the table past the capture of the test harness; returns the problems.
-fn print(samples: &[PathBuf], pythons: &[Python], cells: &[Cell], took: Duration) -> Vec<String> {
-    use std::fmt::Write;
-    let name = |cell: &Cell| {
-        samples[cell.sample]
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
-    };
-    let mut table = format!("{:22}", "");
-    let mut failures = Vec::new();
-    let mut skipped = BTreeSet::new();
-    for python in pythons {
-        let _ = write!(table, "{:>9}", short(python));
-    }
-    for cell in cells {
-        if cell.python == 0 {
-            let _ = write!(table, "\n{:22}", name(cell));
-        }
-        let word = match &cell.verdict {
-            Verdict::Ok => "ok",
-            Verdict::Failed(problems) => {
-                let place = format!("{} on {}", name(cell), short(&pythons[cell.python]));
-                failures.extend(problems.iter().map(|problem| format!("{place}: {problem}")));
-                "FAILED"
-            }
-            Verdict::Skipped(reason) => {
-                skipped.insert(format!("{} on {}: {reason}", name(cell), short(&pythons[cell.python])));
-                "skipped"
-            }
-        };
-        let _ = write!(table, "{word:>9}");
-    }
-    let slowest = cells.iter().max_by_key(|cell| cell.took).expect("there are cells");
-    let _ = writeln!(
-        table,
-        "\n{} cells in {:.1} s; the slowest: {} on {}, {:.1} s",
-        cells.len(),
-        took.as_secs_f64(),
-        name(slowest),
-        short(&pythons[slowest.python]),
-        slowest.took.as_secs_f64()
-    );
-    eprint_past_capture(&table);
-    for reason in skipped {
-        crate::tools::skip(&reason);
-    }
-    failures
-}
-
-fn eprint_past_capture(text: &str) {
-    use std::io::Write;
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
