@@ -113,11 +113,13 @@ fn a_root_where_nothing_can_be_written_or_executed() {
         return;
     }
     let folder = Folder::new();
-    // Everything read-only, the temporary folder noexec, no home, no cache.
+    // Everything read-only, the temporary folder noexec, no home, no cache. The binary itself may lie below /tmp.
+    let binaries = Path::new(COLDFRAME).parent().expect("its folder");
     let script = format!(
-        "mount -t tmpfs -o noexec tmpfs /tmp 2>/dev/null; mount -t tmpfs -o noexec tmpfs /run; mount -t tmpfs -o noexec tmpfs /var; \
+        "mount --bind {} /mnt; mount -o remount,ro,bind /mnt; mount -t tmpfs -o noexec tmpfs /tmp 2>/dev/null; mount -t tmpfs -o noexec tmpfs /run; mount -t tmpfs -o noexec tmpfs /var; \
          mount -o remount,ro,bind / 2>/dev/null; unset HOME XDG_CACHE_HOME COLDFRAME_CACHE TMPDIR; cd /; \
-         exec {COLDFRAME} run -- /bin/sh -c 'echo out; exit 21'"
+         exec /mnt/coldframe run -- /bin/sh -c 'echo out; exit 21'",
+        binaries.display()
     );
     let mut process = bare("unshare".as_ref(), &folder);
     process.args(["--mount", "/bin/sh", "-c", &script]);

@@ -1,7 +1,7 @@
 //! `run` ends as its command did, and is not in its way: streams, signals, job control, descriptors.
 
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,10 @@ use nix::unistd::Pid;
 
 use crate::harness::{COLDFRAME, Folder, bare, can_unshare, coldframe_run, output, python, stderr};
 
+/// A shell script with every disposition at its default: a shell that starts these tests in the background ignores INT
+/// and QUIT, and what is ignored at its start no shell can trap.
 fn sh(folder: &Folder, script: &str) -> std::process::Command {
-    coldframe_run(folder, &["/bin/sh", "-c", script])
+    coldframe_run(folder, &["env", "--default-signal", "/bin/sh", "-c", script])
 }
 
 /// Starts a command whose output is read here, and waits for its first line.
@@ -119,7 +121,7 @@ fn streams_are_untouched() {
 fn no_descriptor_mask_or_disposition_leaks() {
     let folder = Folder::new();
     let script = "ls -l /proc/self/fd | wc -l; grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status";
-    let with = output(sh(&folder, script));
+    let with = output(coldframe_run(&folder, &["/bin/sh", "-c", script]));
     let mut plain = bare("/bin/sh".as_ref(), &folder);
     plain.args(["-c", script]);
     let without = output(plain);
@@ -193,7 +195,11 @@ fn signals_are_forwarded_within_a_second() {
 #[test]
 fn the_command_stops_and_continues_as_a_job() {
     let folder = Folder::new();
-    let (mut child, line) = start(sh(&folder, "echo $$; read x; exit 9").stdin_piped());
+    // A group of its own, as a shell makes it: in one whose parents all lie outside the session, which is what a CI
+    // runner starts, the kernel lets nobody stop (POSIX 3.244, orphaned process group).
+    let mut process = sh(&folder, "echo $$; read x; exit 9").stdin_piped();
+    process.process_group(0);
+    let (mut child, line) = start(process);
     let command = Pid::from_raw(line.parse().expect("a pid"));
     for (target, signal) in [(command, Signal::SIGSTOP), (pid(&child), Signal::SIGTSTP)] {
         kill(target, signal).expect("kill");
