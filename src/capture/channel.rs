@@ -40,8 +40,8 @@ pub struct Delivery {
     pub pid: i32,
     /// The dump, if one could be written.
     pub dump: Option<PathBuf>,
-    /// The report as JSON.
-    pub report_json: Vec<u8>,
+    /// The report, packed ([`crate::report::packed`]).
+    pub report: Vec<u8>,
 }
 
 /// Why a delivery did not arrive.
@@ -83,7 +83,7 @@ fn deliver_to(address: &str, delivery: &Delivery) -> Result<(), DeliverError> {
         .as_ref()
         .map(|path| path.as_os_str().as_bytes())
         .unwrap_or_default();
-    let size = HEADER_SIZE + dump.len() + delivery.report_json.len();
+    let size = HEADER_SIZE + dump.len() + delivery.report.len();
     if size > MAX_MESSAGE {
         return Err(DeliverError::TooLarge { size });
     }
@@ -92,9 +92,9 @@ fn deliver_to(address: &str, delivery: &Delivery) -> Result<(), DeliverError> {
     message.extend_from_slice(token.as_bytes());
     message.extend_from_slice(&delivery.pid.to_le_bytes());
     message.extend_from_slice(&(dump.len() as u32).to_le_bytes());
-    message.extend_from_slice(&(delivery.report_json.len() as u32).to_le_bytes());
+    message.extend_from_slice(&(delivery.report.len() as u32).to_le_bytes());
     message.extend_from_slice(dump);
-    message.extend_from_slice(&delivery.report_json);
+    message.extend_from_slice(&delivery.report);
 
     let connect = || -> io::Result<UnixStream> {
         let stream = UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?)?;
@@ -245,7 +245,7 @@ fn parse(message: &[u8], token: &[u8]) -> Progress {
     Progress::Complete(Delivery {
         pid: pid as i32,
         dump: (!dump.is_empty()).then(|| OsString::from_vec(dump.to_vec()).into()),
-        report_json: report.to_vec(),
+        report: report.to_vec(),
     })
 }
 
@@ -289,7 +289,7 @@ mod tests {
         let sent = Delivery {
             pid: 42,
             dump: Some("/d/x.dmp".into()),
-            report_json: vec![b'x'; 3 << 20],
+            report: vec![b'x'; 3 << 20],
         };
         let copy = sent.clone();
         let helper = thread::spawn(move || deliver_to(&address, &copy));
@@ -308,7 +308,7 @@ mod tests {
                 &Delivery {
                     pid: 1,
                     dump: None,
-                    report_json: vec![],
+                    report: vec![],
                 },
             )
         });
@@ -336,7 +336,7 @@ mod tests {
         let delivery = Delivery {
             pid: 1,
             dump: None,
-            report_json: vec![],
+            report: vec![],
         };
         assert!(matches!(
             deliver_to("nothing", &delivery),

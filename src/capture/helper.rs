@@ -8,19 +8,20 @@ use super::channel::{DeliverError, Delivery, deliver};
 use super::deep::deep_stacks;
 use super::environment;
 use super::recording::RecordingTarget;
-use super::request::{Request, RequestError};
+use super::request::{self, RequestError};
 use super::select::StackRequest;
 use super::{DumpContents, SelectionRequest, WriteError, WrittenDump, dump_name, select, write_dump};
-use crate::addr::Addr;
 use crate::image::{CacheDir, ImageOptions, Images, Symbolizer};
 use crate::layout::Layout;
 use crate::notes::Notes;
+use crate::report::json::JsonError;
 use crate::report::model::{Capture, Input, InputKind};
-use crate::report::{Report, json};
+use crate::report::{Report, packed};
 use crate::session::{self, Analysis, Options};
 use crate::source::live::{AttachError, Fault};
+use crate::source::request::Request;
 use crate::source::streams::CaptureContext;
-use crate::source::{Crash, LiveProcess, Registers, Target};
+use crate::source::{LiveProcess, Target};
 
 /// How long the threads may take to stop.
 const STOP_TIME: Duration = Duration::from_secs(2);
@@ -40,7 +41,7 @@ pub enum CaptureError {
     Attach(#[from] AttachError),
     /// The report could not be put into JSON.
     #[error(transparent)]
-    Json(#[from] json::JsonError),
+    Json(#[from] JsonError),
 }
 
 /// Captures process `pid`, whose thread `tid` crashed and left its request at address `request`. The report goes to
@@ -50,38 +51,25 @@ pub enum CaptureError {
 /// When nothing could be captured; the handler then writes its own record.
 pub fn capture(pid: i32, tid: i32, request: u64, print: &mut dyn FnMut(&Report)) -> Result<(), CaptureError> {
     let started = Instant::now();
-    let request = Request::read(pid, tid, request)?;
-    let process = LiveProcess::attach(pid.unsigned_abs(), started + STOP_TIME)?.with_fault(fault(&request));
+    let request = request::read(pid, tid, request)?;
+    let process = LiveProcess::attach(pid.unsigned_abs(), started + STOP_TIME)?.with_fault(Fault {
+        crash: request.crash(),
+        registers: Some(request.registers()),
+    });
     let (report, dump) = record(&process, &request, started);
     // The process need not stay stopped while a person reads.
     drop(process);
     let delivery = Delivery {
         pid,
         dump,
-        report_json: json::line(&report)?.into_bytes(),
+        report: packed::pack(report)?.into_bytes(),
     };
     match deliver(&delivery) {
         // A stopped supervisor has the report and prints it when it goes on.
         Ok(()) | Err(DeliverError::NotAcknowledged) => {}
-        Err(_) => print(&report),
+        Err(_) => print(&packed::unpack(&String::from_utf8_lossy(&delivery.report))?),
     }
     Ok(())
-}
-
-fn fault(request: &Request) -> Fault {
-    Fault {
-        crash: Crash {
-            tid: request.tid.unsigned_abs(),
-            signal: request.signal,
-            code: request.code,
-            address: Addr(request.address.unwrap_or(0)),
-            sender: request.sender.as_ref().map(|sender| (sender.pid, sender.uid)),
-        },
-        registers: Some(Registers {
-            dwarf: request.registers,
-            fs_base: Some(request.fs_base),
-        }),
-    }
 }
 
 /// Runs the analysis over the stopped process and writes what it read.

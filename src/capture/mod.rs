@@ -4,10 +4,11 @@
 //! command's environment, [`supervisor`] runs it and ends as it did. At a crash the handler starts the [`helper`],
 //! which reads what the handler left ([`request`]), stops and analyses the process, chooses which bytes are kept
 //! ([`select::select`]) and writes the file ([`write::write_dump`]); [`channel`] carries the report to the supervisor.
-//! Where no helper could run, [`record`] reads what the handler wrote itself.
+//! Where no helper could run, the handler wrote a
+//! record itself ([`crate::source::record`]), and [`leftover`] tells which.
 //!
 //! Main types: [`install::Installed`], [`environment::Environment`], [`supervisor::Ending`], [`channel::Delivery`],
-//! [`request::Request`], [`Selection`], [`DumpContents`].
+//! [`Selection`], [`DumpContents`].
 //!
 //! Invariant: nothing here knows CPython; what to keep is what an analysis read through a
 //! [`crate::source::Recorder`].
@@ -18,8 +19,8 @@ pub mod environment;
 mod extent;
 pub mod helper;
 pub mod install;
+pub mod leftover;
 mod origin;
-pub mod record;
 mod recording;
 pub mod request;
 pub mod select;

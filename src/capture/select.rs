@@ -160,23 +160,17 @@ fn within_mapping(range: AddrRange, mappings: &[Mapping]) -> AddrRange {
     if mappings.is_empty() {
         return range;
     }
-    // The red zone may reach below the mapping, the stack pointer does not.
+    // The red zone may reach below the mapping.
     let sp = range.start.add(RED_ZONE);
-    match mappings.iter().find(|m| m.range.contains(sp)) {
+    // A stack that overflowed begins below its mapping.
+    let holds = |m: &&Mapping| sp < m.range.end && m.range.start < range.end;
+    match mappings.iter().find(holds) {
         Some(m) => AddrRange {
             start: range.start.max(m.range.start),
             end: range.end.min(m.range.end),
         },
-        // After an overflow the stack pointer stands below the stack.
-        None => mappings
-            .iter()
-            .find(|m| sp < m.range.start && m.range.start < range.end)
-            .map(|m| AddrRange {
-                start: m.range.start,
-                end: range.end.min(m.range.end),
-            })
-            // A wild stack pointer: nothing to keep.
-            .unwrap_or_default(),
+        // A wild stack pointer: nothing to keep.
+        None => AddrRange::default(),
     }
 }
 
@@ -358,25 +352,27 @@ mod tests {
     }
 
     #[test]
-    fn an_overflown_stack_is_kept_from_its_lowest_page_on() {
-        let maps = parse_maps("100000-110000 rw-p 0 00:00 0 [heap]\n7f0000-800000 rw-p 0 00:00 0 [stack]\n");
-        let memory = FakeMemory::new().with(Addr(0x7f_0000), vec![1; 0x1_0000]);
-        let sp = 0x7f_0000 - 0x90;
-        let steps = [step(sp, sp + 0xa0), step(sp + 0xa0, sp + 0x140)];
-        let stacks = [StackRequest {
-            tid: 7,
-            sp: Addr(sp),
-            steps: &steps,
-            crashed: true,
-        }];
-        let request = SelectionRequest {
-            stacks: &stacks,
-            mappings: &maps,
-            max_bytes: 1 << 20,
-            ..SelectionRequest::default()
+    fn an_overflowed_stack_begins_below_its_mapping() {
+        let maps = parse_maps("200000-280000 rw-p 0 00:00 0 [stack]\n");
+        let memory = FakeMemory::new().with(Addr(0x20_0000), vec![1; 0x8_0000]);
+        let kept = |sp| {
+            let steps = [step(sp, 0x20_0100)];
+            let stacks = [StackRequest {
+                tid: 7,
+                sp: Addr(sp),
+                steps: &steps,
+                crashed: true,
+            }];
+            let request = SelectionRequest {
+                stacks: &stacks,
+                mappings: &maps,
+                max_bytes: 1 << 20,
+                ..SelectionRequest::default()
+            };
+            select(&memory, &request, &Notes::new()).ranges
         };
-        let selection = select(&memory, &request, &Notes::new());
-        assert_eq!(selection.stacks[&7], range(0x7f_0000, 0x140 - 0x90));
+        assert_eq!(kept(0x1f_fff0), [range(0x20_0000, 0x100)]);
+        assert_eq!(kept(0x30_0000), []);
     }
 
     #[test]

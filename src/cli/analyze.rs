@@ -12,7 +12,7 @@ use coldframe::notes::Notes;
 use coldframe::report::model::{Input, InputKind};
 use coldframe::report::{Report, json, text};
 use coldframe::session::{self, Options};
-use coldframe::source::{DumpFile, LiveProcess, Target};
+use coldframe::source::{DumpFile, LiveProcess, RecordFile, Target};
 
 use super::color::Color;
 
@@ -32,7 +32,7 @@ Examples:
 
 Exit status: 0 when there is a report, 1 when nothing could be analysed, 2 on wrong usage.")]
 pub struct Analyze {
-    /// A minidump
+    /// A minidump, or the record (.rec) that a crash leaves where none can be made
     #[arg(value_name = "INPUT", required_unless_present = "pid", conflicts_with = "pid")]
     input: Option<PathBuf>,
 
@@ -138,6 +138,9 @@ impl Analyze {
             path != Path::new("-"),
             "a dump is not read from standard input; write it to a file and give its path (./- for a file of that name)"
         );
+        if RecordFile::is_one(path) {
+            return self.record(path);
+        }
         let dump = DumpFile::open(path)?;
         if dump.threads().is_empty() && dump.crash().is_none() {
             anyhow::bail!(
@@ -153,6 +156,18 @@ impl Analyze {
         let mut report = self.analyze(&dump, images);
         report.input = Input {
             kind: InputKind::Minidump,
+            path: Some(path.display().to_string()),
+            pid: None,
+        };
+        Ok(report)
+    }
+
+    /// What the handler wrote where no helper could run.
+    fn record(&self, path: &Path) -> anyhow::Result<Report> {
+        let record = RecordFile::open(path)?;
+        let mut report = self.analyze(&record, ImageOptions::default());
+        report.input = Input {
+            kind: InputKind::Record,
             path: Some(path.display().to_string()),
             pid: None,
         };

@@ -4,14 +4,17 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueEnum};
 use coldframe::capture::channel::{Delivery, Listener};
 use coldframe::capture::environment::{Environment, REPORT, choose_dump_folder};
 use coldframe::capture::install::find_or_install;
+use coldframe::capture::leftover::{Leftover, leftovers};
 use coldframe::capture::supervisor;
-use coldframe::report::text::{self, Form, Style, TextOptions};
-use coldframe::report::{Report, json};
+use coldframe::report::signals::signal_name;
+use coldframe::report::text::{self, Form, Style, TextOptions, quoted};
+use coldframe::report::{Report, json, packed};
 
 use super::color::Color;
 use super::{chain, say};
@@ -66,11 +69,19 @@ pub enum ReportForm {
 
 impl Run {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
-        let (environment, mut listener) = self.prepare();
+        // Times of files are those of the kernel's last tick, up to 10 ms behind.
+        let started = SystemTime::now() - Duration::from_secs(1);
+        let (environment, mut listener, folder) = self.prepare();
+        let address = listener.as_ref().map(Listener::address).unwrap_or_default();
         match supervisor::run(&self.command, &environment, &mut listener, &mut |delivery| {
             self.print(delivery);
         }) {
-            Ok(ending) => supervisor::end_as(ending),
+            Ok(ending) => {
+                if self.report != ReportForm::None {
+                    leftovers(&folder, &address, started).iter().for_each(tell);
+                }
+                supervisor::end_as(ending)
+            }
             Err(error) => {
                 let code = error.exit_code();
                 say(chain(&error.into()));
@@ -79,14 +90,14 @@ impl Run {
         }
     }
 
-    /// The command's environment and the channel for its reports. Where no handler can be installed the command runs
+    /// The command's environment, the channel for its reports, and the dump folder. Where no handler can be installed the command runs
     /// uncaptured: its work matters more than its possible crash.
-    fn prepare(&self) -> (Environment, Option<Listener>) {
+    fn prepare(&self) -> (Environment, Option<Listener>, PathBuf) {
         let installed = match find_or_install() {
             Ok(installed) => installed,
             Err(error) => {
                 say(format_args!("the command runs without crash capture: {error}"));
-                return (Environment::default(), None);
+                return (Environment::default(), None, PathBuf::new());
             }
         };
         let folder = choose_dump_folder(self.output_dir.as_deref());
@@ -112,14 +123,15 @@ impl Run {
         (
             Environment::captured(&installed, &folder.path, address.as_deref(), &report, self.no_locals),
             listener,
+            folder.path,
         )
     }
 
     /// Prints a delivery to this process's own stderr, once.
     fn print(&self, delivery: &Delivery) {
-        let report = std::str::from_utf8(&delivery.report_json)
+        let report = std::str::from_utf8(&delivery.report)
             .ok()
-            .and_then(|text| json::parse(text).ok());
+            .and_then(|text| packed::unpack(text).ok());
         let style = self.color.style(std::io::stderr().is_terminal());
         let text = match report {
             Some(report) => render(&report, self.report, style),
@@ -128,6 +140,19 @@ impl Run {
         // A closed stderr must not end the supervision of the command.
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
+}
+
+/// Says that there is a record in place of a dump, and how to read it.
+fn tell(leftover: &Leftover) {
+    let request = &leftover.record.request;
+    let signal = signal_name(request.signal).map_or_else(|| format!("signal {}", request.signal), str::to_string);
+    say(format_args!(
+        "{} (process {}) died of {signal} and could not be captured: {}; what is known of it: coldframe analyze {}",
+        request.program,
+        request.pid,
+        leftover.record.reason(),
+        quoted(&leftover.path.display().to_string()),
+    ));
 }
 
 /// A report in the form that was asked for, with a line end; nothing for [`ReportForm::None`].

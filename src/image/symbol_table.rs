@@ -5,10 +5,10 @@ use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::rc::Rc;
 
-use object::LittleEndian;
 use object::elf::{STB_GLOBAL, STB_WEAK, STT_FUNC, STT_GNU_IFUNC, STT_TLS, Sym64};
 use object::read::SymbolIndex;
 use object::read::elf::{Sym, SymbolTable as RawTable};
+use object::{LittleEndian, Object, ObjectSection};
 
 use crate::addr::Svma;
 
@@ -57,7 +57,7 @@ impl SymbolTable {
         // Nearly always the nearest; but functions may lie inside the range of another.
         let covering = |f: &&Function| f.start <= address.0 && address.0 < f.end;
         let nearest = functions.get(..after)?.iter().rev().take(8).find(covering)?;
-        self.with_table(|table| {
+        self.with_table(|_, table| {
             let symbol = table.symbol(nearest.index).ok()?;
             let name = table.symbol_name(LittleEndian, symbol).ok()?;
             Some(demangled(&String::from_utf8_lossy(name)))
@@ -66,26 +66,34 @@ impl SymbolTable {
 
     /// Applies `get` to the symbol of that name: a global one before a local one.
     fn find<T>(&self, name: &str, get: impl Fn(&Sym64<LittleEndian>) -> T) -> Option<T> {
-        let search = |table: &RawTable<'_, Header>| {
+        let search = |file: &Parsed<'_>, table: &RawTable<'_, Header>| {
+            let strings = file.section_by_index(table.string_section()).ok()?.data().ok()?;
+            // Not `symbol_name`, which looks for the end of each name: there are tens of thousands.
+            let is_named = |symbol: &Sym64<LittleEndian>| {
+                let from = strings.get(symbol.st_name.get(LittleEndian) as usize..);
+                let rest = from.and_then(|from| from.strip_prefix(name.as_bytes()));
+                rest.is_some_and(|rest| rest.first() == Some(&0))
+            };
             let mut found: Option<(u8, T)> = None;
-            for symbol in table.iter() {
+            for symbol in table.iter().filter(|symbol| is_named(symbol)) {
                 let defined = !symbol.is_undefined(LittleEndian) && symbol.st_type() != STT_TLS;
-                if defined && table.symbol_name(LittleEndian, symbol) == Ok(name.as_bytes()) {
-                    let rank = rank(symbol);
-                    if found.as_ref().is_none_or(|(best, _)| rank > *best) {
-                        found = Some((rank, get(symbol)));
-                    }
+                let rank = rank(symbol);
+                if defined && found.as_ref().is_none_or(|(best, _)| rank > *best) {
+                    found = Some((rank, get(symbol)));
                 }
             }
             found.map(|(_, value)| value)
         };
-        let in_dynamic = || search(self.main.parse()?.elf_dynamic_symbol_table());
+        let in_dynamic = || {
+            let main = self.main.parse()?;
+            search(&main, main.elf_dynamic_symbol_table())
+        };
         self.with_table(search).flatten().or_else(in_dynamic)
     }
 
     /// The functions, by address; of several at one address the one whose name a person would expect.
     fn index(&self) -> Vec<Function> {
-        let sorted = self.with_table(|table| {
+        let sorted = self.with_table(|_, table| {
             let mut list: Vec<_> = table
                 .enumerate()
                 .filter(|(_, symbol)| {
@@ -122,17 +130,16 @@ impl SymbolTable {
             .collect()
     }
 
-    /// Applies `look` to the best table there is.
-    fn with_table<T>(&self, look: impl FnOnce(&RawTable<'_, Header>) -> T) -> Option<T> {
+    /// Applies `look` to the best table there is, and its file.
+    fn with_table<T>(&self, look: impl FnOnce(&Parsed<'_>, &RawTable<'_, Header>) -> T) -> Option<T> {
         let main = self.main.parse()?;
         let debug = self.debug.as_ref().and_then(|file| file.parse());
         let full = |file: &Parsed<'_>| file.elf_symbol_table().symbols().len() > 1;
-        let table = match &debug {
-            _ if full(&main) => main.elf_symbol_table(),
-            Some(debug) if full(debug) => debug.elf_symbol_table(),
-            _ => main.elf_dynamic_symbol_table(),
-        };
-        Some(look(table))
+        Some(match &debug {
+            _ if full(&main) => look(&main, main.elf_symbol_table()),
+            Some(debug) if full(debug) => look(debug, debug.elf_symbol_table()),
+            _ => look(&main, main.elf_dynamic_symbol_table()),
+        })
     }
 }
 

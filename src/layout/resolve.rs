@@ -70,16 +70,18 @@ struct Runtime<'a> {
     address: Addr,
 }
 
-/// Images named after Python first: looking into all of them costs time in a process with hundreds.
+/// The executable and images named after Python first: looking into all of them costs time in a process with
+/// hundreds. Extension modules have Python in their names, too, but not at the beginning.
 fn find_runtime<'a>(target: &'a dyn Target, images: &Images) -> Option<Runtime<'a>> {
     let modules: Vec<&Module> = target.modules().iter().collect();
-    let is_python = |module: &&&Module| module.name().contains("python");
-    let executable = modules
-        .iter()
-        .filter(|module| module.path == target.context().process.executable);
-    let candidates = modules.iter().filter(is_python).chain(executable);
-    candidates
-        .chain(modules.iter().filter(|module| !is_python(module)))
+    let executable = &target.context().process.executable;
+    let is_likely = |module: &&&Module| {
+        let name = module.name();
+        name.starts_with("libpython") || name.starts_with("python") || module.path == *executable
+    };
+    let likely = modules.iter().filter(is_likely);
+    likely
+        .chain(modules.iter().filter(|module| !is_likely(module)))
         .find_map(|module| {
             let image = images.image(module).ok()?;
             let bias = image.bias(module.range.start)?;

@@ -11,6 +11,9 @@ pub enum JsonError {
     /// It is of a version this program does not know.
     #[error("the report has schema {0:?}; this program reads {SCHEMA:?}")]
     Schema(String),
+    /// A packed report does not fit together, or is too large.
+    #[error("the packed report is damaged or too large")]
+    Packed,
 }
 
 /// The report over many lines, with a line end.
@@ -18,7 +21,7 @@ pub enum JsonError {
 /// # Errors
 /// None that a report can cause; serde's interface has one.
 pub fn pretty(report: &Report) -> Result<String, JsonError> {
-    Ok(safe(&serde_json::to_string_pretty(report)?))
+    Ok(safe(serde_json::to_string_pretty(report)?))
 }
 
 /// The report in one line, with a line end.
@@ -26,7 +29,7 @@ pub fn pretty(report: &Report) -> Result<String, JsonError> {
 /// # Errors
 /// As for [`pretty`].
 pub fn line(report: &Report) -> Result<String, JsonError> {
-    Ok(safe(&serde_json::to_string(report)?))
+    Ok(safe(serde_json::to_string(report)?))
 }
 
 /// Reads a report back.
@@ -42,19 +45,29 @@ pub fn parse(text: &str) -> Result<Report, JsonError> {
     }
 }
 
-/// Escapes what could disturb a terminal or a reader of lines. serde_json escapes only what JSON asks
-/// for (below U+0020); such characters stand only inside strings, where the escape means the same.
-fn safe(json: &str) -> String {
+/// Escapes what could disturb a terminal or a reader of lines, and ends the last line. serde_json escapes only what
+/// JSON asks for (below U+0020); such characters stand only inside strings, where the escape means the same.
+fn safe(json: String) -> String {
+    // Tens of megabytes, nearly always ASCII: characters are looked at only where there are others.
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n');
     let mut text = String::with_capacity(json.len() + 1);
-    for c in json.chars() {
-        if c != '\n' && super::text::is_hostile(c) {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                text.push_str(&format!("\\u{unit:04x}"));
+    let mut rest = json.as_str();
+    while let Some(at) = rest.bytes().position(|byte| !is_plain(&byte)) {
+        let (plain, other) = rest.split_at(at);
+        text.push_str(plain);
+        let mut characters = other.chars();
+        match characters.next() {
+            Some(c) if super::text::is_hostile(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    text.push_str(&format!("\\u{unit:04x}"));
+                }
             }
-        } else {
-            text.push(c);
+            Some(c) => text.push(c),
+            None => break,
         }
+        rest = characters.as_str();
     }
+    text.push_str(rest);
     text.push('\n');
     text
 }

@@ -21,8 +21,16 @@ pub struct FrameBuilder<'a, 'm, 's, 't> {
     walk: &'a Walk<'a, 'm>,
     sources: &'s mut SourceText<'t>,
     limits: Limits,
-    /// Load bias by module index.
-    biases: HashMap<usize, u64>,
+    /// By module index.
+    images: HashMap<usize, Rc<ImageFacts>>,
+}
+
+/// What all frames in one image have in common: a stack overflow has 50,000 of them.
+struct ImageFacts {
+    frame: NativeFrame,
+    bias: u64,
+    is_runtime: bool,
+    is_libc: bool,
 }
 
 impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
@@ -32,7 +40,7 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
             walk,
             sources,
             limits,
-            biases: HashMap::new(),
+            images: HashMap::new(),
         }
     }
 
@@ -143,22 +151,17 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
     /// One native frame, and before it those of the functions inlined there.
     fn native_frames(&mut self, step: &NativeStep, role: Option<Role>, frames: &mut Vec<Frame>) {
         let symbols = self.walk.symbolizer.symbolize(step.lookup(), self.walk.notes).frames;
-        let modules = self.walk.target.modules();
-        let index = modules.index_of(step.lookup());
-        let module = index.and_then(|index| modules.iter().nth(index));
-        let is_runtime = module.is_some_and(|module| self.is_runtime(module));
+        let image = self.image(step);
+        let is_runtime = image.as_ref().is_some_and(|image| image.is_runtime);
         // What starts and carries a program is plumbing only where Python is what it runs.
-        let is_carrier = is_runtime || (self.walk.python.is_some() && module.is_some_and(is_libc));
-        let base = NativeFrame {
-            module: module.map(|module| module.path.clone()),
-            address: Some(step.pc.into()),
-            module_offset: index.and_then(|index| self.offset(index, step)),
-            build_id: module
-                .and_then(|module| module.build_id.as_ref())
-                .map(ToString::to_string),
-            trust: Some(step.trust.into()),
-            extension: module.is_some_and(is_extension),
-            ..NativeFrame::default()
+        let is_libc = image.as_ref().is_some_and(|image| image.is_libc);
+        let is_carrier = is_runtime || (self.walk.python.is_some() && is_libc);
+        let base = || match &image {
+            Some(image) => NativeFrame {
+                module_offset: Some(model::Address(step.pc.0.wrapping_sub(image.bias))),
+                ..image.frame.clone()
+            },
+            None => NativeFrame::default(),
         };
         let unnamed = [SymbolFrame::default()];
         let symbols = if symbols.is_empty() { &unnamed[..] } else { &symbols[..] };
@@ -174,6 +177,8 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
                 file: symbol.file.clone(),
                 line: symbol.line,
                 column: symbol.column,
+                address: Some(step.pc.into()),
+                trust: Some(step.trust.into()),
                 inlined: symbol.inlined,
                 role: role.clone().or_else(|| {
                     if function.is_some_and(|name| is_runtime && roles::is_eval(name)) {
@@ -184,25 +189,34 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
                         (is_plumbing && !step.is_exact).then_some(Role::Interpreter)
                     }
                 }),
-                ..base.clone()
+                ..base()
             }));
         }
     }
 
-    fn is_runtime(&self, module: &Module) -> bool {
-        self.walk
-            .python
-            .is_some_and(|python| python.layout().image == module.range.start)
-    }
-
-    fn offset(&mut self, index: usize, step: &NativeStep) -> Option<model::Address> {
-        let module = self.walk.target.modules().iter().nth(index)?;
-        let memory = self.walk.target.memory();
-        let bias = *self.biases.entry(index).or_insert_with(|| {
+    fn image(&mut self, step: &NativeStep) -> Option<Rc<ImageFacts>> {
+        let modules = self.walk.target.modules();
+        let index = modules.index_of(step.lookup())?;
+        if let Some(known) = self.images.get(&index) {
+            return Some(known.clone());
+        }
+        let module = modules.iter().nth(index)?;
+        let start = module.range.start;
+        let python = self.walk.python;
+        let facts = Rc::new(ImageFacts {
+            frame: NativeFrame {
+                module: Some(module.path.clone()),
+                build_id: module.build_id.as_ref().map(ToString::to_string),
+                extension: is_extension(module),
+                ..NativeFrame::default()
+            },
             // Without its header: as if linked at 0, which shared objects are.
-            MemoryElf::read(memory, module.range.start).map_or(module.range.start.0, |elf| elf.bias())
+            bias: MemoryElf::read(self.walk.target.memory(), start).map_or(start.0, |elf| elf.bias()),
+            is_runtime: python.is_some_and(|python| python.layout().image == start),
+            is_libc: is_libc(module),
         });
-        Some(model::Address(step.pc.0.wrapping_sub(bias)))
+        self.images.insert(index, facts.clone());
+        Some(facts)
     }
 }
 

@@ -17,6 +17,7 @@ const MAX_BUILD_ID: usize = 64;
 const PROGRAM_HEADER_SIZE: u64 = 56;
 const PT_LOAD: u32 = 1;
 const PT_NOTE: u32 = 4;
+const PF_W: u32 = 2;
 /// `n_type` of the build id note, whose owner is `GNU`.
 const NT_GNU_BUILD_ID: u32 = 3;
 /// To which segments are mapped.
@@ -32,8 +33,23 @@ pub struct ImageHeader {
     pub build_id: Option<BuildId>,
 }
 
+/// What the loader maps: PT_LOAD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadSegment {
+    /// Where it begins in the file.
+    pub offset: u64,
+    /// Its stated address.
+    pub address: u64,
+    /// Bytes of the file.
+    pub file_size: u64,
+    /// Whether the process may write to it: then memory is not what the file holds.
+    pub writable: bool,
+}
+
 struct ProgramHeader {
     kind: u32,
+    flags: u32,
+    offset: u64,
     address: u64,
     file_size: u64,
     memory_size: u64,
@@ -42,21 +58,7 @@ struct ProgramHeader {
 /// Reads the headers of the image whose file offset 0 is mapped at `base`; `None` where there is no
 /// ELF image of 64 bits, or its headers cannot be read or make no sense.
 pub fn read_image_header(memory: &dyn Memory, base: Addr) -> Option<ImageHeader> {
-    let ident: [u8; 6] = memory.read_array(base).ok()?;
-    // ELFCLASS64, ELFDATA2LSB.
-    if ident != *b"\x7fELF\x02\x01" {
-        return None;
-    }
-    let table = memory.read_u64(base.add(0x20)).ok()?;
-    let entry_size = memory.read_u16(base.add(0x36)).ok()?;
-    let count = memory.read_u16(base.add(0x38)).ok()?;
-    if u64::from(entry_size) != PROGRAM_HEADER_SIZE || count > MAX_PROGRAM_HEADERS {
-        return None;
-    }
-    let headers = (0..u64::from(count))
-        .map(|i| read_program_header(memory, base.add(table).add(i * PROGRAM_HEADER_SIZE)))
-        .collect::<Option<Vec<_>>>()?;
-
+    let headers = read_program_headers(memory, base)?;
     let loads = || headers.iter().filter(|h| h.kind == PT_LOAD);
     // The first segment holds file offset 0 in every image a loader accepts from a linker.
     let first = loads().map(|h| h.address).min()? / PAGE * PAGE;
@@ -69,9 +71,45 @@ pub fn read_image_header(memory: &dyn Memory, base: Addr) -> Option<ImageHeader>
     Some(ImageHeader { len, build_id })
 }
 
+/// The segments of an ELF file that the loader maps, in their order; `None` where it is no such file. `file` is its
+/// content, each byte at its offset.
+pub fn read_load_segments(file: &dyn Memory) -> Option<Vec<LoadSegment>> {
+    let headers = read_program_headers(file, Addr(0))?;
+    let loads = headers.iter().filter(|h| h.kind == PT_LOAD);
+    Some(
+        loads
+            .map(|h| LoadSegment {
+                offset: h.offset,
+                address: h.address,
+                file_size: h.file_size,
+                writable: h.flags & PF_W != 0,
+            })
+            .collect(),
+    )
+}
+
+fn read_program_headers(memory: &dyn Memory, base: Addr) -> Option<Vec<ProgramHeader>> {
+    let ident: [u8; 6] = memory.read_array(base).ok()?;
+    // ELFCLASS64, ELFDATA2LSB.
+    if ident != *b"\x7fELF\x02\x01" {
+        return None;
+    }
+    let table = memory.read_u64(base.add(0x20)).ok()?;
+    let entry_size = memory.read_u16(base.add(0x36)).ok()?;
+    let count = memory.read_u16(base.add(0x38)).ok()?;
+    if u64::from(entry_size) != PROGRAM_HEADER_SIZE || count > MAX_PROGRAM_HEADERS {
+        return None;
+    }
+    (0..u64::from(count))
+        .map(|i| read_program_header(memory, base.add(table).add(i * PROGRAM_HEADER_SIZE)))
+        .collect()
+}
+
 fn read_program_header(memory: &dyn Memory, at: Addr) -> Option<ProgramHeader> {
     Some(ProgramHeader {
         kind: memory.read_u32(at).ok()?,
+        flags: memory.read_u32(at.add(4)).ok()?,
+        offset: memory.read_u64(at.add(8)).ok()?,
         address: memory.read_u64(at.add(16)).ok()?,
         file_size: memory.read_u64(at.add(32)).ok()?,
         memory_size: memory.read_u64(at.add(40)).ok()?,

@@ -6,7 +6,7 @@
 //!
 //! Invariant: nothing here changes the process; no register, no byte, no signal disposition is written.
 
-mod images;
+pub(super) mod images;
 mod memory;
 mod process;
 mod threads;

@@ -16,8 +16,10 @@ pub mod minidump;
 mod module;
 pub mod page_cache;
 pub mod ranges;
+pub mod record;
 mod recorder;
 mod registers;
+pub mod request;
 pub mod runs;
 pub mod streams;
 
@@ -26,6 +28,7 @@ pub use memory::{Memory, MemoryExt, ReadError};
 pub use minidump::{DumpError, DumpFile};
 pub use module::{BuildId, Module, Modules};
 pub use page_cache::PageCache;
+pub use record::RecordFile;
 pub use recorder::Recorder;
 pub use registers::Registers;
 

@@ -10,7 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use coldframe::capture::record::Record;
+use coldframe::source::record::Record;
 
 /// A folder that is removed with its content.
 pub struct Folder(PathBuf);

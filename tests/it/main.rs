@@ -34,6 +34,8 @@ mod preload_harmless;
 mod pythons;
 /// The report gets to a person.
 mod reach;
+/// Records, where no helper could run.
+mod record;
 /// The report's text and JSON, from hand-made reports.
 mod report;
 /// `run` ends as its command did, and is not in its way.

@@ -6,7 +6,7 @@ use crate::syscall;
 use crate::text::Text;
 use crate::wire::{
     CrashRequest, FixedRecord, HelperFailure, RECORD_EXTENSION, RECORD_MAGIC, RECORD_MAPS_SIZE, RECORD_STACK_SIZE,
-    UC_GREGS_OFFSET, VERSION,
+    SUPERVISOR_SIZE, UC_GREGS_OFFSET, VERSION,
 };
 
 /// Index of `REG_RSP` among the general registers of a ucontext.
@@ -26,6 +26,7 @@ static RECORD: Shared<FixedRecord> = Shared::new(FixedRecord {
     stack_address: 0,
     stack_size: 0,
     maps_size: 0,
+    supervisor: [0; SUPERVISOR_SIZE],
     request: CrashRequest::zeroed(),
     stack: [0; RECORD_STACK_SIZE],
     maps: [0; RECORD_MAPS_SIZE],
@@ -47,6 +48,13 @@ pub unsafe fn write(request: &CrashRequest, failure: HelperFailure, detail: i32)
     record.failure = failure as u32;
     record.failure_detail = detail;
     record.request = *request;
+    for (slot, byte) in record
+        .supervisor
+        .iter_mut()
+        .zip(settings.supervisor.get().unwrap_or_default())
+    {
+        *slot = *byte;
+    }
     record.stack_address = request.context_word(UC_GREGS_OFFSET + REG_RSP * 8).unwrap_or(0);
     record.stack_size = copy_stack(record.stack_address as usize, &mut record.stack);
     record.maps_size = read_file(c"/proc/self/maps".as_ptr().cast(), &mut record.maps) as u32;

@@ -6,12 +6,15 @@
 use crate::image;
 use crate::sys::Shared;
 use crate::text::Text;
-use crate::wire::PROGRAM_SIZE;
+use crate::wire::{PROGRAM_SIZE, SUPERVISOR_SIZE};
 
 /// File name of the helper, which lies in the folder of this library.
 pub const HELPER_NAME: &[u8] = b"coldframe";
 /// The variable that turns the handler on; its value is the absolute path of the dump folder.
 pub const FOLDER_VARIABLE: &[u8] = b"COLDFRAME_DIR=";
+
+/// The variable that names the supervisor: `NAME:TOKEN` of its socket.
+const SUPERVISOR_VARIABLE: &[u8] = b"COLDFRAME_SUPERVISOR=";
 
 /// Variables the helper gets, next to all whose name begins with `COLDFRAME_`. None can make it load code.
 const PASSED_VARIABLES: [&[u8]; 8] = [
@@ -39,6 +42,8 @@ pub struct Settings {
     pub folder: Text<PATH_SIZE>,
     /// File name of the program.
     pub program: Text<PROGRAM_SIZE>,
+    /// Name of the supervisor's socket; empty without one. Its token stays out of files.
+    pub supervisor: Text<{ SUPERVISOR_SIZE + 1 }>,
     strings: [u8; ENVIRONMENT_SIZE],
     strings_used: usize,
     entries: [*const u8; ENVIRONMENT_ENTRIES + 1],
@@ -54,6 +59,7 @@ impl Settings {
             helper: Text::new(),
             folder: Text::new(),
             program: Text::new(),
+            supervisor: Text::new(),
             strings: [0; ENVIRONMENT_SIZE],
             strings_used: 0,
             entries: [core::ptr::null(); ENVIRONMENT_ENTRIES + 1],
@@ -101,6 +107,11 @@ impl Settings {
     }
 
     fn pass_on(&mut self, variable: &[u8]) {
+        if let Some(address) = variable.strip_prefix(SUPERVISOR_VARIABLE) {
+            self.supervisor.clear();
+            self.supervisor
+                .push(address.split(|&byte| byte == b':').next().unwrap_or_default());
+        }
         let wanted =
             variable.starts_with(b"COLDFRAME_") || PASSED_VARIABLES.iter().any(|name| variable.starts_with(name));
         let end = self.strings_used + variable.len() + 1;

@@ -10,7 +10,7 @@ pub const REQUEST_MAGIC: u64 = u64::from_le_bytes(*b"CFREQST\0");
 /// First field of a [`FixedRecord`]: the bytes `CFRECRD` and a zero.
 pub const RECORD_MAGIC: u64 = u64::from_le_bytes(*b"CFRECRD\0");
 /// Counts changes to [`CrashRequest`] or [`FixedRecord`].
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Size of the kernel's `siginfo_t` (`SI_MAX_SIZE`, include/uapi/asm-generic/siginfo.h).
 pub const SIGINFO_SIZE: usize = 128;
@@ -108,6 +108,13 @@ impl CrashRequest {
         }
     }
 
+    /// The request in these bytes, unchecked.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; size_of::<Self>()]) -> Self {
+        // SAFETY: plain integers and byte arrays; any bytes of its size are one.
+        unsafe { bytes.as_ptr().cast::<Self>().read_unaligned() }
+    }
+
     /// Eight bytes of the ucontext at a byte offset.
     #[must_use]
     pub fn context_word(&self, offset: usize) -> Option<u64> {
@@ -127,6 +134,8 @@ impl CrashRequest {
 pub const RECORD_STACK_SIZE: usize = 16 * 1024;
 /// How much of /proc/self/maps a [`FixedRecord`] holds at most, in bytes.
 pub const RECORD_MAPS_SIZE: usize = 64 * 1024;
+/// Longest name of a supervisor's socket that is kept.
+pub const SUPERVISOR_SIZE: usize = 32;
 /// Extension of the files that hold a [`FixedRecord`].
 pub const RECORD_EXTENSION: &str = "rec";
 
@@ -149,6 +158,8 @@ pub struct FixedRecord {
     pub stack_size: u32,
     /// How many bytes of `maps` are valid.
     pub maps_size: u32,
+    /// Name of the socket of the `coldframe run` that the process belongs to, padded with zeros; empty for none.
+    pub supervisor: [u8; SUPERVISOR_SIZE],
     /// The request no helper took.
     pub request: CrashRequest,
     /// The crashed thread's stack, upwards from its stack pointer.
@@ -157,8 +168,9 @@ pub struct FixedRecord {
     pub maps: [u8; RECORD_MAPS_SIZE],
 }
 
-const _: () =
-    assert!(size_of::<FixedRecord>() == 40 + size_of::<CrashRequest>() + RECORD_STACK_SIZE + RECORD_MAPS_SIZE);
+const _: () = assert!(
+    size_of::<FixedRecord>() == 40 + SUPERVISOR_SIZE + size_of::<CrashRequest>() + RECORD_STACK_SIZE + RECORD_MAPS_SIZE
+);
 
 /// Why no helper ran, or why it left nothing behind.
 #[repr(u32)]

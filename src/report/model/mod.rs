@@ -122,6 +122,8 @@ pub enum InputKind {
     Core,
     /// A live process.
     Process,
+    /// The fixed record that a crashed process wrote itself where it could not be captured.
+    Record,
     /// A word this version does not know.
     #[serde(untagged)]
     Other(String),

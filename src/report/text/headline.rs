@@ -102,7 +102,7 @@ fn program(report: &Report) -> String {
 }
 
 /// An argument as one would type it.
-pub(super) fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_=+./,:@%".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         word.to_string()

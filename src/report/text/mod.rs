@@ -23,6 +23,7 @@ use std::collections::HashSet;
 
 use super::model::{Address, Report, Thread};
 pub(in crate::report) use escape::is_hostile;
+pub use headline::quoted;
 pub use style::Style;
 
 /// How much is said.

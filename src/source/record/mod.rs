@@ -1,13 +1,25 @@
 //! The record that the handler writes by itself when no helper could run: a `.rec` file in the dump folder.
+//!
+//! [`Record`] is what it says, [`RecordFile`] the process that it describes, as far as it goes: one thread, 16 KiB of
+//! its stack, and the files that were mapped, where they lie on this machine unchanged.
+//!
+//! Invariant: no length or address in the file is trusted; a file of another identity is never used.
+
+mod file;
+mod images;
+mod reason;
 
 use std::mem::{offset_of, size_of};
 
 use coldframe_handler::wire::{
-    CrashRequest, FixedRecord, HelperFailure, RECORD_MAGIC, RECORD_MAPS_SIZE, RECORD_STACK_SIZE, VERSION,
+    CrashRequest, FixedRecord, HelperFailure, RECORD_MAGIC, RECORD_MAPS_SIZE, RECORD_STACK_SIZE, SUPERVISOR_SIZE,
+    VERSION,
 };
 use thiserror::Error;
 
-use super::request::{Request, RequestError};
+pub use file::{RecordFile, RecordFileError};
+
+use super::request::{OtherVersion, Request};
 
 /// What a record tells.
 #[derive(Clone, Debug)]
@@ -18,6 +30,8 @@ pub struct Record {
     pub failure_detail: i32,
     /// The crash.
     pub request: Request,
+    /// Name of the socket of the `coldframe run` that the process belonged to; empty for none.
+    pub supervisor: String,
     /// Address of the first byte of `stack`: the crashed thread's stack pointer.
     pub stack_address: u64,
     /// The crashed thread's stack, upwards from there, 16 KiB at most.
@@ -30,10 +44,11 @@ pub struct Record {
 #[derive(Debug, Error)]
 pub enum RecordError {
     /// It does not begin as a record does.
-    #[error("not a crash record")]
+    #[error("it is no crash record")]
     NotARecord,
     /// It was written by another version.
-    #[error("the crash record has version {version} and {size} bytes; this coldframe reads version {VERSION} with {} bytes", size_of::<FixedRecord>())]
+    #[error("the crash record has version {version} and {size} bytes, this coldframe reads version {VERSION} with {} bytes; \
+             take the coldframe that was installed there", size_of::<FixedRecord>())]
     BadVersion {
         /// Its version.
         version: u32,
@@ -41,14 +56,14 @@ pub enum RecordError {
         size: u32,
     },
     /// The file ends early: the disk was full, or a file size limit was reached.
-    #[error("the crash record is cut short at {size} bytes of {}", size_of::<FixedRecord>())]
+    #[error("the crash record is cut short at {size} bytes of {}; copy it again; if it was written so, the disk was full", size_of::<FixedRecord>())]
     CutShort {
         /// The file's size.
         size: usize,
     },
     /// The request in it cannot be used.
     #[error("the crash record holds no crash: {0}")]
-    Request(#[from] RequestError),
+    Request(#[from] OtherVersion),
 }
 
 /// Whether a file that begins with these bytes is a record.
@@ -94,6 +109,7 @@ impl Record {
             failure: HelperFailure::from_number(number(offset_of!(FixedRecord, failure))),
             failure_detail: number(offset_of!(FixedRecord, failure_detail)) as i32,
             request: Request::from_bytes(request).ok_or(RecordError::NotARecord)??,
+            supervisor: text(part(offset_of!(FixedRecord, supervisor), SUPERVISOR_SIZE)),
             stack_address: u64::from(number(stack_address)) | (u64::from(number(stack_address + 4)) << 32),
             stack: part(
                 offset_of!(FixedRecord, stack),
@@ -107,6 +123,12 @@ impl Record {
             .to_vec(),
         })
     }
+}
+
+/// What stands before the first zero.
+fn text(bytes: &[u8]) -> String {
+    let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
 }
 
 #[cfg(test)]

@@ -1,0 +1,225 @@
+//! A record as a process that can be analysed.
+
+use std::fs::File;
+use std::io::Read;
+use std::mem::size_of;
+use std::path::{Path, PathBuf};
+
+use coldframe_handler::wire::{FixedRecord, RECORD_MAPS_SIZE};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::images::{Block, Content, file_blocks};
+use super::{Record, RecordError, is_record};
+use crate::addr::{Addr, AddrRange};
+use crate::notes::Notes;
+use crate::source::live::images::find_modules;
+use crate::source::maps::{Mapping, parse_maps};
+use crate::source::memory::{Memory, ReadError};
+use crate::source::streams::{Context, ProcessContext, SignalContext};
+use crate::source::{Crash, Modules, Recorded, Target, Thread};
+
+/// Why a record cannot be analysed.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordFileError {
+    /// The file cannot be read.
+    #[error("{path}: cannot be read: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// It can, and makes no sense.
+    #[error("{path}: {source}")]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: RecordError,
+    },
+}
+
+/// A record, opened.
+pub struct RecordFile {
+    memory: RecordMemory,
+    threads: Vec<Thread>,
+    modules: Modules,
+    mappings: Vec<Mapping>,
+    crash: Crash,
+    context: Context,
+    recorded: Recorded,
+}
+
+impl RecordFile {
+    /// Whether a file begins as a record does.
+    #[must_use]
+    pub fn is_one(path: &Path) -> bool {
+        // Looked at first: to open a pipe would wait for a writer.
+        let is_file = std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
+        is_file && read_start(path, 8).is_ok_and(|start| is_record(&start))
+    }
+
+    /// Opens a record. What it lacks becomes a note in [`Target::context`].
+    ///
+    /// # Errors
+    /// Where the file cannot be read or is not a whole record of this version.
+    pub fn open(path: &Path) -> Result<RecordFile, RecordFileError> {
+        let bytes = read_start(path, size_of::<FixedRecord>() as u64).map_err(|source| RecordFileError::Io {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        let record = Record::parse(&bytes).map_err(|source| RecordFileError::Record {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        Ok(RecordFile::new(&record))
+    }
+
+    fn new(record: &Record) -> RecordFile {
+        let notes = Notes::new();
+        notes.push(
+            "capture",
+            format!("there is no dump: {}", record.reason()),
+            "one thread, no Python frames, and native frames only as far as 16 KiB of stack go",
+            record.remedy(),
+        );
+        let request = &record.request;
+        let mappings = parse_maps(&String::from_utf8_lossy(&record.maps));
+        if record.maps.len() >= RECORD_MAPS_SIZE {
+            notes.push(
+                "capture",
+                "the list of mappings was longer than a record holds",
+                "images with higher addresses are missing",
+                "",
+            );
+        }
+        let (mut blocks, unused) = file_blocks(&mappings, request.realtime_ns);
+        note_unused(&unused, &notes);
+        blocks.push(Block {
+            range: AddrRange::new(Addr(record.stack_address), record.stack.len() as u64),
+            content: Content::Bytes(record.stack.clone()),
+        });
+        blocks.sort_by_key(|block| block.range.start);
+        let memory = RecordMemory { blocks };
+        let modules = find_modules(&memory, &mappings, &notes);
+        let (crash, registers) = (request.crash(), request.registers());
+        let context = Context {
+            version: 1,
+            trigger: "signal".into(),
+            process: process(record, &mappings),
+            signal: Some(SignalContext {
+                tid: crash.tid,
+                number: crash.signal,
+                code: crash.code,
+                address: crash.address,
+                sender: crash.sender,
+            }),
+            fs_base: registers.fs_base.map(|base| (crash.tid, base)).into_iter().collect(),
+            notes: notes.to_vec(),
+            ..Context::default()
+        };
+        RecordFile {
+            memory,
+            threads: vec![Thread {
+                tid: crash.tid,
+                name: None,
+                registers: Some(registers),
+            }],
+            modules,
+            mappings,
+            crash,
+            context,
+            recorded: Recorded {
+                // Nothing of the interpreter is in it.
+                is_complete: true,
+                ..Recorded::default()
+            },
+        }
+    }
+}
+
+fn read_start(path: &Path, len: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(len).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn note_unused(unused: &[String], notes: &Notes) {
+    let [first, ..] = unused else { return };
+    notes.push(
+        "modules",
+        format!(
+            "{} of the mapped files are not on this machine as they were, beginning with {first}",
+            unused.len()
+        ),
+        "a record has no build ids to find others by; stacks are followed through those images by guessing, without names",
+        "analyse the record on the machine and in the container where it was written, before anything is updated",
+    );
+}
+
+fn process(record: &Record, mappings: &[Mapping]) -> ProcessContext {
+    let request = &record.request;
+    // The kernel maps the executable first.
+    let executable = mappings.iter().find(|mapping| mapping.file.1 != 0);
+    let crash_time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(request.realtime_ns / 1_000_000 * 1_000_000));
+    ProcessContext {
+        pid: request.pid.unsigned_abs(),
+        command: vec![request.program.clone()],
+        executable: executable.map(|mapping| mapping.path.clone()).unwrap_or_default(),
+        crash_time: crash_time.ok().and_then(|time| time.format(&Rfc3339).ok()),
+        arch: Some("x86_64".into()),
+        ..ProcessContext::default()
+    }
+}
+
+/// What there is of the process's memory, by address.
+struct RecordMemory {
+    blocks: Vec<Block>,
+}
+
+impl Memory for RecordMemory {
+    fn read(&self, addr: Addr, buf: &mut [u8]) -> Result<(), ReadError> {
+        let error = ReadError {
+            addr,
+            len: buf.len() as u64,
+        };
+        let mut done = 0;
+        while done < buf.len() {
+            let at = addr.0.checked_add(done as u64).map(Addr).ok_or(error)?;
+            let after = self.blocks.partition_point(|block| block.range.start <= at);
+            let block = after.checked_sub(1).and_then(|index| self.blocks.get(index));
+            let bytes = block.and_then(|block| block.from(at)).filter(|bytes| !bytes.is_empty());
+            let bytes = bytes.ok_or(error)?;
+            let step = bytes.len().min(buf.len() - done);
+            let (to, from) = (buf.get_mut(done..done + step), bytes.get(..step));
+            to.ok_or(error)?.copy_from_slice(from.ok_or(error)?);
+            done += step;
+        }
+        Ok(())
+    }
+}
+
+impl Target for RecordFile {
+    fn memory(&self) -> &dyn Memory {
+        &self.memory
+    }
+    fn threads(&self) -> &[Thread] {
+        &self.threads
+    }
+    fn modules(&self) -> &Modules {
+        &self.modules
+    }
+    fn mappings(&self) -> &[Mapping] {
+        &self.mappings
+    }
+    fn crash(&self) -> Option<&Crash> {
+        Some(&self.crash)
+    }
+    fn context(&self) -> &Context {
+        &self.context
+    }
+    fn recorded(&self) -> &Recorded {
+        &self.recorded
+    }
+}
