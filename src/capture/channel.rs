@@ -87,14 +87,13 @@ fn deliver_to(address: &str, delivery: &Delivery) -> Result<(), DeliverError> {
     if size > MAX_MESSAGE {
         return Err(DeliverError::TooLarge { size });
     }
-    let mut message = Vec::with_capacity(size);
-    message.extend_from_slice(MAGIC);
-    message.extend_from_slice(token.as_bytes());
-    message.extend_from_slice(&delivery.pid.to_le_bytes());
-    message.extend_from_slice(&(dump.len() as u32).to_le_bytes());
-    message.extend_from_slice(&(delivery.report.len() as u32).to_le_bytes());
-    message.extend_from_slice(dump);
-    message.extend_from_slice(&delivery.report);
+    let mut header = Vec::with_capacity(HEADER_SIZE + dump.len());
+    header.extend_from_slice(MAGIC);
+    header.extend_from_slice(token.as_bytes());
+    header.extend_from_slice(&delivery.pid.to_le_bytes());
+    header.extend_from_slice(&(dump.len() as u32).to_le_bytes());
+    header.extend_from_slice(&(delivery.report.len() as u32).to_le_bytes());
+    header.extend_from_slice(dump);
 
     let connect = || -> io::Result<UnixStream> {
         let stream = UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?)?;
@@ -103,7 +102,10 @@ fn deliver_to(address: &str, delivery: &Delivery) -> Result<(), DeliverError> {
         Ok(stream)
     };
     let mut stream = connect().map_err(DeliverError::Unreachable)?;
-    stream.write_all(&message).map_err(DeliverError::Unreachable)?;
+    let sent = stream
+        .write_all(&header)
+        .and_then(|()| stream.write_all(&delivery.report));
+    sent.map_err(DeliverError::Unreachable)?;
     let mut answer = [0];
     match stream.read_exact(&mut answer) {
         Ok(()) if answer[0] == ACKNOWLEDGED => Ok(()),

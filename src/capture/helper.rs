@@ -13,7 +13,7 @@ use super::select::StackRequest;
 use super::{DumpContents, SelectionRequest, WriteError, WrittenDump, dump_name, select, write_dump};
 use crate::image::{CacheDir, ImageOptions, Images, Symbolizer};
 use crate::layout::Layout;
-use crate::notes::Notes;
+use crate::notes::{Note, Notes};
 use crate::report::json::JsonError;
 use crate::report::model::{Capture, Input, InputKind};
 use crate::report::{Report, packed};
@@ -122,13 +122,13 @@ fn record(process: &LiveProcess, request: &Request, started: Instant) -> (Report
             (report, Some(dump.path))
         }
         Err(error) => {
-            notes.push(
-                "capture",
-                format!("no dump could be written: {error}"),
-                "this report is all there is",
-                "-o DIR",
-            );
-            report.notes = notes.to_vec();
+            // Past the bound that other notes have: this one must not be missing.
+            report.notes.push(Note {
+                area: "capture".to_string(),
+                what: format!("no dump could be written: {error}"),
+                effect: "this report is all there is".to_string(),
+                remedy: "-o DIR".to_string(),
+            });
             (report, None)
         }
     }

@@ -1,4 +1,4 @@
-//! `coldframe analyze INPUT`: the report of a dump or of a live process.
+//! `coldframe analyze INPUT`: the report of a dump, a core or a live process.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -7,34 +7,43 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use coldframe::image::{CacheDir, ImageOptions, Images, Symbolizer};
+use coldframe::image::{CacheDir, ImageOptions, Images, Overlay, Symbolizer};
 use coldframe::notes::Notes;
-use coldframe::report::model::{Input, InputKind};
+use coldframe::report::model;
 use coldframe::report::{Report, json, text};
 use coldframe::session::{self, Options};
-use coldframe::source::{DumpFile, LiveProcess, RecordFile, Target};
+use coldframe::source::{Input, LiveProcess, Target, unpack};
 
 use super::color::Color;
+use super::executable;
 
 /// How long the threads of a live process may take to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Print the report of a dump or of a live process
+/// Print the report of a dump, a core or a live process
 ///
 /// A dump needs nothing but itself: no binaries, symbols or sources of the machine it was made on. Where files
-/// of the same build are at hand, they are used.
+/// of the same build are at hand, they are used. A core needs the files that the process had mapped.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   coldframe analyze coldframe-dumps/python3-4711-1760000000.dmp
   coldframe analyze --format json crash.dmp | jq .threads[0].frames
+  coldframe analyze core.4711
+  coldframe analyze core.zst /opt/app/bin/python3
+  ssh host cat core.gz | coldframe analyze -
   coldframe analyze --pid 4711 --thread all
 
 Exit status: 0 when there is a report, 1 when nothing could be analysed, 2 on wrong usage.")]
 pub struct Analyze {
-    /// A minidump, or the record (.rec) that a crash leaves where none can be made
+    /// A minidump, an ELF core, or the record (.rec) that a crash leaves where no dump can be made; also compressed
+    /// (gzip, zstd, xz, lz4), or - for standard input
     #[arg(value_name = "INPUT", required_unless_present = "pid", conflicts_with = "pid")]
     input: Option<PathBuf>,
+
+    /// The program that left the core, where it does not lie where it ran [checked against the build id]
+    #[arg(value_name = "EXECUTABLE", conflicts_with = "pid")]
+    executable: Option<PathBuf>,
 
     /// A live process, which is stopped for a moment and goes on unharmed
     #[arg(long, value_name = "PID")]
@@ -75,6 +84,10 @@ pub struct Analyze {
     /// How many items of a container are shown
     #[arg(long, value_name = "N")]
     max_items: Option<u64>,
+
+    /// How much of a compressed or piped input is unpacked at most, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = unpack::DEFAULT_LIMIT, hide_default_value = true)]
+    max_core_size: u64,
 
     /// Write the report to a file instead of standard output
     #[arg(short, long, value_name = "FILE")]
@@ -119,7 +132,7 @@ impl std::str::FromStr for ThreadChoice {
 impl Analyze {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let report = match (&self.input, self.pid) {
-            (Some(path), _) => self.dump(path)?,
+            (Some(path), _) => self.file(path)?,
             (None, Some(pid)) => self.process(pid)?,
             (None, None) => anyhow::bail!("neither a file nor --pid was given"),
         };
@@ -132,19 +145,17 @@ impl Analyze {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn dump(&self, path: &Path) -> anyhow::Result<Report> {
-        // A dump is mapped, not read through: most of it is never looked at.
-        anyhow::ensure!(
-            path != Path::new("-"),
-            "a dump is not read from standard input; write it to a file and give its path (./- for a file of that name)"
-        );
-        if RecordFile::is_one(path) {
-            return self.record(path);
-        }
-        let dump = DumpFile::open(path)?;
-        if dump.threads().is_empty() && dump.crash().is_none() {
+    fn file(&self, path: &Path) -> anyhow::Result<Report> {
+        let input = Input::open(path, self.max_core_size)?;
+        let (kind, name) = match &input {
+            Input::Minidump(_) => (model::InputKind::Minidump, "dump"),
+            Input::Core(_) => (model::InputKind::Core, "core"),
+            Input::Record(_) => (model::InputKind::Record, "record"),
+        };
+        let target = input.target();
+        if target.threads().is_empty() && target.crash().is_none() {
             anyhow::bail!(
-                "{}: the dump holds neither threads nor a crash, so there is nothing to analyse; \
+                "{}: the {name} holds neither threads nor a crash, so there is nothing to analyse; \
                  if it was copied, copy it again",
                 path.display()
             );
@@ -153,21 +164,9 @@ impl Analyze {
             root: self.sysroot.clone().unwrap_or("/".into()),
             ..ImageOptions::default()
         };
-        let mut report = self.analyze(&dump, images);
-        report.input = Input {
-            kind: InputKind::Minidump,
-            path: Some(path.display().to_string()),
-            pid: None,
-        };
-        Ok(report)
-    }
-
-    /// What the handler wrote where no helper could run.
-    fn record(&self, path: &Path) -> anyhow::Result<Report> {
-        let record = RecordFile::open(path)?;
-        let mut report = self.analyze(&record, ImageOptions::default());
-        report.input = Input {
-            kind: InputKind::Record,
+        let mut report = self.analyze(target, images)?;
+        report.input = model::Input {
+            kind,
             path: Some(path.display().to_string()),
             pid: None,
         };
@@ -182,23 +181,25 @@ impl Analyze {
             pid: Some(pid),
             ..ImageOptions::default()
         };
-        let mut report = self.analyze(&process, images);
-        report.input = Input {
-            kind: InputKind::Process,
+        let mut report = self.analyze(&process, images)?;
+        report.input = model::Input {
+            kind: model::InputKind::Process,
             path: None,
             pid: Some(pid),
         };
         Ok(report)
     }
 
-    fn analyze(&self, target: &dyn Target, images: ImageOptions) -> Report {
+    fn analyze(&self, target: &dyn Target, images: ImageOptions) -> anyhow::Result<Report> {
         let cache = CacheDir::from_env();
         let source_root = self
             .source_root
             .clone()
             .or_else(|| images.pid.map(|_| images.root.clone()));
+        // What coldframe recorded is complete, and a live process has its files mapped.
+        let leaves_out_files = images.pid.is_none() && !target.recorded().is_complete;
         let images = Images::new(ImageOptions {
-            symbol_paths: self.symbols.clone(),
+            symbol_paths: self.executable.iter().chain(&self.symbols).cloned().collect(),
             cache: cache.clone(),
             ..images
         });
@@ -210,8 +211,22 @@ impl Analyze {
         };
         options.limits.depth = self.depth.unwrap_or(options.limits.depth);
         options.limits.items = self.max_items.unwrap_or(options.limits.items);
+        let notes = Notes::new();
+        let overlay = leaves_out_files.then(|| Overlay::new(target, &images, &notes));
+        let target = overlay.as_ref().map_or(target, |overlay| overlay as &dyn Target);
+        if leaves_out_files && target.recorded().sources.is_empty() && self.source_root.is_none() {
+            notes.push(
+                "sources",
+                "source lines are not in the input",
+                "Python frames show places only",
+                "--source-root / where the sources lie as they did there",
+            );
+        }
+        if let Some(path) = &self.executable {
+            executable::check(path, target, &notes)?;
+        }
         let symbolizer = Symbolizer::new(&images, target.modules(), &target.recorded().symbols);
-        session::analyze(target, &images, &symbolizer, cache.as_ref(), &Notes::new(), &options).report
+        Ok(session::analyze(target, &images, &symbolizer, cache.as_ref(), &notes, &options).report)
     }
 
     fn choose_threads(&self, mut report: Report) -> anyhow::Result<Report> {

@@ -38,6 +38,9 @@ pub enum ImageError {
         /// That of the file.
         found: Option<BuildId>,
     },
+    /// What is in memory was not loaded from it.
+    #[error("{} is not the file that was loaded: its dynamic section differs from that in memory", .0.display())]
+    Differs(PathBuf),
     /// The module has no build id, so no file can be told to be its.
     #[error("{0} has no build id, so that no file can be told to be the one that was loaded")]
     NoBuildId(String),

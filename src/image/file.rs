@@ -6,11 +6,12 @@ use std::path::Path;
 use std::rc::Rc;
 
 use crate::addr::{Addr, Svma};
-use crate::source::BuildId;
 use crate::source::streams::SymbolFrame;
+use crate::source::{BuildId, Memory};
 
 use super::dwarf::{DebugFiles, LineIndex, Slice};
 use super::elf_file::{ElfFile, Section};
+use super::loaded::Loaded;
 use super::symbol_table::SymbolTable;
 
 /// An ELF image opened from files. Everything is read at first use.
@@ -23,6 +24,7 @@ pub struct Image {
     symbols: OnceCell<SymbolTable>,
     debug_files: OnceCell<Option<Rc<DebugFiles>>>,
     lines: OnceCell<Option<LineIndex>>,
+    loaded: OnceCell<Loaded>,
 }
 
 impl Image {
@@ -34,7 +36,13 @@ impl Image {
             symbols: OnceCell::new(),
             debug_files: OnceCell::new(),
             lines: OnceCell::new(),
+            loaded: OnceCell::new(),
         }
+    }
+
+    /// The image's own file.
+    pub(super) fn into_main(self) -> Rc<ElfFile> {
+        self.main
     }
 
     /// Where the file was found.
@@ -56,6 +64,28 @@ impl Image {
     /// offset 0 is mapped at `base`. `None` where the file has no loadable segment.
     pub fn bias(&self, base: Addr) -> Option<u64> {
         self.main.bias(base)
+    }
+
+    /// The bytes from a stated address to the end of its segment, as they are in memory; `None` where that
+    /// segment can be written to, or where only a debug file of this build was found.
+    pub fn read_only(&self, address: Svma) -> Option<&[u8]> {
+        self.loaded().read_only(&self.main, address)
+    }
+
+    /// Whether the image whose file offset 0 is mapped at `base` was loaded from this file, as far as its
+    /// dynamic section in memory tells: for images whose build id is not to be had.
+    pub fn agrees(&self, memory: &dyn Memory, base: Addr) -> bool {
+        self.bias(base)
+            .is_some_and(|bias| self.loaded().agrees(&self.main, memory, bias))
+    }
+
+    /// How many bytes of address space its segments take, in whole pages.
+    pub fn extent(&self) -> Option<u64> {
+        Loaded::extent(&self.main)
+    }
+
+    fn loaded(&self) -> &Loaded {
+        self.loaded.get_or_init(|| Loaded::new(&self.main))
     }
 
     /// A section by name, from the image or else its debug file; compressed ones come unpacked.

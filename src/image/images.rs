@@ -2,13 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::addr::{Addr, Svma};
 use crate::source::streams::SymbolFrame;
-use crate::source::{BuildId, Module};
+use crate::source::{BuildId, Memory, Module};
 
+use super::locate::build_id_of;
 use super::symbol_cache::SymbolCache;
 use super::{CacheDir, Image, ImageError};
 
@@ -50,6 +51,10 @@ pub struct Images {
 /// A module without build id is told by its place, too.
 type Key = (String, Result<BuildId, Addr>);
 
+fn key(module: &Module) -> Key {
+    (module.path.clone(), module.build_id.clone().ok_or(module.range.start))
+}
+
 #[derive(Clone, Debug)]
 struct Entry {
     image: Result<Rc<Image>, ImageError>,
@@ -76,6 +81,30 @@ impl Images {
     /// Where there is no file, or none of the same build.
     pub fn image(&self, module: &Module) -> Result<Rc<Image>, ImageError> {
         self.entry(module).image
+    }
+
+    /// The image of a module whose build id is not known: the file at its path, or one that the user
+    /// gave, where its dynamic section is the one in `memory`. From then on it is this module's image.
+    ///
+    /// # Errors
+    /// Where there is no such file.
+    pub fn identify(&self, module: &Module, memory: &dyn Memory) -> Result<Rc<Image>, ImageError> {
+        let options = self.options.as_ref().ok_or(ImageError::Offline)?;
+        let image = Rc::new(options.open_agreeing(module, |image| image.agrees(memory, module.range.start))?);
+        let entry = Entry {
+            image: Ok(image.clone()),
+            cache: None,
+        };
+        self.entries.borrow_mut().insert(key(module), entry);
+        Ok(image)
+    }
+
+    /// The build id of a file that the user gave.
+    ///
+    /// # Errors
+    /// Where it cannot be read or is not an ELF file.
+    pub fn build_id_of(path: &Path) -> Result<Option<BuildId>, ImageError> {
+        build_id_of(path)
     }
 
     /// The functions at an address in the process, inlined ones first; empty where the image's files
@@ -114,9 +143,8 @@ impl Images {
     }
 
     fn entry(&self, module: &Module) -> Entry {
-        let key = (module.path.clone(), module.build_id.clone().ok_or(module.range.start));
         let mut entries = self.entries.borrow_mut();
-        entries.entry(key).or_insert_with(|| self.open(module)).clone()
+        entries.entry(key(module)).or_insert_with(|| self.open(module)).clone()
     }
 
     fn open(&self, module: &Module) -> Entry {

@@ -17,7 +17,36 @@ const DEBUG_FOLDER: &str = "/usr/lib/debug";
 impl ImageOptions {
     /// Opens a module's image with all that belongs to it.
     pub(super) fn open(&self, module: &Module) -> Result<Image, ImageError> {
-        let main = Rc::new(self.main_file(module)?);
+        Ok(self.complete(self.main_file(module)?))
+    }
+
+    /// The same for a module without a build id: the first file that `agrees`, of that at its path and
+    /// those that the user gave.
+    pub(super) fn open_agreeing(&self, module: &Module, agrees: impl Fn(&Image) -> bool) -> Result<Image, ImageError> {
+        let path = Path::new(&module.path);
+        let given = self.symbol_paths.iter().filter(|given| given.is_file());
+        let places = [(self.root.clone(), path.to_owned())]
+            .into_iter()
+            .chain(given.map(|given| (PathBuf::from("/"), given.clone())));
+        let mut first_error = None;
+        for (root, path) in places {
+            let shown = shown_below(&root, &path);
+            let opened = open_regular(&root, &path)
+                .map_err(|error| absent_or(shown.clone(), &error))
+                .and_then(|file| ElfFile::open(&file, &shown));
+            let error = match opened.map(|file| Image::new(Rc::new(file), None, None)) {
+                Ok(image) if agrees(&image) => return Ok(self.complete(image.into_main())),
+                Ok(_) => ImageError::Differs(shown),
+                Err(error) => error,
+            };
+            first_error.get_or_insert(error);
+        }
+        Err(first_error.unwrap_or(ImageError::NoBuildId(module.name().to_string())))
+    }
+
+    /// Adds the debug information.
+    fn complete(&self, main: impl Into<Rc<ElfFile>>) -> Image {
+        let main = main.into();
         let has_own = main.has_section(".debug_info");
         let debug = if has_own {
             None
@@ -25,7 +54,7 @@ impl ImageOptions {
             self.debug_file(&main).map(Rc::new)
         };
         let shared = self.shared_file(debug.as_ref().unwrap_or(&main)).map(Rc::new);
-        Ok(Image::new(main, debug, shared))
+        Image::new(main, debug, shared)
     }
 
     /// The image's own file; else a debug file of the same build, which can still name addresses.
@@ -197,6 +226,12 @@ impl ImageOptions {
             .into_iter()
             .filter_map(move |root| below.clone().map(|below| (root, below)))
     }
+}
+
+/// The build id of a file that the user named.
+pub(super) fn build_id_of(path: &Path) -> Result<Option<BuildId>, ImageError> {
+    let file = open_regular(Path::new("/"), path).map_err(|error| absent_or(path.to_owned(), &error))?;
+    Ok(ElfFile::open(&file, path)?.build_id)
 }
 
 /// A line of `/proc/PID/maps`.

@@ -121,14 +121,19 @@ fn note_missing(module: &Module, error: Option<&ImageError>, notes: &Notes) {
         },
     );
     if let Some(ImageError::OtherBuild { .. }) = error {
-        notes.push(
-            "symbols",
-            format!(
-                "the file at {} is another build than the one that was loaded",
-                module.path
-            ),
-            "it is not used",
-            "",
-        );
+        note_other_build(module, notes);
     }
+}
+
+/// Says that there is a file, but not the right one.
+pub(super) fn note_other_build(module: &Module, notes: &Notes) {
+    notes.push(
+        "symbols",
+        format!(
+            "the file at {} is another build than the one that was loaded",
+            module.path
+        ),
+        "it is not used",
+        "",
+    );
 }

@@ -8,8 +8,8 @@ use crate::layout::{Anchors, FrameRoot, Instruction, RunStart};
 use crate::source::MemoryExt;
 use crate::source::streams::PythonStep;
 
-/// The most frames of one thread that are followed.
-const MAX_FRAMES: usize = 200_000;
+/// The most records of runs of the eval loop that are followed in one thread.
+const MAX_RUNS: usize = 200_000;
 /// Of a deep stack, the locals of this many frames at the inner end are read ...
 pub const LOCALS_INNERMOST: usize = 150;
 /// ... and of this many at the outer end: recursion repeats, and a dump is to stay small.
@@ -21,29 +21,29 @@ const OWNED_BY_GENERATOR: u8 = 1;
 const CODE_UNIT: i64 = 2;
 
 impl Python<'_> {
-    /// The frames of a thread, innermost first, shims and frames that have not begun among them
-    /// ([`PythonStep::is_hidden`]).
-    pub fn frames(&self, thread: &PythonThread) -> Vec<PythonStep> {
+    /// The frames of a thread, innermost first and at most `max`, shims and frames that have not begun among
+    /// them ([`PythonStep::is_hidden`]).
+    pub fn frames(&self, thread: &PythonThread, max: usize) -> Vec<PythonStep> {
         let mut steps = match self.layout.behaviour.frame_root {
-            FrameRoot::FrameObject => self.frame_objects(thread),
-            FrameRoot::CFrame | FrameRoot::CurrentFrame => self.interpreter_frames(thread),
+            FrameRoot::FrameObject => self.frame_objects(thread, max),
+            FrameRoot::CFrame | FrameRoot::CurrentFrame => self.interpreter_frames(thread, max),
         };
-        let deep = steps.len().saturating_sub(LOCALS_OUTERMOST);
-        if deep > LOCALS_INNERMOST {
-            for step in &mut steps[LOCALS_INNERMOST..deep] {
-                step.has_locals = false;
-            }
+        let shown = steps.iter().filter(|step| !step.is_hidden);
+        let middle = shown.count().saturating_sub(LOCALS_INNERMOST + LOCALS_OUTERMOST);
+        let shown = steps.iter_mut().filter(|step| !step.is_hidden);
+        for step in shown.skip(LOCALS_INNERMOST).take(middle) {
+            step.has_locals = false;
         }
         steps
     }
 
     /// `PyFrameObject`, linked by `f_back` (3.8 to 3.10). One run of the eval loop each.
-    fn frame_objects(&self, thread: &PythonThread) -> Vec<PythonStep> {
+    fn frame_objects(&self, thread: &PythonThread, max: usize) -> Vec<PythonStep> {
         let offsets = &self.layout.offsets.frame_object;
         let mut anchors = self.cframes(thread).into_iter();
         let head = self.read_or_null(self.layout.offsets.thread.frame.of(thread.address));
         let mut steps = Vec::new();
-        for frame in self.frame_chain(head, |frame| offsets.f_back.of(frame)) {
+        for frame in self.frame_chain(head, max, |frame| offsets.f_back.of(frame)) {
             let lasti = self.memory.read_i32(offsets.f_lasti.of(frame)).unwrap_or(-1);
             steps.push(PythonStep {
                 frame,
@@ -63,7 +63,7 @@ impl Python<'_> {
     }
 
     /// `_PyInterpreterFrame`, linked by `previous` (3.11+).
-    fn interpreter_frames(&self, thread: &PythonThread) -> Vec<PythonStep> {
+    fn interpreter_frames(&self, thread: &PythonThread, max: usize) -> Vec<PythonStep> {
         let offsets = &self.layout.offsets.frame;
         let cframes = self.cframes(thread);
         let head = match self.layout.behaviour.frame_root {
@@ -79,7 +79,7 @@ impl Python<'_> {
         let mut anchor = runs.next().map_or(Addr::NULL, |(cframe, _)| cframe);
         let mut steps: Vec<PythonStep> = Vec::new();
         let mut run_begins = 0;
-        for frame in self.frame_chain(head, |frame| offsets.previous.of(frame)) {
+        for frame in self.frame_chain(head, max, |frame| offsets.previous.of(frame)) {
             let owner = self.memory.read_u8(offsets.owner.of(frame)).unwrap_or(0);
             let mut step = PythonStep {
                 frame,
@@ -147,27 +147,28 @@ impl Python<'_> {
         }
         let offsets = &self.layout.offsets.cframe;
         let head = self.read_or_null(self.layout.offsets.thread.cframe.of(thread.address));
-        let records = self.frame_chain(head, |record| offsets.previous.of(record));
+        let records = self.frame_chain(head, MAX_RUNS, |record| offsets.previous.of(record));
         records
             .into_iter()
             .map(|record| (record, self.read_or_null(offsets.current_frame.of(record))))
             .collect()
     }
 
-    fn frame_chain(&self, head: Addr, next: impl Fn(Addr) -> Addr) -> Vec<Addr> {
+    /// At most `max`: who sees that many knows that there may be more.
+    fn frame_chain(&self, head: Addr, max: usize, next: impl Fn(Addr) -> Addr) -> Vec<Addr> {
         let mut seen = HashSet::new();
         let mut list = Vec::new();
         let mut at = head;
-        while !at.is_null() {
-            if !seen.insert(at) || list.len() == MAX_FRAMES {
+        while !at.is_null() && list.len() < max {
+            if !seen.insert(at) {
                 self.notes.push(
                     "python",
                     format!(
-                        "the chain of Python frames at {head} does not end within {} frames",
+                        "the chain of Python frames at {head} leads back to itself after {} frames",
                         list.len()
                     ),
                     "outer frames are missing",
-                    "the frames are corrupt, or the recursion is deeper than coldframe follows",
+                    "",
                 );
                 break;
             }

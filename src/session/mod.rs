@@ -5,6 +5,7 @@
 //!
 //! Invariant: nothing here knows the command line, or which kind of source the target is.
 
+mod budget;
 mod build;
 mod fault;
 mod frames;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::budget::FrameBudget;
 use super::fault::first_fault;
 use super::frames::FrameBuilder;
 use super::sources::SourceText;
@@ -25,6 +26,7 @@ impl Walk<'_, '_> {
         let crashed_tid = crash.as_ref().map(|crash| crash.tid);
         let is_crashed = |thread: &&Thread| Some(thread.tid) == crashed_tid;
         let all = self.target.threads();
+        let mut budget = FrameBudget::new(all.len());
         // The budget for values is spent in this order.
         for thread in all
             .iter()
@@ -32,8 +34,10 @@ impl Walk<'_, '_> {
             .chain(all.iter().filter(|thread| !is_crashed(thread)))
         {
             let python_thread = by_tid.get(&thread.tid);
-            let stack = self.stack(thread, python_thread.map(|&(_, state)| state), &mut unwinder);
             let is_crashed = Some(thread.tid) == crashed_tid;
+            let state = python_thread.map(|&(_, state)| state);
+            let stack = self.stack(thread, state, &mut unwinder, budget.allowed(is_crashed));
+            let is_cut = budget.take(&stack, is_crashed);
             let mut signal_frames = 0;
             if is_crashed
                 && let Some(last) = &crash
@@ -57,11 +61,12 @@ impl Walk<'_, '_> {
                 }),
                 interpreter: python_thread.map(|(interpreter, _)| interpreter.id),
                 frames,
-                truncated: is_partial,
+                truncated: is_partial || is_cut,
                 ..model::Thread::default()
             });
             stacks.push(stack);
         }
+        budget.note(self.notes);
         self.note_omitted_locals(&stacks);
         (threads, stacks, crash)
     }
@@ -92,7 +97,17 @@ impl Walk<'_, '_> {
         threads
     }
 
-    fn stack(&self, thread: &Thread, state: Option<&PythonThread>, unwinder: &mut Unwinder<'_>) -> ThreadStack {
+    fn stack(
+        &self,
+        thread: &Thread,
+        state: Option<&PythonThread>,
+        unwinder: &mut Unwinder<'_>,
+        max: usize,
+    ) -> ThreadStack {
+        let limits = unwind::Limits {
+            frames: max,
+            ..unwind::Limits::default()
+        };
         if let Some(recorded) = self
             .target
             .recorded()
@@ -109,11 +124,11 @@ impl Walk<'_, '_> {
         ThreadStack {
             tid: thread.tid,
             native: match &thread.registers {
-                Some(registers) => unwinder.unwind(registers, self.notes, &unwind::Limits::default()),
+                Some(registers) => unwinder.unwind(registers, self.notes, &limits),
                 None => Vec::new(),
             },
             python: match (self.python, state) {
-                (Some(python), Some(state)) => python.frames(state),
+                (Some(python), Some(state)) => python.frames(state, max),
                 _ => Vec::new(),
             },
         }
@@ -124,17 +139,30 @@ impl Walk<'_, '_> {
     }
 
     fn note_omitted_locals(&self, stacks: &[ThreadStack]) {
-        let is_omitted = |step: &&PythonStep| !step.has_locals && !step.is_hidden;
-        for stack in stacks {
-            let omitted = stack.python.iter().filter(is_omitted).count();
-            if omitted > 0 {
-                self.notes.push(
-                    "python",
-                    format!("thread {} has {} Python frames", stack.tid, stack.python.len()),
-                    format!("the locals of {omitted} of them, in the middle, are left out"),
-                    "",
-                );
-            }
-        }
+        let omitted = |stack: &ThreadStack| {
+            let is_omitted = |step: &&PythonStep| !step.has_locals && !step.is_hidden;
+            stack.python.iter().filter(is_omitted).count()
+        };
+        let deep: Vec<(&ThreadStack, usize)> = stacks
+            .iter()
+            .map(|stack| (stack, omitted(stack)))
+            .filter(|(_, omitted)| *omitted > 0)
+            .collect();
+        let what = match deep.as_slice() {
+            [] => return,
+            [(stack, _)] => format!("thread {} has {} Python frames", stack.tid, stack.python.len()),
+            [(stack, _), ..] => format!(
+                "{} threads, the first {}, have many Python frames",
+                deep.len(),
+                stack.tid
+            ),
+        };
+        let omitted: usize = deep.iter().map(|(_, omitted)| omitted).sum();
+        self.notes.push(
+            "python",
+            what,
+            format!("the locals of {omitted} of them, in the middle, are left out"),
+            "",
+        );
     }
 }

@@ -9,7 +9,7 @@ use crate::addr::Addr;
 
 /// The most program headers that are looked at; real images have about a dozen.
 const MAX_PROGRAM_HEADERS: u16 = 128;
-/// The most bytes of notes in one segment that are looked at.
+/// The most bytes of notes of one image that are looked at.
 const MAX_NOTE_BYTES: u64 = 64 * 1024;
 /// The longest build id that is believed; `ld --build-id=sha1` makes 20 bytes.
 const MAX_BUILD_ID: usize = 64;
@@ -64,10 +64,12 @@ pub fn read_image_header(memory: &dyn Memory, base: Addr) -> Option<ImageHeader>
     let first = loads().map(|h| h.address).min()? / PAGE * PAGE;
     let end = loads().map(|h| h.address.saturating_add(h.memory_size)).max()?;
     let len = end.checked_sub(first)?.checked_next_multiple_of(PAGE)?;
-    let build_id = headers
-        .iter()
-        .filter(|h| h.kind == PT_NOTE)
-        .find_map(|h| find_build_id(memory, base.add(h.address.wrapping_sub(first)), h.file_size));
+    let mut rest = MAX_NOTE_BYTES;
+    let build_id = headers.iter().filter(|h| h.kind == PT_NOTE).find_map(|h| {
+        let len = h.file_size.min(rest);
+        rest -= len;
+        find_build_id(memory, base.add(h.address.wrapping_sub(first)), len)
+    });
     Some(ImageHeader { len, build_id })
 }
 

@@ -6,7 +6,6 @@
 //!
 //! Invariant: nothing here changes the process; no register, no byte, no signal disposition is written.
 
-pub(super) mod images;
 mod memory;
 mod process;
 mod threads;
@@ -116,7 +115,7 @@ impl LiveProcess {
         }
         let mappings = parse_maps(&maps_text);
         let memory = PageCache::new(ProcessMemory::new(reader, directory.join("mem")));
-        let modules = images::find_modules(&memory, &mappings, &notes);
+        let modules = super::images::find_modules(&memory, &mappings, &notes);
         let inner_ids = process::has_inner_ids(&root);
         let threads = stopped.describe(pid, inner_ids);
         let (process, private_ranges) = process::describe(&root, &directory, pid);

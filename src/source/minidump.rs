@@ -8,25 +8,21 @@
 //! Invariant: no count, length or position in the file is trusted; nothing grows beyond a small multiple
 //! of the file's length.
 
-mod error;
-mod memory;
+pub(super) mod error;
 mod raw;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
-use minidump::{
-    Minidump, MinidumpContext, MinidumpException, MinidumpMiscInfo, MinidumpRawContext, MinidumpSystemInfo,
-};
+use minidump::{Minidump, MinidumpContext, MinidumpException, MinidumpMiscInfo, MinidumpSystemInfo};
 use serde::de::DeserializeOwned;
 
 pub use error::DumpError;
-use memory::{Block, DumpMemory};
-use raw::{Raw, stream};
+use raw::{Raw, amd64_registers, stream};
 
+use super::blocks::{Block, BlockMemory};
 use super::mapped::map_file;
 use super::maps::{Mapping, parse_maps};
 use super::streams::{Context, SignalContext, stream_type};
@@ -58,7 +54,7 @@ const MAX_BUILD_ID: usize = 64;
 /// A minidump, opened.
 pub struct DumpFile {
     path: PathBuf,
-    memory: DumpMemory<Mmap>,
+    memory: BlockMemory<Mmap>,
     threads: Vec<Thread>,
     modules: Modules,
     mappings: Vec<Mapping>,
@@ -74,30 +70,36 @@ impl DumpFile {
     /// # Errors
     /// Where the file cannot be read, is not a minidump, or not even its directory is there.
     pub fn open(path: &Path) -> Result<DumpFile, DumpError> {
-        let io = |source| DumpError::Io {
-            path: path.to_path_buf(),
-            source,
-        };
+        let io = |source| io_error(path, source);
         let metadata = std::fs::metadata(path).map_err(io)?;
         if !metadata.is_file() {
             return Err(error::not_a_file(path, metadata.file_type()));
         }
-        if metadata.len() == 0 {
+        DumpFile::from_file(path, &File::open(path).map_err(io)?, &Notes::new())
+    }
+
+    /// The same for a file that is open; `path` is for messages. `notes` is what happened before, for
+    /// instance when it was unpacked.
+    ///
+    /// # Errors
+    /// As [`DumpFile::open`].
+    pub fn from_file(path: &Path, file: &File, notes: &Notes) -> Result<DumpFile, DumpError> {
+        let io = |source| io_error(path, source);
+        if file.metadata().map_err(io)?.len() == 0 {
             return Err(DumpError::Empty {
                 path: path.to_path_buf(),
             });
         }
-        let mut file = File::open(path).map_err(io)?;
-        let mut start = Vec::new();
-        Read::by_ref(&mut file).take(512).read_to_end(&mut start).map_err(io)?;
+        let data = map_file(file).map_err(io)?;
+        let start = data.get(..512).unwrap_or(&data);
         if !start.starts_with(b"MDMP") {
-            return Err(error::not_a_minidump(path, &start));
+            return Err(error::not_a_minidump(path, start));
         }
-        let data = map_file(&file).map_err(io)?;
-        let parts = read_parts(path, &data)?;
+        let mut parts = read_parts(path, &data)?;
+        parts.context.notes.extend(notes.to_vec());
         Ok(DumpFile {
             path: path.to_path_buf(),
-            memory: DumpMemory::new(data, parts.blocks),
+            memory: BlockMemory::new(data, parts.blocks),
             threads: parts.threads,
             modules: parts.modules,
             mappings: parts.mappings,
@@ -122,6 +124,11 @@ impl DumpFile {
     pub fn memory_ranges(&self) -> impl Iterator<Item = AddrRange> {
         self.memory.blocks().iter().map(|block| block.range)
     }
+}
+
+fn io_error(path: &Path, source: std::io::Error) -> DumpError {
+    let path = path.to_path_buf();
+    DumpError::Io { path, source }
 }
 
 impl Target for DumpFile {
@@ -478,18 +485,4 @@ impl<'a> Reader<'a> {
         }
         blocks
     }
-}
-
-/// The registers by DWARF number; `None` for other machines.
-fn amd64_registers(context: &MinidumpRawContext) -> Option<Registers> {
-    let MinidumpRawContext::Amd64(c) = context else {
-        return None;
-    };
-    Some(Registers {
-        dwarf: [
-            c.rax, c.rdx, c.rcx, c.rbx, c.rsi, c.rdi, c.rbp, c.rsp, c.r8, c.r9, c.r10, c.r11, c.r12, c.r13, c.r14,
-            c.r15, c.rip,
-        ],
-        fs_base: None,
-    })
 }

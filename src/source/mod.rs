@@ -6,8 +6,12 @@
 //! Invariant: nothing here knows what the bytes mean; no DWARF or CPython structure is decoded, and of
 //! ELF only the headers that identify an image.
 
+mod blocks;
+mod core_file;
 pub mod elf_note;
 pub mod fake;
+mod images;
+mod input;
 pub mod live;
 pub mod mapped;
 pub mod maps;
@@ -22,13 +26,16 @@ mod registers;
 pub mod request;
 pub mod runs;
 pub mod streams;
+pub mod unpack;
 
+pub use core_file::{CoreError, CoreFile};
+pub use input::{Input, InputError};
 pub use live::LiveProcess;
 pub use memory::{Memory, MemoryExt, ReadError};
 pub use minidump::{DumpError, DumpFile};
 pub use module::{BuildId, Module, Modules};
 pub use page_cache::PageCache;
-pub use record::RecordFile;
+pub use record::{RecordFile, RecordFileError};
 pub use recorder::Recorder;
 pub use registers::Registers;
 

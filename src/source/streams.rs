@@ -198,7 +198,7 @@ impl NativeStep {
 }
 
 /// One Python frame, as far as its own memory is needed to name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PythonStep {
     /// The frame structure. Null in a frame read back from a dump that did not keep its memory.
     pub frame: Addr,

@@ -87,11 +87,16 @@ fn runs(python: &[PythonStep]) -> Vec<Run> {
     runs
 }
 
+/// How many searches over all native frames one merge has the time for.
+const SEARCHES: usize = 64;
+
 /// The record of each run (CFrame or shim frame) lies in the stack range of its eval frame:
 /// from the frame's stack pointer to its CFA.
 fn match_by_address(native: &[NativeStep], python: &[PythonStep], runs: &mut [Run]) -> Confidence {
     let holds = |index: usize, anchor| native[index].sp <= anchor && anchor < native[index].cfa;
     let mut from = 0;
+    // A damaged stack gives no run a place: looking for each of 100,000 runs among as many frames would not end.
+    let mut looks_left = native.len().saturating_mul(SEARCHES);
     let mut confidence = Confidence::Address;
     // Where unwinding stopped early, most runs lie beyond: no need to search for each of them.
     let end = native.iter().map(|step| step.cfa).max().unwrap_or_default();
@@ -106,7 +111,12 @@ fn match_by_address(native: &[NativeStep], python: &[PythonStep], runs: &mut [Ru
             continue;
         }
         // Both stacks go outward together; alternate stacks may break the order of addresses, not of frames.
-        match (from..native.len()).find(|&index| holds(index, anchor)) {
+        let mut candidates = (from..native.len()).take(looks_left);
+        let found = candidates.find(|&index| holds(index, anchor));
+        looks_left -= found
+            .map_or(native.len() - from, |index| index + 1 - from)
+            .min(looks_left);
+        match found {
             Some(index) => {
                 run.native = Some(index);
                 from = index + 1;

@@ -112,7 +112,7 @@ impl<'a> Unwinder<'a> {
 
     /// The frames of a thread with these registers, innermost first; at least the one they stand in.
     ///
-    /// Ends at the outermost frame, or with a note at the place where nothing leads on.
+    /// Ends at the outermost frame, with a note at the place where nothing leads on, or at the limit of frames.
     pub fn unwind(&mut self, registers: &Registers, notes: &Notes, limits: &Limits) -> Vec<NativeStep> {
         self.scan_left = limits.scan_words.saturating_mul(SCANS);
         let mut steps = Vec::new();
@@ -152,7 +152,7 @@ impl<'a> Unwinder<'a> {
                     frame = caller;
                 }
                 Err(end) => {
-                    self.note_end(end, &frame, limits, notes);
+                    self.note_end(end, &frame, notes);
                     return steps;
                 }
             }
@@ -340,20 +340,20 @@ impl<'a> Unwinder<'a> {
         );
     }
 
-    fn note_end(&mut self, end: End, frame: &Frame, limits: &Limits, notes: &Notes) {
+    fn note_end(&mut self, end: End, frame: &Frame, notes: &Notes) {
         let place = self.place(frame.registers.pc());
         let tables = match self.modules.index_of(frame.registers.pc()) {
             Some(index) => self.tables(index).error(),
             None => None,
         };
         let why = match end {
-            End::Outermost => return,
+            // The caller sees that there are as many frames as it allowed.
+            End::Outermost | End::TooDeep => return,
             End::Lost => match tables {
                 Some(error) => format!("the image cannot be unwound: {error}"),
                 None => "neither an unwind entry, a frame pointer nor a stack word leads to a caller".to_string(),
             },
             End::Cycle => "a signal frame leads back to one that was seen before".to_string(),
-            End::TooDeep => format!("{} frames are the most that are read", limits.frames),
         };
         notes.push(
             "unwind",

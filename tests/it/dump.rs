@@ -255,6 +255,7 @@ fn lldb_opens_a_dump() {
     };
     let folder = scratch("lldb");
     let program = Running::python(&python, PROGRAM);
+    program.settle();
     let live = attach(program.pid());
     let recorder = Recorder::new(live.memory());
     // Whole stacks of the innermost kilobytes, so that lldb can unwind.

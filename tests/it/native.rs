@@ -130,7 +130,7 @@ fn a_smashed_stack_is_found_again_by_scanning() {
 }
 
 #[test]
-fn limits_end_a_walk_with_a_note() {
+fn limits_end_a_walk() {
     let (_folder, _running, stopped) = stopped_in("recursion", 1);
     let notes = Notes::new();
     let limits = Limits {
@@ -140,5 +140,6 @@ fn limits_end_a_walk_with_a_note() {
     let mut unwinder = Unwinder::new(&stopped.memory, &stopped.modules);
     let steps = unwinder.unwind(&stopped.threads[0].1, &notes, &limits);
     assert_eq!(steps.len(), 100);
-    assert!(notes.to_vec()[0].what.contains("100 frames"), "{:?}", notes.to_vec());
+    // Whoever sets the limit says so, once for all threads.
+    assert_eq!(notes.to_vec(), []);
 }

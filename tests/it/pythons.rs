@@ -19,9 +19,13 @@ lib = os.path.join(sysconfig.get_config_var('LIBDIR') or '', sysconfig.get_confi
 print(os.path.realpath(lib if sysconfig.get_config_var('Py_ENABLE_SHARED') and os.path.isfile(lib) else sys.executable))
 print(os.path.realpath(sys.executable))";
 
-/// All supported interpreters found, by version: those of pyenv and the system's own.
+/// All supported interpreters found, by version: those of pyenv, the system's own, and those that `COLDFRAME_PYTHONS`
+/// names, separated by colons (tests/provision makes some).
 pub fn pythons() -> Vec<Python> {
     let mut candidates = vec![PathBuf::from("/usr/bin/python3")];
+    candidates.extend(std::env::split_paths(
+        &std::env::var_os("COLDFRAME_PYTHONS").unwrap_or_default(),
+    ));
     let root = Command::new("pyenv")
         .arg("root")
         .output()

@@ -120,10 +120,8 @@ fn a_file_that_changed_since_is_not_used() {
     // Another file under that name.
     fs::remove_file(&program).expect("it goes");
     fs::write(&program, "#!/bin/sh\n").expect("another");
-    assert!(
-        notes(&json(&folder, &record)).contains("1 of the mapped files are not"),
-        "{report:#}"
-    );
+    let report = json(&folder, &record);
+    assert!(notes(&report).contains("1 of the mapped files are not"), "{report:#}");
 }
 
 #[test]

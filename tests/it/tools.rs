@@ -87,6 +87,26 @@ impl Running {
     }
 
     /// Closes its input; returns its last line and exit code.
+    /// Waits until all threads sleep, as they then do until the program ends: two looks at one state are alike.
+    pub fn settle(&self) {
+        let is_asleep = || {
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("a live process");
+            tasks.flatten().all(|task| {
+                let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+                stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('S'))
+            })
+        };
+        let mut calm = 0;
+        for _ in 0..1000 {
+            calm = if is_asleep() { calm + 1 } else { 0 };
+            if calm == 10 {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("the threads of {} do not come to rest", self.child.id());
+    }
+
     pub fn finish(mut self) -> (String, Option<i32>) {
         drop(self.stdin.take());
         let mut line = String::new();

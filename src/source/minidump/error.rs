@@ -70,7 +70,7 @@ fn advice(kind: std::io::ErrorKind) -> &'static str {
 }
 
 /// Says what a path that is no regular file leads to.
-pub(super) fn not_a_file(path: &Path, kind: std::fs::FileType) -> DumpError {
+pub(in crate::source) fn not_a_file(path: &Path, kind: std::fs::FileType) -> DumpError {
     let found = match kind {
         kind if kind.is_dir() => "a folder",
         kind if kind.is_fifo() => "a pipe",

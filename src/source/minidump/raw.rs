@@ -1,7 +1,10 @@
-//! Numbers and strings at positions in a file that may be hostile.
+//! Numbers, strings and registers at positions in a file that may be hostile.
 
-use super::memory::Block;
+use minidump::MinidumpRawContext;
+
 use crate::addr::{Addr, AddrRange};
+use crate::source::Registers;
+use crate::source::blocks::Block;
 
 /// Stream types that are read row by row (minidumpapiset.h, `MINIDUMP_STREAM_TYPE`).
 pub(super) mod stream {
@@ -54,4 +57,18 @@ impl<'a> Raw<'a> {
             offset: self.u32(offset + 12)? as usize,
         })
     }
+}
+
+/// The registers by DWARF number; `None` for other machines.
+pub(super) fn amd64_registers(context: &MinidumpRawContext) -> Option<Registers> {
+    let MinidumpRawContext::Amd64(c) = context else {
+        return None;
+    };
+    Some(Registers {
+        dwarf: [
+            c.rax, c.rdx, c.rcx, c.rbx, c.rsi, c.rdi, c.rbp, c.rsp, c.r8, c.r9, c.r10, c.r11, c.r12, c.r13, c.r14,
+            c.r15, c.rip,
+        ],
+        fs_base: None,
+    })
 }

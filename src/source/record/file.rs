@@ -1,8 +1,8 @@
 //! A record as a process that can be analysed.
 
 use std::fs::File;
-use std::io::Read;
 use std::mem::size_of;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use coldframe_handler::wire::{FixedRecord, RECORD_MAPS_SIZE};
@@ -13,7 +13,7 @@ use super::images::{Block, Content, file_blocks};
 use super::{Record, RecordError, is_record};
 use crate::addr::{Addr, AddrRange};
 use crate::notes::Notes;
-use crate::source::live::images::find_modules;
+use crate::source::images::find_modules;
 use crate::source::maps::{Mapping, parse_maps};
 use crate::source::memory::{Memory, ReadError};
 use crate::source::streams::{Context, ProcessContext, SignalContext};
@@ -52,28 +52,31 @@ pub struct RecordFile {
 }
 
 impl RecordFile {
-    /// Whether a file begins as a record does.
+    /// Whether a file that begins with these bytes is a record.
     #[must_use]
-    pub fn is_one(path: &Path) -> bool {
-        // Looked at first: to open a pipe would wait for a writer.
-        let is_file = std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
-        is_file && read_start(path, 8).is_ok_and(|start| is_record(&start))
+    pub fn is_one(start: &[u8]) -> bool {
+        is_record(start)
     }
 
-    /// Opens a record. What it lacks becomes a note in [`Target::context`].
+    /// Reads a record from an open file; `path` is for messages. What it lacks becomes a note in
+    /// [`Target::context`], where `notes`, of what happened before, go, too.
     ///
     /// # Errors
     /// Where the file cannot be read or is not a whole record of this version.
-    pub fn open(path: &Path) -> Result<RecordFile, RecordFileError> {
-        let bytes = read_start(path, size_of::<FixedRecord>() as u64).map_err(|source| RecordFileError::Io {
+    pub fn from_file(path: &Path, file: &File, notes: &Notes) -> Result<RecordFile, RecordFileError> {
+        let mut bytes = vec![0; size_of::<FixedRecord>()];
+        let read = read_start(file, &mut bytes).map_err(|source| RecordFileError::Io {
             path: path.to_path_buf(),
             source,
         })?;
+        bytes.truncate(read);
         let record = Record::parse(&bytes).map_err(|source| RecordFileError::Record {
             path: path.to_path_buf(),
             source,
         })?;
-        Ok(RecordFile::new(&record))
+        let mut file = RecordFile::new(&record);
+        file.context.notes.extend(notes.to_vec());
+        Ok(file)
     }
 
     fn new(record: &Record) -> RecordFile {
@@ -139,10 +142,15 @@ impl RecordFile {
     }
 }
 
-fn read_start(path: &Path, len: u64) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(len).read_to_end(&mut bytes)?;
-    Ok(bytes)
+fn read_start(file: &File, buf: &mut [u8]) -> std::io::Result<usize> {
+    let mut read = 0;
+    while let Some(rest) = buf.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, read as u64)? {
+            0 => break,
+            count => read += count,
+        }
+    }
+    Ok(read)
 }
 
 fn note_unused(unused: &[String], notes: &Notes) {

@@ -81,6 +81,8 @@ pub fn build(python: &Python, commands: &BTreeSet<String>, out: &Path) -> Result
             .collect();
         let built = Command::new(&words[0])
             .args(&words[1..])
+            // Debian's headers name one that lies in a folder for the architecture beside their own.
+            .env("CPATH", Path::new(&include).join(".."))
             .current_dir(repository("samples"))
             .output()
             .map_err(|error| format!("{}: {error}", words[0]))?;

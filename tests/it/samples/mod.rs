@@ -50,8 +50,9 @@ fn samples() -> Vec<PathBuf> {
 }
 
 fn short(python: &Python) -> String {
-    let is_system = python.executable.starts_with("/usr/bin");
-    format!("{}{}", python.version, if is_system { "s" } else { "" })
+    // Those of a distribution are stripped.
+    let is_distribution = python.library == python.executable;
+    format!("{}{}", python.version, if is_distribution { "s" } else { "" })
 }
 
 /// Runs `job` for each index on as many threads as there are processors.

@@ -1,7 +1,8 @@
-//! The memory that a minidump holds.
+//! Memory that lies in blocks of a file.
 
 use crate::addr::{Addr, AddrRange};
-use crate::source::{Memory, ReadError};
+
+use super::memory::{Memory, ReadError};
 
 /// One stored block: where it was in the process, and where it is in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,15 +16,15 @@ pub(super) struct Block {
 /// The minidump crate drops a block that overlaps an earlier one
 /// (`minidump-common` 0.27, `into_rangemap_safe`), and does not read across blocks; foreign dumps have
 /// both, so the lookup is made here.
-pub(super) struct DumpMemory<D> {
+pub(super) struct BlockMemory<D> {
     data: D,
     blocks: Vec<Block>,
 }
 
-impl<D: AsRef<[u8]>> DumpMemory<D> {
+impl<D: AsRef<[u8]>> BlockMemory<D> {
     /// `blocks` may come from a hostile file: overlaps are cut away (the block that begins first, then
     /// the longer one, stays), and what lies past the end of the file is left out.
-    pub fn new(data: D, mut blocks: Vec<Block>) -> DumpMemory<D> {
+    pub fn new(data: D, mut blocks: Vec<Block>) -> BlockMemory<D> {
         let len = data.as_ref().len();
         for block in &mut blocks {
             let stored = len.saturating_sub(block.offset) as u64;
@@ -38,7 +39,7 @@ impl<D: AsRef<[u8]>> DumpMemory<D> {
             end = end.max(block.range.end);
         }
         blocks.retain(|b| !b.range.is_empty());
-        DumpMemory { data, blocks }
+        BlockMemory { data, blocks }
     }
 
     /// The blocks, by address.
@@ -47,7 +48,7 @@ impl<D: AsRef<[u8]>> DumpMemory<D> {
     }
 }
 
-impl<D: AsRef<[u8]>> Memory for DumpMemory<D> {
+impl<D: AsRef<[u8]>> Memory for BlockMemory<D> {
     fn read(&self, addr: Addr, buf: &mut [u8]) -> Result<(), ReadError> {
         let error = ReadError {
             addr,
@@ -86,7 +87,7 @@ mod tests {
     #[test]
     fn overlapping_and_adjacent_blocks_read_as_one() {
         let data: Vec<u8> = (0..100).collect();
-        let memory = DumpMemory::new(
+        let memory = BlockMemory::new(
             data,
             vec![
                 block(0x1010, 16, 16),

@@ -1,13 +1,17 @@
 //! From mappings to images.
 
+use super::elf_note::read_image_header;
+use super::maps::Mapping;
+use super::{Memory, Module, Modules};
 use crate::addr::AddrRange;
 use crate::notes::Notes;
-use crate::source::elf_note::read_image_header;
-use crate::source::maps::Mapping;
-use crate::source::{Memory, Module, Modules};
 
 /// What the kernel appends to the path of a file that is gone or was replaced.
 const DELETED: &str = " (deleted)";
+
+/// The most mappings that may begin an image, and that may lie in one: mappings of a core may be hostile.
+const MAX_IMAGES: usize = 65_536;
+const MAX_PARTS: usize = 1024;
 
 /// The images among the mappings, with their build ids.
 ///
@@ -17,6 +21,7 @@ const DELETED: &str = " (deleted)";
 pub fn find_modules(memory: &dyn Memory, mappings: &[Mapping], notes: &Notes) -> Modules {
     let mut deleted = Vec::new();
     let mut list: Vec<Module> = Vec::new();
+    let mut examined = 0;
     for (index, first) in mappings.iter().enumerate() {
         let is_vdso = first.path == "[vdso]";
         let has_file = first.file.1 != 0 && !first.path.is_empty() && !first.path.starts_with("/dev/");
@@ -26,6 +31,10 @@ pub fn find_modules(memory: &dyn Memory, mappings: &[Mapping], notes: &Notes) ->
         {
             continue;
         }
+        examined += 1;
+        if examined > MAX_IMAGES {
+            break;
+        }
         let following = mappings.get(index..).unwrap_or_default();
         let header = read_image_header(memory, first.range.start);
         let range = match &header {
@@ -34,6 +43,7 @@ pub fn find_modules(memory: &dyn Memory, mappings: &[Mapping], notes: &Notes) ->
         };
         let is_code = following
             .iter()
+            .take(MAX_PARTS)
             .take_while(|m| m.range.start < range.end)
             // Text that was moved to huge pages is anonymous, but lies inside the image.
             .any(|m| m.execute && (m.same_file(first) || m.file.1 == 0));
