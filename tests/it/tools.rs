@@ -93,7 +93,8 @@ impl Running {
             let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("a live process");
             tasks.flatten().all(|task| {
                 let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
-                stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('S'))
+                stat.rsplit_once(") ")
+                    .is_some_and(|(_, fields)| fields.starts_with('S'))
             })
         };
         let mut calm = 0;
