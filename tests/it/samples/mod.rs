@@ -11,6 +11,7 @@ mod header;
 mod offline;
 mod oracle;
 mod readers;
+mod stripped;
 mod table;
 mod values;
 
@@ -138,6 +139,13 @@ impl Bench {
         let samples: Vec<usize> = (0..self.samples.len())
             .filter(|&index| wanted(&name_of(&self.samples[index])))
             .collect();
+        if samples.is_empty() {
+            assert!(
+                env::var_os("COLDFRAME_SAMPLES").is_some(),
+                "{title}: no sample is wanted"
+            );
+            return;
+        }
         let cells = in_parallel(samples.len() * self.pythons.len(), |index| {
             let (sample, python) = (samples[index / self.pythons.len()], index % self.pythons.len());
             let begun = Instant::now();

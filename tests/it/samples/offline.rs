@@ -93,7 +93,7 @@ impl EmptyRoot {
 }
 
 /// The files that ldd names.
-fn libraries(program: &Path) -> Vec<PathBuf> {
+pub fn libraries(program: &Path) -> Vec<PathBuf> {
     let output = Command::new("ldd")
         .arg(program)
         .output()

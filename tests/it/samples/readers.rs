@@ -32,18 +32,10 @@ pub fn check(dump: &Path, problems: &mut Problems) {
 
 #[test]
 fn lldb_sees_the_same_threads_and_frames() {
-    let debuggers: Vec<_> = ["lldb-14", "lldb-19"]
-        .into_iter()
-        .filter_map(|name| {
-            let found = find_program(name);
-            if found.is_none() {
-                skip(&format!("{name} to open the dumps of the samples"));
-            }
-            found
-        })
-        .collect();
+    // Debian's packages exclude each other: one of them is enough.
+    let debuggers: Vec<_> = ["lldb-14", "lldb-19"].into_iter().filter_map(find_program).collect();
     if debuggers.is_empty() {
-        return;
+        return skip("lldb to open the dumps of the samples");
     }
     let Some(bench) = Bench::new() else { return };
     for debugger in debuggers {
