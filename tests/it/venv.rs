@@ -11,12 +11,21 @@ use crate::pythons::{Python, pythons};
 
 const PACKAGES: [&str; 2] = ["pytest", "pytest-xdist"];
 
-/// Interpreters with pytest and xdist: of the oldest and the newest CPython at hand and of the system's. One that
-/// cannot be made, for want of a network or of the module venv, is a SKIP line.
+/// Interpreters with pytest and xdist: of the oldest CPython at hand, the newest that can install packages, and the
+/// system's. One that cannot be made, for want of a network or of the module venv, is a SKIP line.
 pub fn pytest_pythons() -> Vec<PathBuf> {
     let all = pythons();
     let system = all.iter().find(|python| python.executable.starts_with("/usr/bin"));
-    let mut chosen: Vec<&Python> = [all.first(), system, all.last()].into_iter().flatten().collect();
+    // Distributions leave pip out of what tests/provision unpacks.
+    let has_pip = |python: &&Python| {
+        let check = Command::new(&python.executable)
+            .args(["-c", "import ensurepip"])
+            .output();
+        check.is_ok_and(|output| output.status.success())
+    };
+    let newest = all.iter().rev().find(has_pip);
+    let mut chosen: Vec<&Python> = [all.first(), system, newest].into_iter().flatten().collect();
+    chosen.sort_by_key(|python| &python.executable);
     chosen.dedup_by(|a, b| a.executable == b.executable);
     if chosen.is_empty() {
         skip("no supported CPython was found");
