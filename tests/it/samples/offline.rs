@@ -37,7 +37,7 @@ impl EmptyRoot {
             .output()
             .is_ok_and(|output| output.status.success());
         if !root.is_chroot {
-            println!("chroot is not permitted: dumps are read with an empty --sysroot, home and cache instead");
+            crate::tools::skip("chroot: dumps are read with an empty --sysroot, home and cache instead");
         }
         root
     }
