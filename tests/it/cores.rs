@@ -385,7 +385,7 @@ f([1, 'two'])
     if !has("gcore") {
         return;
     }
-    for python in pythons() {
+    for python in pythons().into_iter().filter(|python| !python.is_foreign()) {
         let folder = Folder::new();
         let program = Running::python(&python.executable, PROGRAM);
         let pid = program.pid().to_string();

@@ -13,6 +13,18 @@ pub struct Python {
     pub library: PathBuf,
 }
 
+impl Python {
+    /// Whether it was named by `COLDFRAME_PYTHONS`: such a one may come with a C library of its own, which a debugger of
+    /// this machine cannot list the threads of.
+    pub fn is_foreign(&self) -> bool {
+        named().contains(&self.executable)
+    }
+}
+
+fn named() -> Vec<PathBuf> {
+    std::env::split_paths(&std::env::var_os("COLDFRAME_PYTHONS").unwrap_or_default()).collect()
+}
+
 const PROBE: &str = "import sys, sysconfig, os
 print('%d.%d.%d' % sys.version_info[:3])
 lib = os.path.join(sysconfig.get_config_var('LIBDIR') or '', sysconfig.get_config_var('INSTSONAME') or '')
