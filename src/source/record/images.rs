@@ -14,6 +14,9 @@ use crate::source::mapped::map_file;
 use crate::source::maps::Mapping;
 use crate::source::memory::{Memory, ReadError};
 
+/// How far the clock that stamps files may be behind the one that stamped the crash, in nanoseconds: it moves with the
+/// kernel's tick, of 10 ms at most (CONFIG_HZ=100).
+const FILE_CLOCK_LAG: u64 = 10_000_000;
 /// To which segments are mapped.
 const PAGE: u64 = 4096;
 
@@ -69,7 +72,8 @@ fn open_unchanged(mapping: &Mapping, crash_ns: u64) -> Option<File> {
         let changed = (meta.ctime().unsigned_abs())
             .saturating_mul(1_000_000_000)
             .saturating_add(meta.ctime_nsec().unsigned_abs());
-        meta.is_file() && meta.ino() == mapping.file.1 && meta.ctime() >= 0 && changed < crash_ns
+        let is_older = meta.ctime() >= 0 && changed.saturating_add(FILE_CLOCK_LAG) < crash_ns;
+        meta.is_file() && meta.ino() == mapping.file.1 && is_older
     };
     // Looked at first: to open a pipe would wait for a writer.
     fs::metadata(path).ok().filter(is_it)?;
