@@ -17,6 +17,7 @@ use crate::source::memory::{Memory, ReadError};
 /// How far the clock that stamps files may be behind the one that stamped the crash, in nanoseconds: it moves with the
 /// kernel's tick, of 10 ms at most (CONFIG_HZ=100).
 const FILE_CLOCK_LAG: u64 = 10_000_000;
+
 /// To which segments are mapped.
 const PAGE: u64 = 4096;
 

@@ -32,7 +32,6 @@ pub fn check(dump: &Path, problems: &mut Problems) {
 
 #[test]
 fn lldb_sees_the_same_threads_and_frames() {
-    // Debian's packages exclude each other: one of them is enough.
     // Those that are there: Debian's packages of several versions exclude each other, so none asks for all.
     let debuggers: Vec<_> = ["lldb-14", "lldb-19"].into_iter().filter_map(find_program).collect();
     if debuggers.is_empty() {
