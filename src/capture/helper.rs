@@ -17,7 +17,7 @@ use crate::notes::{Note, Notes};
 use crate::report::json::JsonError;
 use crate::report::model::{Capture, Input, InputKind};
 use crate::report::{Report, packed};
-use crate::session::{self, Analysis, Options};
+use crate::session::{self, Analysis, Options, SourceFolders};
 use crate::source::live::{AttachError, Fault};
 use crate::source::request::Request;
 use crate::source::streams::CaptureContext;
@@ -96,7 +96,10 @@ fn record(process: &LiveProcess, request: &Request, started: Instant) -> (Report
     }
     let options = Options {
         no_locals,
-        source_root: Some(root),
+        sources: SourceFolders {
+            root: Some(root),
+            working: Some(format!("/proc/{}/cwd", process.pid()).into()),
+        },
         ..Options::default()
     };
     let mut analysis = session::analyze(&target, &images, &symbolizer, cache.as_ref(), &notes, &options);

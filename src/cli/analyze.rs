@@ -11,7 +11,7 @@ use coldframe::image::{CacheDir, ImageOptions, Images, Overlay, Symbolizer};
 use coldframe::notes::Notes;
 use coldframe::report::model;
 use coldframe::report::{Report, json, text};
-use coldframe::session::{self, Options};
+use coldframe::session::{self, Options, SourceFolders};
 use coldframe::source::{Input, LiveProcess, Target, unpack};
 
 use super::color::Color;
@@ -192,10 +192,11 @@ impl Analyze {
 
     fn analyze(&self, target: &dyn Target, images: ImageOptions) -> anyhow::Result<Report> {
         let cache = CacheDir::from_env();
-        let source_root = self
-            .source_root
-            .clone()
-            .or_else(|| images.pid.map(|_| images.root.clone()));
+        let live = images.pid.filter(|_| self.source_root.is_none());
+        let sources = SourceFolders {
+            root: self.source_root.clone().or_else(|| live.map(|_| images.root.clone())),
+            working: live.map(|pid| format!("/proc/{pid}/cwd").into()),
+        };
         // What coldframe recorded is complete, and a live process has its files mapped.
         let leaves_out_files = images.pid.is_none() && !target.recorded().is_complete;
         let images = Images::new(ImageOptions {
@@ -206,7 +207,7 @@ impl Analyze {
         let mut options = Options {
             no_locals: self.no_locals,
             no_native: self.no_native,
-            source_root,
+            sources,
             ..Options::default()
         };
         options.limits.depth = self.depth.unwrap_or(options.limits.depth);

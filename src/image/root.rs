@@ -14,7 +14,7 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 /// # Errors
 /// Where there is no such file, or where it is of another kind: a path in a dump may be that of a
 /// device or a FIFO, which opening alone can disturb or hang on.
-pub(super) fn open_regular(root: &Path, path: &Path) -> io::Result<File> {
+pub fn open_regular(root: &Path, path: &Path) -> io::Result<File> {
     let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
     // O_PATH: found, but not opened.
     let found = if root == Path::new("/") {

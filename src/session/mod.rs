@@ -12,8 +12,6 @@ mod frames;
 mod sources;
 mod threads;
 
-use std::path::PathBuf;
-
 use crate::image::{CacheDir, Images, Symbolizer};
 use crate::layout::{self, Layout, Provider};
 use crate::notes::Notes;
@@ -22,7 +20,7 @@ use crate::report::Report;
 use crate::source::Target;
 use crate::source::streams::{NativeStep, PythonStep, RecordedLayout, RecordedSources};
 
-pub use sources::SourceText;
+pub use sources::{SourceFolders, SourceText};
 
 /// What to look at, and how closely.
 #[derive(Clone, Debug, Default)]
@@ -33,8 +31,8 @@ pub struct Options {
     pub no_locals: bool,
     /// Leave out native frames.
     pub no_native: bool,
-    /// Folder below which source files are looked up; `None` for none but those in the dump.
-    pub source_root: Option<PathBuf>,
+    /// Where source files are looked for.
+    pub sources: SourceFolders,
 }
 
 /// What an analysis found.
@@ -99,7 +97,7 @@ pub fn analyze(
     let python = layout
         .as_ref()
         .map(|layout| Python::new(target.memory(), layout, notes));
-    let mut sources = SourceText::new(&target.recorded().sources, options.source_root.clone());
+    let mut sources = SourceText::new(&target.recorded().sources, options.sources.clone());
     let walk = Walk {
         target,
         python: python.as_ref(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::image::open_regular;
 use crate::report::model::SourceLine;
 use crate::source::streams::RecordedSources;
 
@@ -18,20 +19,36 @@ const MAX_LINE: usize = 400;
 /// The largest file that is read.
 const MAX_FILE: u64 = 8 << 20;
 
+/// Where source files are looked for; by default nowhere.
+#[derive(Clone, Debug, Default)]
+pub struct SourceFolders {
+    /// What absolute paths are below.
+    pub root: Option<PathBuf>,
+    /// What relative ones are below: up to 3.8 the main program's may be relative to where it was started.
+    pub working: Option<PathBuf>,
+}
+
+impl SourceFolders {
+    fn of(&self, file: &str) -> Option<&Path> {
+        let working = self.working.as_ref().filter(|_| !file.starts_with('/'));
+        working.or(self.root.as_ref()).map(PathBuf::as_path)
+    }
+}
+
 /// Looks up source lines and keeps those that were shown.
 pub struct SourceText<'a> {
     recorded: &'a RecordedSources,
-    root: Option<PathBuf>,
+    folders: SourceFolders,
     files: BTreeMap<String, Option<Vec<String>>>,
     used: RecordedSources,
 }
 
 impl<'a> SourceText<'a> {
-    /// From the dump's own lines, and below `root` from files.
-    pub fn new(recorded: &'a RecordedSources, root: Option<PathBuf>) -> SourceText<'a> {
+    /// From the dump's own lines, and from files.
+    pub fn new(recorded: &'a RecordedSources, folders: SourceFolders) -> SourceText<'a> {
         SourceText {
             recorded,
-            root,
+            folders,
             files: BTreeMap::new(),
             used: RecordedSources::new(),
         }
@@ -47,7 +64,7 @@ impl<'a> SourceText<'a> {
         let lines = match self.files.get(file) {
             Some(lines) => lines,
             None => {
-                let lines = self.root.as_deref().and_then(|root| read_lines(root, file));
+                let lines = self.folders.of(file).and_then(|folder| read_lines(folder, file));
                 self.files.entry(file.to_string()).or_insert(lines)
             }
         };
@@ -79,26 +96,18 @@ impl<'a> SourceText<'a> {
     }
 }
 
-/// Only regular Python files: a code object may name any path, a device or a private file among them.
-fn read_lines(root: &Path, file: &str) -> Option<Vec<String>> {
-    if !file.ends_with(".py")
-        || Path::new(file)
-            .components()
-            .any(|part| part == std::path::Component::ParentDir)
-    {
+/// Only regular Python files that no link leads out of the folder to: a code object may name any path, a device or
+/// a private file among them.
+fn read_lines(folder: &Path, file: &str) -> Option<Vec<String>> {
+    if !file.ends_with(".py") {
         return None;
     }
-    let path = root.join(file.trim_start_matches('/'));
-    let metadata = std::fs::metadata(&path).ok()?;
-    if !metadata.is_file() || metadata.len() > MAX_FILE {
+    let file = open_regular(folder, Path::new(file)).ok()?;
+    if file.metadata().ok()?.len() > MAX_FILE {
         return None;
     }
     let mut bytes = Vec::new();
-    std::fs::File::open(&path)
-        .ok()?
-        .take(MAX_FILE)
-        .read_to_end(&mut bytes)
-        .ok()?;
+    file.take(MAX_FILE).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     Some(text.lines().map(|line| shorten(line).to_string()).collect())
 }

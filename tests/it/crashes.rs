@@ -297,3 +297,25 @@ fn a_run_inside_a_run_reports_once() {
     let command = [COLDFRAME, "run", "--", "sh", "-c", "kill -SEGV $$"];
     one_report(&output(coldframe_run(&folder, &command)), libc::SIGSEGV);
 }
+
+/// Up to 3.8 the main program's code names its file as the command line did.
+#[test]
+fn source_lines_of_a_program_with_a_relative_path() {
+    for python in crate::pythons::pythons() {
+        let folder = Folder::new();
+        std::fs::write(
+            folder.join("relative.py"),
+            "import ctypes\nctypes.string_at(0)  # here\n",
+        )
+        .expect("a program");
+        let command = [python.executable.as_os_str(), "relative.py".as_ref()];
+        let result = output(coldframe_run(&folder, &command));
+        one_report(&result, libc::SIGSEGV);
+        let text = reports(&result)[0].to_string();
+        assert!(
+            text.contains("ctypes.string_at(0)  # here"),
+            "{}: {text}",
+            python.version
+        );
+    }
+}
