@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::time::Duration;
 
 use coldframe_handler::IMAGE_NAME;
 use serde_json::Value;
@@ -24,6 +25,8 @@ fn crash_without_helper(folder: &Folder, command: &[OsString]) -> PathBuf {
     let handler = find(&folder.join("cache"), IMAGE_NAME).expect("an extracted handler");
     // In place: the name under which the handler looks, without the file.
     let _ = fs::remove_file(handler.with_file_name("coldframe"));
+    // Files as new as the crash, by the clock that stamps them, are not trusted to be unchanged since.
+    std::thread::sleep(Duration::from_millis(30));
     let mut process = bare(&command[0], folder);
     process
         .args(&command[1..])

@@ -49,7 +49,13 @@ impl Block {
 /// The parts of mapped files that no process writes to. The second list names the files that could not be used.
 pub(super) fn file_blocks(mappings: &[Mapping], crash_ns: u64) -> (Vec<Block>, Vec<String>) {
     let (mut blocks, mut unused) = (Vec::new(), Vec::new());
+    let mut seen: Vec<&Mapping> = Vec::new();
     for first in mappings.iter().filter(|mapping| is_image_start(mapping, mappings)) {
+        // In a small file several segments begin in the first page.
+        if seen.iter().any(|other| other.same_file(first)) {
+            continue;
+        }
+        seen.push(first);
         match open_unchanged(first, crash_ns).and_then(|file| map_file(&file).ok()) {
             Some(map) => blocks.extend(segments(first, mappings, &Rc::new(map))),
             None => unused.push(first.path.clone()),
