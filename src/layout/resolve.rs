@@ -177,7 +177,7 @@ impl Runtime<'_> {
         }
         Some(Layout {
             version,
-            debug: self.image.symbol_address("_Py_RefTotal").is_some() || self.is_debug_build(),
+            debug: self.is_debug_build(),
             free_threaded: false,
             runtime: self.address,
             image: self.module.range.start,
@@ -200,8 +200,8 @@ impl Runtime<'_> {
 
     /// A `--with-pydebug` build exports what counts its references.
     fn is_debug_build(&self) -> bool {
-        self.image.symbol_address("_Py_GetRefTotal").is_some()
-            || self.image.symbol_address("_PyDebug_PrintTotalRefs").is_some()
+        let counters = ["_Py_RefTotal", "_Py_GetRefTotal", "_PyDebug_PrintTotalRefs"];
+        counters.iter().any(|name| self.image.symbol_address(name).is_some())
     }
 
     fn debug_file(&self) -> String {

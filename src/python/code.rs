@@ -204,8 +204,8 @@ impl Python<'_> {
             .memory
             .read_vec(at, usize::try_from(count.checked_mul(8)?).ok()?)
             .ok()?;
-        let word = |chunk: &[u8]| Addr(chunk.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)));
-        Some(bytes.chunks_exact(8).map(word).collect())
+        let words = bytes.as_chunks::<8>().0;
+        Some(words.iter().map(|word| Addr(u64::from_le_bytes(*word))).collect())
     }
 }
 

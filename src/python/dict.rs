@@ -115,9 +115,8 @@ impl Python<'_> {
             let Ok(pair) = self.memory.read_array::<16>(at) else {
                 break;
             };
-            let (key, value) = pair.split_at(8);
-            let pointer = |bytes: &[u8]| Addr(bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)));
-            let (key, value) = (pointer(key), pointer(value));
+            let [key, value] = pair.as_chunks::<8>().0 else { break };
+            let (key, value) = (Addr(u64::from_le_bytes(*key)), Addr(u64::from_le_bytes(*value)));
             if !value.is_null() && !key.is_null() {
                 items.push((key, value));
             }

@@ -158,11 +158,10 @@ impl Python<'_> {
         if metatype != self.type_address(metatype) {
             return Err("the type of type is not type".to_string());
         }
-        if self.layout.behaviour.anchors != Anchors::None && self.layout.offsets.frame == Default::default() {
-            let frame_object = self.layout.offsets.frame_object;
-            if !frame_object.f_code.is_present() {
-                return Err("the layout has no frame structure".to_string());
-            }
+        let offsets = &self.layout.offsets;
+        let has_frames = offsets.frame != Default::default() || offsets.frame_object.f_code.is_present();
+        if self.layout.behaviour.anchors != Anchors::None && !has_frames {
+            return Err("the layout has no frame structure".to_string());
         }
         Ok(())
     }
