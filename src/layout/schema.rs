@@ -162,15 +162,21 @@ offsets! {
     frame_object: FrameObjectOffsets = ["_frame"] {
         f_back = ["f_back"],
         f_code = ["f_code"],
+        f_builtins = ["f_builtins"],
+        f_globals = ["f_globals"],
         f_locals = ["f_locals"],
         f_lasti = ["f_lasti"],
         f_gen = ["f_gen"],
         f_localsplus = ["f_localsplus"],
+        /// 3.11+, where the frame itself is a `_PyInterpreterFrame`.
+        f_frame = ["f_frame"],
     }
     /// `_PyInterpreterFrame` (Include/internal/pycore_frame.h, 3.11+).
     frame: FrameOffsets = ["_PyInterpreterFrame"] {
         executable = ["f_executable", "f_code"],
         previous = ["previous"],
+        globals = ["f_globals"],
+        builtins = ["f_builtins"],
         locals = ["f_locals"],
         instruction = ["instr_ptr", "prev_instr"],
         owner = ["owner"],
@@ -184,6 +190,7 @@ offsets! {
         flags = ["co_flags"],
         nlocals = ["co_nlocals"],
         nlocalsplus = ["co_nlocalsplus"],
+        stacksize = ["co_stacksize"],
         firstlineno = ["co_firstlineno"],
         varnames = ["co_varnames"],
         cellvars = ["co_cellvars"],
@@ -327,6 +334,16 @@ offsets! {
     /// `PyMethodDef` (Include/methodobject.h).
     method_def: MethodDefOffsets = ["PyMethodDef"] {
         name = ["ml_name"],
+        function = ["ml_meth"],
+    }
+    /// `wrapperobject` (Objects/descrobject.c), a slot of a type written in C, bound to an instance.
+    wrapper: WrapperOffsets = ["wrapperobject"] {
+        descriptor = ["descr"],
+        instance = ["self"],
+    }
+    /// `PyDescrObject` (Include/cpython/descrobject.h).
+    descriptor: DescriptorOffsets = ["PyDescrObject"] {
+        name = ["d_name"],
     }
     /// `PyGenObject`, and the beginning of `PyCoroObject` and `PyAsyncGenObject` (Include/cpython/genobject.h).
     generator: GeneratorOffsets = ["PyGenObject"] {
