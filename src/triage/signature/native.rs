@@ -20,8 +20,10 @@ pub struct Part {
     pub functions: Vec<String>,
     /// One of the functions is of neither the interpreter nor the C library.
     pub is_foreign: bool,
-    /// An image without symbols stands before the first such function.
+    /// An image without symbols stands where the function would be.
     pub is_incomplete: bool,
+    /// The innermost image of the runtime that has no symbol where the stack passes through.
+    unnamed: Option<String>,
 }
 
 /// Where a frame's code is from.
@@ -40,6 +42,7 @@ pub fn part(report: &Report, frames: &[Frame], explain: &mut Vec<String>) -> Par
         functions: Vec::new(),
         is_foreign: false,
         is_incomplete: false,
+        unnamed: None,
     };
     let begin = after_handlers(report, frames);
     for (index, frame) in natives(frames).enumerate() {
@@ -54,6 +57,13 @@ pub fn part(report: &Report, frames: &[Frame], explain: &mut Vec<String>) -> Par
         {
             break;
         }
+    }
+    if part.functions.is_empty()
+        && !part.is_incomplete
+        && let Some(module) = part.unnamed.take()
+    {
+        part.is_incomplete = true;
+        part.module = module;
     }
     if part.module.is_empty() {
         part.module = "python".to_string();
@@ -84,7 +94,10 @@ impl Part {
                     "kept: its image alone, it has no symbol".to_string()
                 }
                 (Origin::Other, None) => "skipped: in no image".to_string(),
-                _ => "skipped: no symbol in the runtime".to_string(),
+                (_, module) => {
+                    self.unnamed = self.unnamed.take().or_else(|| module.as_deref().map(name::module));
+                    "skipped: no symbol in the runtime".to_string()
+                }
             };
         };
         let function = name::function(function);
