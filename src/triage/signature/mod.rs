@@ -24,13 +24,12 @@ pub fn sign(report: &Report) -> Option<Signature> {
     let kind = kind::of(report)?;
     let thread = thread(report)?;
     let mut explain = Vec::new();
-    let mut native = native::part(report, &thread.frames, &mut explain);
-    let python = match kind.is_recursion() {
-        true => {
-            native.functions = native::cycle(report, &thread.frames);
-            python::cycle(&thread.frames)
-        }
-        false => python::nearest(&thread.frames, &mut explain),
+    let (native, python) = match kind.is_recursion() {
+        true => (native::cycle(report, &thread.frames), python::cycle(&thread.frames)),
+        false => (
+            native::part(report, &thread.frames, &mut explain),
+            python::nearest(&thread.frames, &mut explain),
+        ),
     };
     // What lies in the runtime alone, or has no name, is told apart by where Python was.
     let needs_python = native.is_incomplete || !native.is_foreign;
@@ -98,3 +97,6 @@ fn natives(frames: &[Frame]) -> impl Iterator<Item = &crate::report::model::Nati
         _ => None,
     })
 }
+
+#[cfg(test)]
+mod tests;

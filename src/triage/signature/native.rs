@@ -124,19 +124,32 @@ impl Part {
     }
 }
 
-/// The functions that repeat on an overflowed stack, sorted: where it broke is chance.
-pub fn cycle(report: &Report, frames: &[Frame]) -> Vec<String> {
+/// What repeats on an overflowed stack, sorted: where it broke is chance.
+pub fn cycle(report: &Report, frames: &[Frame]) -> Part {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut modules: BTreeMap<String, String> = BTreeMap::new();
     for frame in frames.iter().take(CYCLE_FRAMES) {
         let Frame::Native(frame) = frame else { continue };
         if frame.role.is_some() || frame.inlined || origin(report, frame) != Origin::Other {
             continue;
         }
-        if let Some(function) = &frame.function {
-            *counts.entry(name::function(function)).or_default() += 1;
+        if let (Some(function), Some(module)) = (&frame.function, &frame.module) {
+            let function = name::function(function);
+            modules.entry(function.clone()).or_insert_with(|| name::module(module));
+            *counts.entry(function).or_default() += 1;
         }
     }
-    most_frequent(counts)
+    let functions = most_frequent(counts);
+    Part {
+        module: functions
+            .first()
+            .and_then(|function| modules.remove(function))
+            .unwrap_or_else(|| "python".to_string()),
+        is_foreign: !functions.is_empty(),
+        functions,
+        is_incomplete: false,
+        unnamed: None,
+    }
 }
 
 /// Names at least half as frequent as the most frequent one, at most [`FUNCTIONS`], sorted.
