@@ -18,8 +18,8 @@ pub use dwarf::{DwarfError, offsets_from_dwarf};
 pub use resolve::resolve;
 pub use schema::{Offset, Offsets};
 pub use versions::{
-    Anchors, Behaviour, DictKeys, DictValues, FrameRoot, InstanceDict, Instruction, IntFormat, LineTable, LocalSlots,
-    PythonVersion, RunStart, StackRefs, VERSIONS, Version, version_row,
+    Anchors, Behaviour, DictKeys, DictValues, FrameRoot, ImportErrorRepr, InstanceDict, Instruction, IntFormat,
+    LineTable, LocalSlots, PythonVersion, RunStart, StackRefs, VERSIONS, Version, version_row,
 };
 
 use crate::addr::Addr;

@@ -432,8 +432,6 @@ offsets! {
     /// `PyBaseExceptionObject` (Include/cpython/pyerrors.h).
     exception: ExceptionOffsets = ["PyBaseExceptionObject"] {
         args = ["args"],
-        /// 3.11+.
-        notes = ["notes"],
         traceback = ["traceback"],
         context = ["context"],
         cause = ["cause"],
@@ -456,6 +454,8 @@ offsets! {
     /// `PyImportErrorObject`.
     import_error: ImportErrorOffsets = ["PyImportErrorObject"] {
         msg = ["msg"],
+        name = ["name"],
+        path = ["path"],
     }
     /// `PySyntaxErrorObject`.
     syntax_error: SyntaxErrorOffsets = ["PySyntaxErrorObject"] {

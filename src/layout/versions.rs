@@ -161,6 +161,15 @@ pub enum StackRefs {
     Tagged,
 }
 
+/// What the `repr` of an ImportError shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportErrorRepr {
+    /// Its arguments, as that of all exceptions.
+    Arguments,
+    /// And what could not be imported: `name=`, `path=` (3.15).
+    NameAndPath,
+}
+
 macro_rules! behaviour {
     ($(#[$meta:meta])* pub struct $Name:ident { $( pub $field:ident: $Type:ty, )* }) => {
         $(#[$meta])*
@@ -191,6 +200,7 @@ behaviour! {
         pub dict_values: DictValues,
         pub instance_dict: InstanceDict,
         pub stack_refs: StackRefs,
+        pub import_error_repr: ImportErrorRepr,
     }
 }
 
@@ -215,6 +225,7 @@ const V3_8: Behaviour = Behaviour {
     dict_values: DictValues::Array,
     instance_dict: InstanceDict::DictOffset,
     stack_refs: StackRefs::Pointers,
+    import_error_repr: ImportErrorRepr::Arguments,
 };
 
 const V3_9: Behaviour = V3_8;
@@ -258,7 +269,10 @@ const V3_14: Behaviour = Behaviour {
     ..V3_13
 };
 
-const V3_15: Behaviour = V3_14;
+const V3_15: Behaviour = Behaviour {
+    import_error_repr: ImportErrorRepr::NameAndPath,
+    ..V3_14
+};
 
 /// Every supported version, oldest first.
 pub const VERSIONS: &[Version] = &[
