@@ -140,6 +140,8 @@ offsets! {
     }
     /// `struct _gil_runtime_state` (Include/internal/pycore_gil.h).
     gil: GilOffsets = ["_gil_runtime_state"] {
+        /// Free-threaded builds only: 0 while there is none.
+        enabled = ["enabled"],
         last_holder = ["last_holder"],
         locked = ["locked"],
     }
@@ -175,6 +177,8 @@ offsets! {
         instruction = ["instr_ptr", "prev_instr"],
         owner = ["owner"],
         is_entry = ["is_entry"],
+        /// Free-threaded 3.14+: which copy of the instructions runs.
+        tlbc_index = ["tlbc_index"],
         localsplus = ["localsplus"],
     }
     /// `PyCodeObject` (Include/cpython/code.h).
@@ -197,6 +201,13 @@ offsets! {
         bytecode = ["co_code"],
         code_adaptive = ["co_code_adaptive"],
         firsttraceable = ["_co_firsttraceable"],
+        /// Free-threaded 3.14+: the copies of the instructions.
+        tlbc = ["co_tlbc"],
+    }
+    /// `_PyCodeArray` (Include/cpython/code.h, free-threaded 3.14+).
+    code_array: CodeArrayOffsets = ["_PyCodeArray"] {
+        count = ["size"],
+        entries = ["entries"],
     }
     /// `PyObject` (Include/object.h).
     object: ObjectOffsets = ["_object"] {
