@@ -29,22 +29,33 @@ pub fn builtin_table() -> Vec<BuiltinRow> {
 /// The row for a build of `version`: same minor and flavour, the nearest micro release at or before it, else the nearest
 /// after it. Offsets do move within a minor, so whoever uses it probes it first.
 ///
-/// A debug build without a row of its own has the fields where a release build has them, but for the ends of a few
-/// large structures.
+/// A debug build has nearly all fields where a release build has them: what its own row lacks, or all where it has none,
+/// is as in the release row.
 pub fn builtin(version: PythonVersion, flavour: Flavour) -> Option<BuiltinRow> {
-    let of_minor = |row: &BuiltinRow| (row.version.major(), row.version.minor()) == (version.major(), version.minor());
-    let rows: Vec<BuiltinRow> = builtin_table().into_iter().filter(of_minor).collect();
-    let of_flavour = |flavour: Flavour| -> Vec<BuiltinRow> {
-        let rows = rows.iter().filter(|row| row.flavour == flavour);
-        rows.cloned().collect()
-    };
-    let mut rows = of_flavour(flavour);
-    if rows.is_empty() && flavour.debug {
-        rows = of_flavour(Flavour {
-            debug: false,
-            ..flavour
-        });
+    let own = nearest(version, flavour);
+    if !flavour.debug {
+        return own;
     }
+    let release = Flavour {
+        debug: false,
+        ..flavour
+    };
+    match (nearest(version, release), own) {
+        (Some(mut release), Some(own)) => {
+            release.offsets.overlay(&own.offsets);
+            Some(BuiltinRow {
+                offsets: release.offsets,
+                ..own
+            })
+        }
+        (release, own) => own.or(release),
+    }
+}
+
+fn nearest(version: PythonVersion, flavour: Flavour) -> Option<BuiltinRow> {
+    let minor = |version: PythonVersion| (version.major(), version.minor());
+    let mut rows = builtin_table();
+    rows.retain(|row| minor(row.version) == minor(version) && row.flavour == flavour);
     rows.sort_by_key(|row| row.version);
     let at_or_before = rows.iter().rposition(|row| row.version <= version).unwrap_or(0);
     (at_or_before < rows.len()).then(|| rows.swap_remove(at_or_before))

@@ -10,8 +10,38 @@ use object::{Object, ObjectSection};
 
 use crate::pythons::{Python, pythons};
 
-/// Offsets from the debug information of a build, inside the file or in a separate one, both below `root`.
-fn offsets_of(root: &Path, library: &Path) -> Option<Offsets> {
+/// Offsets from the debug information of a build, inside the file or in a separate one, both below `root`; those of
+/// `_asyncio` among them, which most builds have as an extension module.
+fn offsets_of(root: &Path, library: &Path, version: PythonVersion, flavour: Flavour) -> Option<Offsets> {
+    let mut offsets = offsets_of_file(root, library)?;
+    if let Some(asyncio) = asyncio_of(root, library, version, flavour)
+        && let Some(more) = offsets_of_file(root, &asyncio)
+    {
+        let mut whole = more;
+        whole.overlay(&offsets);
+        offsets = whole;
+    }
+    Some(offsets)
+}
+
+/// The extension module `_asyncio` of a build, as a path below `root`.
+fn asyncio_of(root: &Path, library: &Path, version: PythonVersion, flavour: Flavour) -> Option<PathBuf> {
+    let threads = if flavour.free_threaded { "t" } else { "" };
+    let folder = format!("python{}.{}{threads}/lib-dynload", version.major(), version.minor());
+    let beside = library.parent()?;
+    let places = [beside.join(&folder), beside.parent()?.join("lib").join(&folder)];
+    places.iter().find_map(|place| {
+        let entries = std::fs::read_dir(root.join(place.strip_prefix("/").ok()?)).ok()?;
+        let tag = format!("_asyncio.cpython-{}{}{flavour}-", version.major(), version.minor());
+        let name = entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .find(|name| name.starts_with(&tag))?;
+        Some(place.join(name))
+    })
+}
+
+fn offsets_of_file(root: &Path, library: &Path) -> Option<Offsets> {
     let data = std::fs::read(root.join(library.strip_prefix("/").ok()?)).ok()?;
     let build_id = object::File::parse(&*data).ok()?.build_id().ok()??.to_vec();
     let module = Module {
@@ -55,7 +85,7 @@ fn builds_in_private_roots() -> Vec<(PythonVersion, Flavour, PathBuf, PathBuf)> 
 fn builtin_table_is_current() {
     let mut rows = builtin_table();
     for python in pythons() {
-        let Some(offsets) = offsets_of(Path::new("/"), &python.library) else {
+        let Some(offsets) = offsets_of(Path::new("/"), &python.library, python.version, python.flavour) else {
             continue;
         };
         // A distribution's build is no source of the table: its patches are its own. Nor is one before its final release.
@@ -65,7 +95,7 @@ fn builtin_table_is_current() {
         put(&mut rows, python.version, python.flavour, offsets);
     }
     for (version, flavour, root, path) in builds_in_private_roots() {
-        if let Some(offsets) = offsets_of(&root, &path) {
+        if let Some(offsets) = offsets_of(&root, &path, version, flavour) {
             put(&mut rows, version, flavour, offsets);
         }
     }
@@ -134,7 +164,7 @@ fn builtin_rows_fit_the_other_builds_at_hand() {
         let Some(row) = builtin(version, flavour) else {
             continue;
         };
-        let Some(stated) = offsets_of(root, library) else {
+        let Some(stated) = offsets_of(root, library, version, flavour) else {
             println!("SKIP no debug information for {}", library.display());
             continue;
         };
