@@ -205,7 +205,10 @@ impl Job<'_> {
         variables: &BTreeMap<&str, String>,
     ) -> Result<Value, String> {
         let mut command = bare(COLDFRAME.as_ref(), self.folder);
-        command.args(["analyze", "--format", "json"]).args(arguments).envs(variables);
+        command
+            .args(["analyze", "--format", "json"])
+            .args(arguments)
+            .envs(variables);
         let output = command.output().map_err(|error| error.to_string())?;
         let errors = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() || !errors.is_empty() {

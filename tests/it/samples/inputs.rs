@@ -14,15 +14,7 @@ use super::offline::difference;
 /// What a core does not have: times, sizes, thread names.
 const NOT_IN_CORES: [&str; 3] = ["input", "capture", "notes"];
 /// What a process does not have that has not got its signal yet.
-const NOT_IN_LIVE: [&str; 7] = [
-    "input",
-    "capture",
-    "notes",
-    "crash",
-    "trigger",
-    "findings",
-    "signature",
-];
+const NOT_IN_LIVE: [&str; 7] = ["input", "capture", "notes", "crash", "trigger", "findings", "signature"];
 
 /// Compares with the report at the crash, and removes the core.
 pub fn check(job: &Job<'_>, outcome: &Outcome, at_crash: &Value, variables: &Variables, problems: &mut Problems) {
@@ -64,6 +56,10 @@ fn comparable(report: &Value, left_out: &[&str]) -> Value {
         thread.as_object_mut().map(|map| map.remove("name"));
         if left_out.contains(&"crash") {
             thread.as_object_mut().map(|map| map.remove("crashed"));
+            // Handlers that got the signal before ours, and raised it again.
+            if let Some(frames) = thread["frames"].as_array_mut() {
+                frames.retain(|frame| frame["role"] != "signal");
+            }
         }
     }
     if let Some(threads) = report["threads"].as_array_mut() {

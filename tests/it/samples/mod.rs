@@ -229,14 +229,16 @@ fn every_sample_on_every_python() {
 /// As users run it; and its dump.
 fn untouched(job: &Job<'_>, root: &EmptyRoot) -> Vec<String> {
     let variables = BTreeMap::new();
-    let run = job.run_for(job.inputs, &job.label, &[], &variables).and_then(|outcome| {
-        let (report, value, dump) = outcome.single()?;
-        let mut problems = check::check(job.header, &outcome, &report, has_qualnames(job.python));
-        offline::check(root, dump, &value, &mut problems);
-        readers::check(dump, &mut problems);
-        inputs::check(job, &outcome, &value, &variables, &mut problems);
-        Ok(problems)
-    });
+    let run = job
+        .run_for(job.inputs, &job.label, &[], &variables)
+        .and_then(|outcome| {
+            let (report, value, dump) = outcome.single()?;
+            let mut problems = check::check(job.header, &outcome, &report, has_qualnames(job.python));
+            offline::check(root, dump, &value, &mut problems);
+            readers::check(dump, &mut problems);
+            inputs::check(job, &outcome, &value, &variables, &mut problems);
+            Ok(problems)
+        });
     run.map_or_else(|problem| vec![problem], |problems| problems.0)
 }
 

@@ -152,11 +152,7 @@ pub fn difference(crash: &Value, offline: &Value, at: &str) -> Option<String> {
         _ if crash == offline => None,
         _ => {
             let short = |value: &Value| value.to_string().chars().take(600).collect::<String>();
-            Some(format!(
-                "{at}: at the crash {}, now {}",
-                short(crash),
-                short(offline)
-            ))
+            Some(format!("{at}: at the crash {}, now {}", short(crash), short(offline)))
         }
     }
 }
