@@ -161,21 +161,37 @@ pub enum StackRefs {
     Tagged,
 }
 
-/// How one minor version behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each field's type says it")]
-pub struct Behaviour {
-    pub frame_root: FrameRoot,
-    pub instruction: Instruction,
-    pub run_start: RunStart,
-    pub anchors: Anchors,
-    pub line_table: LineTable,
-    pub local_slots: LocalSlots,
-    pub int_format: IntFormat,
-    pub dict_keys: DictKeys,
-    pub dict_values: DictValues,
-    pub instance_dict: InstanceDict,
-    pub stack_refs: StackRefs,
+macro_rules! behaviour {
+    ($(#[$meta:meta])* pub struct $Name:ident { $( pub $field:ident: $Type:ty, )* }) => {
+        $(#[$meta])*
+        pub struct $Name { $( pub $field: $Type, )* }
+
+        impl $Name {
+            /// Each aspect and how this version has it, by name, in the order of declaration.
+            pub fn aspects(&self) -> Vec<(&'static str, String)> {
+                vec![$( (stringify!($field), format!("{:?}", self.$field)), )*]
+            }
+        }
+    };
+}
+
+behaviour! {
+    /// How one minor version behaves.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[allow(missing_docs, reason = "each field's type says it")]
+    pub struct Behaviour {
+        pub frame_root: FrameRoot,
+        pub instruction: Instruction,
+        pub run_start: RunStart,
+        pub anchors: Anchors,
+        pub line_table: LineTable,
+        pub local_slots: LocalSlots,
+        pub int_format: IntFormat,
+        pub dict_keys: DictKeys,
+        pub dict_values: DictValues,
+        pub instance_dict: InstanceDict,
+        pub stack_refs: StackRefs,
+    }
 }
 
 /// One supported minor version.
