@@ -90,19 +90,20 @@ impl Frozen {
             kill(self.pid, self.signal).map_err(failed("kill"))?;
         }
         kill(self.pid, Signal::SIGCONT).map_err(failed("SIGCONT"))?;
-        while !is_fault {
+        if is_fault {
+            return Ok(());
+        }
+        loop {
             match next(Some(self.thread), deadline)? {
                 WaitStatus::Stopped(thread, which) if which == self.signal => {
                     ptrace::setsiginfo(thread, &self.info).map_err(failed("PTRACE_SETSIGINFO"))?;
-                    ptrace::detach(thread, self.signal).map_err(failed("PTRACE_DETACH"))?;
-                    break;
+                    return ptrace::detach(thread, self.signal).map_err(failed("PTRACE_DETACH"));
                 }
                 WaitStatus::Stopped(thread, which) => ptrace::cont(thread, which).map_err(failed("PTRACE_CONT"))?,
                 WaitStatus::PtraceEvent(thread, ..) => ptrace::cont(thread, None).map_err(failed("PTRACE_CONT"))?,
                 other => return Err(format!("unexpected: {other:?}")),
             }
         }
-        Ok(())
     }
 }
 
