@@ -3,6 +3,8 @@
 //!
 //! Names only: no address, line, path or version goes into it, so that it survives rebuilds, other versions of Python
 //! and another place in memory. Exact equality groups; nothing is compared pairwise.
+//!
+//! Invariant: the same names give the same key in every version that has the same rules; which those are, the key says.
 
 mod hash;
 mod kind;
