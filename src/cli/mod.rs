@@ -8,6 +8,7 @@ mod color;
 mod executable;
 mod message;
 mod run;
+mod triage;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,9 @@ pub struct Cli {
 enum Command {
     Run(run::Run),
     Analyze(analyze::Analyze),
+    Triage(triage::Triage),
+    #[command(hide = true)]
+    TriageWorker(triage::TriageWorker),
     #[command(hide = true)]
     CaptureHelper(capture_helper::CaptureHelper),
 }
@@ -45,6 +49,8 @@ impl Cli {
         match self.command {
             Command::Run(command) => command.run(),
             Command::Analyze(command) => command.run(),
+            Command::Triage(command) => command.run(),
+            Command::TriageWorker(command) => command.run(),
             Command::CaptureHelper(command) => Ok(command.run()),
         }
     }

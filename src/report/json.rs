@@ -1,5 +1,7 @@
 //! The report as JSON.
 
+use serde::Serialize;
+
 use super::model::{Report, SCHEMA};
 
 /// Why a text is not a report.
@@ -21,7 +23,7 @@ pub enum JsonError {
 /// # Errors
 /// None that a report can cause; serde's interface has one.
 pub fn pretty(report: &Report) -> Result<String, JsonError> {
-    Ok(safe(serde_json::to_string_pretty(report)?))
+    of(report)
 }
 
 /// The report in one line, with a line end.
@@ -29,7 +31,23 @@ pub fn pretty(report: &Report) -> Result<String, JsonError> {
 /// # Errors
 /// As for [`pretty`].
 pub fn line(report: &Report) -> Result<String, JsonError> {
-    Ok(safe(serde_json::to_string(report)?))
+    line_of(report)
+}
+
+/// Any value as [`pretty`] gives out a report.
+///
+/// # Errors
+/// As for [`pretty`].
+pub fn of(value: &impl Serialize) -> Result<String, JsonError> {
+    Ok(safe(serde_json::to_string_pretty(value)?))
+}
+
+/// Any value as [`line`] gives out a report.
+///
+/// # Errors
+/// As for [`pretty`].
+pub fn line_of(value: &impl Serialize) -> Result<String, JsonError> {
+    Ok(safe(serde_json::to_string(value)?))
 }
 
 /// Reads a report back.

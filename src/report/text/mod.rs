@@ -86,6 +86,11 @@ pub fn render(report: &Report, options: &TextOptions) -> String {
     out.text
 }
 
+/// Text that may be hostile, escaped for a terminal, in one line of at most `columns`.
+pub fn one_line(text: &str, columns: usize) -> String {
+    escape::clip(text, columns)
+}
+
 /// The thread a report is about: the crashed one, else the first (the main thread).
 fn main_thread(report: &Report) -> Option<&Thread> {
     report.crashed_thread().or(report.threads.first())

@@ -14,6 +14,7 @@ mod python;
 mod rules;
 
 use crate::report::model::{Frame, Report, Signature, Thread, Trigger};
+use super::record::Place;
 use hash::Hash;
 
 pub use rules::version as rules_version;
@@ -61,6 +62,12 @@ pub fn sign(report: &Report) -> Option<Signature> {
         rules: Some(rules_version().to_string()),
         explain,
     })
+}
+
+/// Where the Python function of a signature stands.
+pub fn place(report: &Report) -> Option<Place> {
+    let (file, line) = python::place(&thread(report)?.frames)?;
+    Some(Place { file, line })
 }
 
 /// The thread that crashed; the main one of a process that hung.

@@ -27,6 +27,13 @@ pub fn nearest(frames: &[Frame], explain: &mut Vec<String>) -> Option<String> {
     first
 }
 
+/// The place in a file of the function that [`nearest`] names.
+pub fn place(frames: &[Frame]) -> Option<(String, u32)> {
+    let own = pythons(frames).find(|frame| name(frame).is_some() && passing(frame).is_none());
+    let frame = own.or_else(|| pythons(frames).next())?;
+    Some((frame.file.clone()?, frame.line?))
+}
+
 /// The functions that repeat on an overflowed stack.
 pub fn cycle(frames: &[Frame]) -> Option<String> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();

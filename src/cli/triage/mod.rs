@@ -1,0 +1,252 @@
+//! `coldframe triage PATH...`: crashes grouped by cause.
+//!
+//! Invariant: no file of a crash is opened in this process; workers do that, and may die of it.
+
+mod files;
+mod worker;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use coldframe::report::text::{Form, TextOptions};
+use coldframe::triage::render::{self, Row, Triage as Found};
+use coldframe::triage::{Baseline, Record, group};
+use indicatif::{ProgressBar, ProgressStyle};
+use time::OffsetDateTime;
+
+use super::color::Color;
+pub use worker::TriageWorker;
+
+/// Exit code where --fail-on finds something.
+const FAILED: u8 = 3;
+
+/// Group dumps and cores by what they died of
+///
+/// Looks through folders for dumps, cores and records, analyses each in a process of its own, and groups them by
+/// signature: the kind of death, the native functions and the Python function nearest to it, without addresses, lines
+/// and versions. Results of an earlier triage (.ndjson) are taken as they are.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  coldframe triage coldframe-dumps
+  coldframe triage --format ndjson shard-1 > shard-1.ndjson
+  coldframe triage shard-*.ndjson --format markdown >> \"$GITHUB_STEP_SUMMARY\"
+  coldframe triage coldframe-dumps --baseline crashes.toml --fail-on new
+  coldframe triage coldframe-dumps --baseline crashes.toml --update-baseline
+
+Exit status: 0, or 3 where --fail-on finds something; 1 when no file could be analysed, 2 on wrong usage.")]
+pub struct Triage {
+    /// Files, and folders to look for files in
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+
+    /// Form of the result
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+
+    /// File of signatures that are known, with links and days of expiry
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+
+    /// Add the groups that are not in the baseline to it
+    #[arg(long, requires = "baseline")]
+    update_baseline: bool,
+
+    /// When to end with exit code 3
+    #[arg(long, value_enum, default_value_t = FailOn::Never)]
+    fail_on: FailOn,
+
+    /// How long the analysis of one file may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    timeout: u64,
+
+    /// How many files are analysed at the same time [default: one per processor]
+    #[arg(long, short, value_name = "N")]
+    jobs: Option<std::num::NonZeroUsize>,
+
+    /// Leave out the report of each group
+    #[arg(long)]
+    no_reports: bool,
+
+    /// Write the result to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    #[command(flatten)]
+    color: Color,
+}
+
+/// Form of the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// Groups with the full report of each
+    Json,
+    /// One line per file, which triage reads again
+    Ndjson,
+    /// For a job summary or an issue, at most 65,000 characters
+    Markdown,
+    /// JUnit XML: an error per new group
+    Junit,
+    /// Annotations of GitHub Actions
+    Github,
+}
+
+/// What is a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// Nothing
+    Never,
+    /// A group that the baseline does not know
+    New,
+    /// Any group
+    Any,
+}
+
+impl Triage {
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let today = OffsetDateTime::now_utc().date().to_string();
+        let mut baseline = self.baseline()?;
+        let records = self.records()?;
+        let mut found = self.found(records.clone(), &baseline, &today);
+        if self.update_baseline {
+            let new: Vec<_> = found.new_groups().map(|row| row.group.clone()).collect();
+            self.write_baseline(&mut baseline, &new)?;
+        }
+        if self.shows_reports() {
+            self.add_reports(&mut found);
+        }
+        self.write(&self.text(&found, &records)?)?;
+        if !coldframe::triage::group::any_analysed(&records) {
+            anyhow::bail!("none of {} files could be analysed", records.len());
+        }
+        let failed = match self.fail_on {
+            FailOn::Never => false,
+            FailOn::New => found.new_groups().next().is_some(),
+            FailOn::Any => !found.groups.is_empty(),
+        };
+        Ok(if failed { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+    }
+
+    fn records(&self) -> anyhow::Result<Vec<Record>> {
+        let inputs = files::find(&self.paths)?;
+        let mut records = inputs.records;
+        anyhow::ensure!(
+            !inputs.files.is_empty() || !records.is_empty(),
+            "there is no dump, core or record below {}; a file that is named itself is taken whatever its name is",
+            self.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+        );
+        let progress = progress(inputs.files.len());
+        records.extend(worker::analyze_all(&inputs.files, &self.worker_options(), &|| progress.inc(1)));
+        progress.finish_and_clear();
+        Ok(records)
+    }
+
+    fn worker_options(&self) -> worker::Options {
+        worker::Options {
+            timeout: Duration::from_secs(self.timeout.max(1)),
+            jobs: self
+                .jobs
+                .or_else(|| std::thread::available_parallelism().ok())
+                .map_or(1, std::num::NonZeroUsize::get),
+        }
+    }
+
+    fn found(&self, records: Vec<Record>, baseline: &Baseline, today: &str) -> Found {
+        let mut found = Found::new(records.len());
+        for group in group(&records) {
+            found.groups.push(Row {
+                known: baseline.find(&group, today).cloned(),
+                record: records[group.representative].clone(),
+                report: None,
+                group,
+            });
+        }
+        found.ungrouped = records.into_iter().filter(|record| record.signature.is_none()).collect();
+        found
+    }
+
+    fn shows_reports(&self) -> bool {
+        !self.no_reports && !matches!(self.format, Format::Ndjson | Format::Github)
+    }
+
+    /// The file of an earlier triage's record may be elsewhere by now: then there is no report.
+    fn add_reports(&self, found: &mut Found) {
+        let paths: Vec<PathBuf> = found.groups.iter().map(|row| PathBuf::from(&row.group.example)).collect();
+        let reports = worker::reports(&paths, &self.worker_options());
+        for (row, report) in found.groups.iter_mut().zip(reports) {
+            row.report = report;
+        }
+    }
+
+    fn baseline(&self) -> anyhow::Result<Baseline> {
+        let Some(path) = &self.baseline else {
+            return Ok(Baseline::default());
+        };
+        match std::fs::read_to_string(path) {
+            Ok(text) => Baseline::parse(&text).with_context(|| format!("cannot use the baseline {}", path.display())),
+            // The first one is made by --update-baseline.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.update_baseline => Ok(Baseline::default()),
+            Err(error) => Err(error).with_context(|| {
+                format!("cannot read the baseline {}; --update-baseline makes one", path.display())
+            }),
+        }
+    }
+
+    fn write_baseline(&self, baseline: &mut Baseline, new: &[coldframe::triage::Group]) -> anyhow::Result<()> {
+        let Some(path) = self.baseline.as_ref().filter(|_| baseline.add(new) > 0) else {
+            return Ok(());
+        };
+        std::fs::write(path, baseline.to_text()?).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn text(&self, found: &Found, records: &[Record]) -> anyhow::Result<String> {
+        Ok(match self.format {
+            Format::Text => {
+                let to_terminal = self.output.is_none() && std::io::stdout().is_terminal();
+                let options = TextOptions {
+                    style: self.color.style(to_terminal),
+                    ..TextOptions::new(Form::Full)
+                };
+                render::text(found, &options)
+            }
+            Format::Json => coldframe::report::json::of(found)?,
+            Format::Ndjson => records
+                .iter()
+                .map(coldframe::report::json::line_of)
+                .collect::<Result<String, _>>()?,
+            Format::Markdown => render::markdown(found),
+            Format::Junit => render::junit(found),
+            Format::Github => {
+                let root = std::env::var("GITHUB_WORKSPACE").or_else(|_| Ok::<_, std::io::Error>(std::env::current_dir()?.display().to_string()))?;
+                render::github(found, &root)
+            }
+        })
+    }
+
+    fn write(&self, text: &str) -> anyhow::Result<()> {
+        match &self.output {
+            Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
+            None => match std::io::stdout().lock().write_all(text.as_bytes()) {
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+                result => result.context("cannot write to standard output"),
+            },
+        }
+    }
+}
+
+/// On a terminal only, and only where it takes a while.
+fn progress(files: usize) -> ProgressBar {
+    if files < 2 || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("coldframe: {pos} of {len} files [{bar:30}] {eta} left");
+    let bar = ProgressBar::new(files as u64);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}

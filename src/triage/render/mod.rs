@@ -1,0 +1,110 @@
+//! Groups of crashes, as text for people and for CI systems.
+//!
+//! Invariant: pure functions of a [`Triage`]; every string in it may have been chosen by a program that crashed, and is
+//! escaped for the format it goes into.
+
+mod github;
+mod junit;
+mod markdown;
+mod text;
+
+use serde::Serialize;
+
+use super::baseline::Known;
+use super::group::Group;
+use super::record::{self, Record};
+use crate::report::Report;
+
+pub use github::github;
+pub use junit::junit;
+pub use markdown::markdown;
+pub use text::text;
+
+/// What a triage found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Triage {
+    /// [`record::SCHEMA`].
+    pub schema: String,
+    /// How many files were looked at.
+    pub files: usize,
+    /// The groups, the largest first.
+    pub groups: Vec<Row>,
+    /// The files that are in no group.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ungrouped: Vec<Record>,
+}
+
+/// One group, and what is said of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Row {
+    /// The group.
+    #[serde(flatten)]
+    pub group: Group,
+    /// The entry of the baseline under which it is known; absent for a new one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<Known>,
+    /// The record that stands for it.
+    #[serde(skip)]
+    pub record: Record,
+    /// The full report of that record, where its file is at hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<Report>,
+}
+
+impl Triage {
+    /// Nothing yet, of a number of files.
+    pub fn new(files: usize) -> Triage {
+        Triage {
+            schema: record::SCHEMA.to_string(),
+            files,
+            ..Triage::default()
+        }
+    }
+
+    /// The groups that no baseline knows.
+    pub fn new_groups(&self) -> impl Iterator<Item = &Row> {
+        self.groups.iter().filter(|row| row.known.is_none())
+    }
+
+    /// For example `12 crashes in 3 groups, 1 new; 2 files could not be analysed`.
+    fn verdict(&self) -> String {
+        let crashes: usize = self.groups.iter().map(|row| row.group.count).sum();
+        let mut verdict = format!(
+            "{crashes} crash{} in {} group{}",
+            if crashes == 1 { "" } else { "es" },
+            self.groups.len(),
+            if self.groups.len() == 1 { "" } else { "s" },
+        );
+        let new = self.new_groups().count();
+        if new < self.groups.len() {
+            verdict.push_str(&format!(", {new} new"));
+        }
+        if !self.ungrouped.is_empty() {
+            verdict.push_str(&format!("; {} of {} files without a crash to group", self.ungrouped.len(), self.files));
+        }
+        verdict
+    }
+}
+
+/// `3 times, 2026-11-20T08:00:01Z to 2026-11-21T09:30:00Z`.
+fn seen(group: &Group) -> String {
+    let times = match group.count {
+        1 => "once".to_string(),
+        count => format!("{count} times"),
+    };
+    match (&group.first_seen, &group.last_seen) {
+        (Some(first), Some(last)) if first != last => format!("{times}, {first} to {last}"),
+        (Some(first), _) => format!("{times}, {first}"),
+        _ => times,
+    }
+}
+
+/// At most a few of many: `a, b, c and 12 more`.
+fn some<'a>(names: impl ExactSizeIterator<Item = &'a String>, most: usize) -> String {
+    let more = names.len().saturating_sub(most);
+    let mut text = names.take(most).cloned().collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
