@@ -1,11 +1,10 @@
 //! `coldframe analyze INPUT`: the report of a dump, a core or a live process.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use coldframe::image::{CacheDir, ImageOptions, Images, Overlay, Symbolizer};
 use coldframe::notes::Notes;
@@ -15,7 +14,7 @@ use coldframe::session::{self, Options, SourceFolders};
 use coldframe::source::{Input, LiveProcess, Target, unpack};
 
 use super::color::Color;
-use super::executable;
+use super::{executable, output};
 
 /// How long the threads of a live process may take to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -141,7 +140,7 @@ impl Analyze {
             Format::Json => json::pretty(&report)?,
             Format::Text => text::render(&report, &self.text_options()),
         };
-        self.write(&text)?;
+        output::write(self.output.as_deref(), &text)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -250,22 +249,6 @@ impl Analyze {
         text::TextOptions {
             style: self.color.style(to_terminal),
             ..text::TextOptions::new(text::Form::Full)
-        }
-    }
-
-    fn write(&self, text: &str) -> anyhow::Result<()> {
-        let text = if text.ends_with('\n') {
-            text.to_string()
-        } else {
-            format!("{text}\n")
-        };
-        match &self.output {
-            Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
-            None => match std::io::stdout().lock().write_all(text.as_bytes()) {
-                // The reader has seen enough: `coldframe analyze ... | head`.
-                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-                result => result.context("cannot write to standard output"),
-            },
         }
     }
 }

@@ -16,6 +16,7 @@ mod images;
 mod loaded;
 mod locate;
 mod memory_elf;
+mod needed;
 mod overlay;
 mod root;
 mod symbol_cache;

@@ -1,0 +1,343 @@
+//! What the files of one build say about its layout, each provider apart: for people, and for checks of the built-in
+//! table. An analysis uses [`super::resolve`], which reads the process as well.
+
+use std::path::PathBuf;
+
+use super::builtin::{BuiltinRow, builtin, builtin_table};
+use super::debug_offsets::{DebugOffsets, known_words, read_debug_offsets};
+use super::dwarf::offsets_from_dwarf;
+use super::resolve;
+use super::schema::{Offset, Offsets};
+use super::table_type::debug_offsets_type;
+use super::versions::{PythonVersion, Version, version_row};
+use super::{Provider, parse_version};
+use crate::addr::{Addr, Svma};
+use crate::image::Image;
+use crate::source::fake::FakeMemory;
+use crate::source::{BuildId, MemoryExt};
+
+/// How much of a file's read-only data is searched for the version.
+const MAX_SEARCHED: usize = 64 << 20;
+
+/// One build, as its files describe it; or a version, as the built-in table does.
+#[derive(Debug, Default)]
+pub struct Inspection {
+    /// The file that holds CPython, and its debug information where that is elsewhere.
+    pub file: Option<PathBuf>,
+    /// See `file`.
+    pub debug_file: Option<PathBuf>,
+    /// Its build id.
+    pub build_id: Option<BuildId>,
+    /// The address of `_PyRuntime` as the file states it.
+    pub runtime: Option<Svma>,
+    /// The version; its micro version is 0 unless [`Inspection::micro_is_known`].
+    pub version: Option<PythonVersion>,
+    /// Whether the file states more than the minor version.
+    pub micro_is_known: bool,
+    /// Compiled with `--with-pydebug`.
+    pub debug: bool,
+    /// Compiled with `--disable-gil`.
+    pub free_threaded: bool,
+    /// The behaviour of that minor version; `None` where it is not supported.
+    pub row: Option<&'static Version>,
+    /// What the debug information says.
+    pub dwarf: Option<Offsets>,
+    /// Why there is none.
+    pub dwarf_problem: Option<String>,
+    /// What `_Py_DebugOffsets` says (3.13+).
+    pub debug_offsets: Option<DebugOffsets>,
+    /// The built-in row for this version.
+    pub built_in: Option<BuiltinRow>,
+}
+
+/// A version as a person writes it: `3.12`, `3.13.5`, `3.13t` for a free-threaded build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VersionRequest {
+    /// 3.
+    pub major: u8,
+    /// For example 12.
+    pub minor: u8,
+    /// `None`: any.
+    pub micro: Option<u8>,
+    /// With a `t` at the end.
+    pub free_threaded: bool,
+}
+
+impl std::str::FromStr for VersionRequest {
+    /// It is not a version.
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<VersionRequest, ()> {
+        let (numbers, free_threaded) = text.strip_suffix('t').map_or((text, false), |rest| (rest, true));
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let parts: Vec<&str> = numbers.split('.').collect();
+        let number = |part: &&str| part.parse().ok().filter(|_| is_number(part)).ok_or(());
+        let (major, minor, micro) = match parts.as_slice() {
+            [major, minor] => (number(major)?, number(minor)?, None),
+            [major, minor, micro] => (number(major)?, number(minor)?, Some(number(micro)?)),
+            _ => return Err(()),
+        };
+        Ok(VersionRequest {
+            major,
+            minor,
+            micro,
+            free_threaded,
+        })
+    }
+}
+
+/// One field, and who says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InspectedField {
+    /// `structure.field`, or `structure.size`.
+    pub name: &'static str,
+    /// C names of the structure, newest first.
+    pub structures: &'static [&'static str],
+    /// Member paths in C, newest first; empty for the size.
+    pub members: &'static [&'static str],
+    /// Where the field is.
+    pub offset: Offset,
+    /// Who says so; `None` for an absent field.
+    pub provider: Option<Provider>,
+}
+
+/// A field on which providers differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FieldDifference {
+    /// `structure.field`, or `structure.size`.
+    pub name: &'static str,
+    /// By debug information.
+    pub dwarf: Offset,
+    /// By `_Py_DebugOffsets`; absent is no opinion there.
+    pub debug_offsets: Offset,
+    /// By the built-in row.
+    pub built_in: Offset,
+}
+
+impl Inspection {
+    /// Of a build. Nothing is missing fatally: what a file does not say stays empty.
+    pub fn of_image(image: &Image) -> Inspection {
+        let debug_offsets = image.section(".PyRuntime").and_then(|section| {
+            let at = Addr(section.address.0);
+            read_debug_offsets(&FakeMemory::new().with(at, section.bytes.to_vec()), at)
+        });
+        let (version, micro_is_known) = match &debug_offsets {
+            Some(table) => (Some(table.version), true),
+            None => version_of_file(image),
+        };
+        let (mut dwarf, mut dwarf_problem) = (None, None);
+        match image.dwarf().as_ref().map(offsets_from_dwarf) {
+            Some(Ok(offsets)) => dwarf = Some(offsets),
+            Some(Err(error)) => dwarf_problem = Some(error.to_string()),
+            None => dwarf_problem = Some("there is no debug information".to_string()),
+        }
+        Inspection {
+            file: Some(image.path().to_owned()),
+            debug_file: image.debug_path().map(ToOwned::to_owned),
+            build_id: image.build_id().cloned(),
+            runtime: resolve::runtime_address(image),
+            version,
+            micro_is_known,
+            debug: resolve::is_debug_build(image),
+            free_threaded: debug_offsets.as_ref().is_some_and(|table| table.free_threaded),
+            row: version.and_then(version_row),
+            dwarf,
+            dwarf_problem,
+            debug_offsets,
+            built_in: version.and_then(builtin),
+        }
+    }
+
+    /// Of a version: what coldframe knows by itself. `None` where that is nothing.
+    pub fn of_version(request: VersionRequest) -> Option<Inspection> {
+        if request.free_threaded {
+            return None;
+        }
+        // Without a micro version, the newest row of that minor.
+        let version = PythonVersion::release(request.major, request.minor, request.micro.unwrap_or(u8::MAX));
+        let row = builtin(version)?;
+        Some(Inspection {
+            version: Some(request.micro.map_or(row.version, |_| version)),
+            micro_is_known: request.micro.is_some(),
+            row: Some(version_row(version)?),
+            built_in: Some(row),
+            ..Inspection::default()
+        })
+    }
+
+    /// Whether the files of the build state any offset.
+    pub fn speaks(&self) -> bool {
+        self.dwarf.is_some() || self.debug_offsets.as_ref().is_some_and(|table| table.offsets.is_some())
+    }
+
+    /// All fields of the schema, by the providers in the order that an analysis takes them: `_Py_DebugOffsets`, then
+    /// debug information, then the built-in row, which is used where there is no debug information.
+    pub fn fields(&self) -> Vec<InspectedField> {
+        // Before its final release a version still moves its fields.
+        let is_final = self.version.is_some_and(PythonVersion::is_final);
+        let row = self.built_in.as_ref().filter(|_| self.dwarf.is_none() && is_final);
+        let stated = self.debug_offsets.as_ref().and_then(|table| table.offsets);
+        let providers = [
+            (Provider::DebugOffsets, stated),
+            (Provider::Dwarf, self.dwarf),
+            (Provider::BuiltIn, row.map(|row| row.offsets)),
+        ];
+        let slots = providers.map(|(provider, offsets)| (provider, offsets.map(slots)));
+        let mut fields = slots_of_schema();
+        for (index, field) in fields.iter_mut().enumerate() {
+            let found = slots.iter().find_map(|(provider, offsets)| {
+                let offset = offsets.as_ref()?.get(index).map(|slot| slot.offset)?;
+                offset.is_present().then_some((offset, *provider))
+            });
+            if let Some((offset, provider)) = found {
+                (field.offset, field.provider) = (offset, Some(provider));
+            }
+        }
+        fields
+    }
+
+    /// The rows to compare with: that of this version, else the newest one before it.
+    pub fn nearest_row(&self) -> Option<BuiltinRow> {
+        let earlier = || {
+            let mut rows = builtin_table();
+            rows.retain(|row| self.version.is_none_or(|version| row.version <= version));
+            rows.into_iter().max_by_key(|row| row.version)
+        };
+        self.built_in.clone().or_else(earlier)
+    }
+
+    /// How many fields the files of the build speak of, and those on which they differ among themselves or from `row`.
+    pub fn compare(&self, row: &BuiltinRow) -> (usize, Vec<FieldDifference>) {
+        let stated = self.debug_offsets.as_ref().and_then(|table| table.offsets);
+        let (dwarf, stated, known) = (self.dwarf.map(slots), stated.map(slots), slots(row.offsets));
+        let at = |list: &Option<Vec<InspectedField>>, index: usize| {
+            let slot = list.as_ref().and_then(|list| list.get(index));
+            slot.map_or(Offset::ABSENT, |slot| slot.offset)
+        };
+        let mut compared = 0;
+        let mut differences = Vec::new();
+        for (index, field) in known.iter().enumerate() {
+            let difference = FieldDifference {
+                name: field.name,
+                dwarf: at(&dwarf, index),
+                debug_offsets: at(&stated, index),
+                built_in: field.offset,
+            };
+            let FieldDifference {
+                dwarf: by_dwarf,
+                debug_offsets: by_table,
+                built_in: by_row,
+                ..
+            } = difference;
+            compared += usize::from(by_dwarf.is_present() || by_table.is_present());
+            let differs = (dwarf.is_some() && by_dwarf != by_row)
+                || (by_table.is_present() && by_table != by_row)
+                || (by_table.is_present() && dwarf.is_some() && by_table != by_dwarf);
+            if differs {
+                differences.push(difference);
+            }
+        }
+        (compared, differences)
+    }
+
+    /// What the table of this build's `_Py_DebugOffsets` holds, where that is not what is known for its minor version:
+    /// a sentence, and the lines to enter. `None` where both agree, or nothing is there to compare.
+    pub fn table_difference(&self, image: &Image) -> Option<(String, String)> {
+        let described = debug_offsets_type(&image.dwarf()?)?;
+        let version = self.version?;
+        let sentence = match known_words(version) {
+            Some(known) if described.words().starts_with(&known) => return None,
+            Some(_) => format!(
+                "the words of _Py_DebugOffsets are not those known for 3.{}",
+                version.minor()
+            ),
+            None => format!("the words of _Py_DebugOffsets are not known for 3.{}", version.minor()),
+        };
+        Some((sentence, described.to_string()))
+    }
+}
+
+fn slots_of_schema() -> Vec<InspectedField> {
+    slots(Offsets::default())
+}
+
+fn slots(mut offsets: Offsets) -> Vec<InspectedField> {
+    let mut fields = Vec::new();
+    offsets.for_each(&mut |slot| {
+        fields.push(InspectedField {
+            name: slot.name,
+            structures: slot.structures,
+            members: slot.members,
+            offset: *slot.offset,
+            provider: None,
+        });
+    });
+    fields
+}
+
+/// The version, and whether that is more than major and minor: `Py_Version` (3.11+); else the minor version that the
+/// file's name states, completed by the one text of that version in the read-only data (`PY_VERSION`).
+fn version_of_file(image: &Image) -> (Option<PythonVersion>, bool) {
+    let by_symbol = || {
+        let section = image.section(".rodata")?;
+        let address = image.symbol_address("Py_Version")?;
+        let memory = FakeMemory::new().with(Addr(section.address.0), section.bytes.to_vec());
+        let word = memory.read_u32(Addr(address.0)).ok()?;
+        Some(PythonVersion(word)).filter(|version| version.major() == 3)
+    };
+    if let Some(version) = by_symbol() {
+        return (Some(version), true);
+    }
+    let name = image.path().file_name().unwrap_or_default().to_string_lossy();
+    let Some(minor) = resolve::minor_of_name(&name) else {
+        return (None, false);
+    };
+    let text = image.section(".rodata").and_then(|section| {
+        let bytes = section.bytes.get(..MAX_SEARCHED).unwrap_or(&section.bytes);
+        only_version(bytes, minor)
+    });
+    match text {
+        Some(version) => (Some(version), true),
+        None => (Some(PythonVersion::release(3, minor, 0)), false),
+    }
+}
+
+/// The version of this minor that is a whole C string in `bytes`, if there is just one.
+fn only_version(bytes: &[u8], minor: u8) -> Option<PythonVersion> {
+    let mut found = bytes
+        .split(|&byte| byte == 0)
+        .filter(|text| text.starts_with(b"3.") && text.len() <= 8)
+        .filter_map(|text| parse_version(std::str::from_utf8(text).ok()?))
+        .filter(|version| version.minor() == minor);
+    let first = found.next()?;
+    found.all(|other| other == first).then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_taken_from_the_only_text_that_is_one() {
+        let release = |micro| Some(PythonVersion::release(3, 8, micro));
+        assert_eq!(only_version(b"x\x003.8.18\x003.11.2\x003.8.18\0", 8), release(18));
+        assert_eq!(only_version(b"3.8.18\x003.8.1\0", 8), None);
+        assert_eq!(only_version(b"a 3.8.18\x003.8\x003.8.18 b\0", 8), None);
+    }
+
+    #[test]
+    fn a_version_alone_has_the_fields_of_its_row() {
+        let of = |text: &str| Inspection::of_version(text.parse().unwrap());
+        let known = of("3.12.1").unwrap();
+        let fields = known.fields();
+        let current = fields.iter().find(|field| field.name == "cframe.current_frame");
+        assert_eq!(current.unwrap().provider, Some(Provider::BuiltIn));
+        let absent = fields.iter().find(|field| field.name == "thread.current_frame");
+        assert_eq!(absent.unwrap().provider, None);
+        assert!(of("3.13.200").is_some() && of("3.13").is_some());
+        assert!(of("3.7").is_none() && of("3.99.1").is_none() && of("2.7.18").is_none());
+        for text in ["", "3", "3.x", "3.12.", "python3.12", "3.12.1.0", "+3.12", "3.1000"] {
+            assert!(text.parse::<VersionRequest>().is_err(), "{text}");
+        }
+    }
+}
