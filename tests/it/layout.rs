@@ -10,8 +10,37 @@ use object::{Object, ObjectSection};
 
 use crate::pythons::{Python, pythons};
 
-/// Offsets from the debug information of a build, inside the file or in a separate one, both below `root`.
-fn offsets_of(root: &Path, library: &Path) -> Option<Offsets> {
+/// Offsets from the debug information of a build, inside the file or in a separate one, both below `root`; those of
+/// `_asyncio` among them, which most builds have as an extension module.
+fn offsets_of(root: &Path, library: &Path, version: PythonVersion) -> Option<Offsets> {
+    let mut offsets = offsets_of_file(root, library)?;
+    if let Some(asyncio) = asyncio_of(root, library, version)
+        && let Some(more) = offsets_of_file(root, &asyncio)
+    {
+        let mut whole = more;
+        whole.overlay(&offsets);
+        offsets = whole;
+    }
+    Some(offsets)
+}
+
+/// The extension module `_asyncio` of a build, as a path below `root`.
+fn asyncio_of(root: &Path, library: &Path, version: PythonVersion) -> Option<PathBuf> {
+    let folder = format!("python{}.{}/lib-dynload", version.major(), version.minor());
+    let beside = library.parent()?;
+    let places = [beside.join(&folder), beside.parent()?.join("lib").join(&folder)];
+    places.iter().find_map(|place| {
+        let entries = std::fs::read_dir(root.join(place.strip_prefix("/").ok()?)).ok()?;
+        let tag = format!("_asyncio.cpython-{}{}-", version.major(), version.minor());
+        let name = entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .find(|name| name.starts_with(&tag))?;
+        Some(place.join(name))
+    })
+}
+
+fn offsets_of_file(root: &Path, library: &Path) -> Option<Offsets> {
     let data = std::fs::read(root.join(library.strip_prefix("/").ok()?)).ok()?;
     let build_id = object::File::parse(&*data).ok()?.build_id().ok()??.to_vec();
     let module = Module {
@@ -54,7 +83,7 @@ fn builds_in_private_roots() -> Vec<(PythonVersion, PathBuf, PathBuf)> {
 fn builtin_table_is_current() {
     let mut rows = builtin_table();
     for python in pythons() {
-        let Some(offsets) = offsets_of(Path::new("/"), &python.library) else {
+        let Some(offsets) = offsets_of(Path::new("/"), &python.library, python.version) else {
             continue;
         };
         // A distribution's build is no source of the table: its patches are its own.
@@ -71,7 +100,7 @@ fn builtin_table_is_current() {
         }
     }
     for (version, root, path) in builds_in_private_roots() {
-        let Some(offsets) = offsets_of(&root, &path) else {
+        let Some(offsets) = offsets_of(&root, &path, version) else {
             continue;
         };
         let row = BuiltinRow { version, offsets };
@@ -107,7 +136,7 @@ fn builtin_rows_fit_the_other_builds_at_hand() {
         let Some(mut row) = builtin(python.version) else {
             continue;
         };
-        let Some(stated) = offsets_of(Path::new("/"), &python.library) else {
+        let Some(stated) = offsets_of(Path::new("/"), &python.library, python.version) else {
             println!("SKIP no debug information for {}", python.library.display());
             continue;
         };
