@@ -93,13 +93,16 @@ impl Layout {
             ..ImageOptions::default()
         });
         let image = find_interpreter(&images, path)?;
-        let inspection = Inspection::of_image(&image);
+        let inspection = Inspection::of_image(&images, &image);
         let mut report = LayoutReport::new(&inspection);
         if !report.has_offsets() || (self.check && !inspection.speaks()) {
             anyhow::bail!(
                 "{} says nothing about its layout: {}; give its debug information with --symbols PATH",
                 image.path().display(),
-                inspection.dwarf_problem.as_deref().unwrap_or("it is of no known version")
+                inspection
+                    .dwarf_problem
+                    .as_deref()
+                    .unwrap_or("it is of no known version")
             );
         }
         if self.check {

@@ -22,7 +22,9 @@ impl ImageOptions {
 
     /// Opens the image in a file of this machine. Links are followed first: debug files lie beside what they lead to.
     pub(super) fn open_named(&self, path: &Path) -> Result<Image, ImageError> {
-        let path = &path.canonicalize().map_err(|error| absent_or(path.to_owned(), &error))?;
+        let path = &path
+            .canonicalize()
+            .map_err(|error| absent_or(path.to_owned(), &error))?;
         let file = open_regular(Path::new("/"), path).map_err(|error| absent_or(path.to_owned(), &error))?;
         Ok(self.complete(ElfFile::open(&file, path)?))
     }

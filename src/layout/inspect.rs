@@ -1,7 +1,8 @@
 //! What the files of one build say about its layout, each provider apart: for people, and for checks of the built-in
 //! table. An analysis uses [`super::resolve`], which reads the process as well.
 
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 use super::builtin::{BuiltinRow, builtin, builtin_table};
 use super::debug_offsets::{DebugOffsets, known_words, read_debug_offsets};
@@ -12,12 +13,14 @@ use super::table_type::debug_offsets_type;
 use super::versions::{PythonVersion, Version, version_row};
 use super::{Provider, parse_version};
 use crate::addr::{Addr, Svma};
-use crate::image::Image;
+use crate::image::{Image, Images};
 use crate::source::fake::FakeMemory;
 use crate::source::{BuildId, MemoryExt};
 
 /// How much of a file's read-only data is searched for the version.
 const MAX_SEARCHED: usize = 64 << 20;
+/// The longest text that a version is looked for in: `-3.12.10`.
+const MAX_VERSION: usize = 12;
 
 /// One build, as its files describe it; or a version, as the built-in table does.
 #[derive(Debug, Default)]
@@ -114,9 +117,23 @@ pub struct FieldDifference {
     pub built_in: Offset,
 }
 
+/// What a comparison of a build with a row found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// How many fields the files of the build state.
+    pub compared: usize,
+    /// The fields on which not all agree.
+    pub differences: Vec<FieldDifference>,
+    /// Structures of the row of which the debug information of the build says nothing: they vanished, or belong to an
+    /// extension module that is not there.
+    pub not_described: Vec<&'static str>,
+}
+
 impl Inspection {
     /// Of a build. Nothing is missing fatally: what a file does not say stays empty.
-    pub fn of_image(image: &Image) -> Inspection {
+    ///
+    /// Most builds have `_asyncio` as an extension module, whose debug information is then read, too.
+    pub fn of_image(images: &Images, image: &Image) -> Inspection {
         let debug_offsets = image.section(".PyRuntime").and_then(|section| {
             let at = Addr(section.address.0);
             read_debug_offsets(&FakeMemory::new().with(at, section.bytes.to_vec()), at)
@@ -127,7 +144,7 @@ impl Inspection {
         };
         let (mut dwarf, mut dwarf_problem) = (None, None);
         match image.dwarf().as_ref().map(offsets_from_dwarf) {
-            Some(Ok(offsets)) => dwarf = Some(offsets),
+            Some(Ok(offsets)) => dwarf = Some(completed(offsets, images, image, version)),
             Some(Err(error)) => dwarf_problem = Some(error.to_string()),
             None => dwarf_problem = Some("there is no debug information".to_string()),
         }
@@ -196,48 +213,52 @@ impl Inspection {
         fields
     }
 
-    /// The rows to compare with: that of this version, else the newest one before it.
+    /// The row to compare with: that of this version, else the newest one before it; for a file that does not state its
+    /// version the one that differs least.
     pub fn nearest_row(&self) -> Option<BuiltinRow> {
-        let earlier = || {
-            let mut rows = builtin_table();
-            rows.retain(|row| self.version.is_none_or(|version| row.version <= version));
-            rows.into_iter().max_by_key(|row| row.version)
-        };
-        self.built_in.clone().or_else(earlier)
+        let rows = || builtin_table().into_iter();
+        match (&self.built_in, self.version) {
+            (Some(row), _) => Some(row.clone()),
+            (None, Some(version)) => rows()
+                .filter(|row| row.version <= version)
+                .max_by_key(|row| row.version),
+            (None, None) => rows().min_by_key(|row| self.compare(row).differences.len()),
+        }
     }
 
-    /// How many fields the files of the build speak of, and those on which they differ among themselves or from `row`.
-    pub fn compare(&self, row: &BuiltinRow) -> (usize, Vec<FieldDifference>) {
+    /// What the files of the build say, against `row` and among themselves.
+    pub fn compare(&self, row: &BuiltinRow) -> Comparison {
         let stated = self.debug_offsets.as_ref().and_then(|table| table.offsets);
         let (dwarf, stated, known) = (self.dwarf.map(slots), stated.map(slots), slots(row.offsets));
         let at = |list: &Option<Vec<InspectedField>>, index: usize| {
             let slot = list.as_ref().and_then(|list| list.get(index));
             slot.map_or(Offset::ABSENT, |slot| slot.offset)
         };
-        let mut compared = 0;
-        let mut differences = Vec::new();
+        let described = dwarf.iter().flatten().filter(|field| field.offset.is_present());
+        let described: HashSet<&str> = described.map(|field| structure_of(field.name)).collect();
+        let mut comparison = Comparison::default();
         for (index, field) in known.iter().enumerate() {
-            let difference = FieldDifference {
-                name: field.name,
-                dwarf: at(&dwarf, index),
-                debug_offsets: at(&stated, index),
-                built_in: field.offset,
-            };
-            let FieldDifference {
-                dwarf: by_dwarf,
-                debug_offsets: by_table,
-                built_in: by_row,
-                ..
-            } = difference;
-            compared += usize::from(by_dwarf.is_present() || by_table.is_present());
-            let differs = (dwarf.is_some() && by_dwarf != by_row)
+            let structure = structure_of(field.name);
+            let (by_dwarf, by_table, by_row) = (at(&dwarf, index), at(&stated, index), field.offset);
+            let is_described = described.contains(structure);
+            comparison.compared += usize::from(by_dwarf.is_present() || by_table.is_present());
+            let differs = (is_described && by_dwarf != by_row)
                 || (by_table.is_present() && by_table != by_row)
-                || (by_table.is_present() && dwarf.is_some() && by_table != by_dwarf);
+                || (by_table.is_present() && is_described && by_table != by_dwarf);
             if differs {
-                differences.push(difference);
+                comparison.differences.push(FieldDifference {
+                    name: field.name,
+                    dwarf: by_dwarf,
+                    debug_offsets: by_table,
+                    built_in: by_row,
+                });
+            }
+            let is_new = comparison.not_described.last() != Some(&structure);
+            if dwarf.is_some() && !is_described && by_row.is_present() && is_new {
+                comparison.not_described.push(structure);
             }
         }
-        (compared, differences)
+        comparison
     }
 
     /// What the table of this build's `_Py_DebugOffsets` holds, where that is not what is known for its minor version:
@@ -255,6 +276,34 @@ impl Inspection {
         };
         Some((sentence, described.to_string()))
     }
+}
+
+fn completed(offsets: Offsets, images: &Images, image: &Image, version: Option<PythonVersion>) -> Offsets {
+    let beside = || {
+        let module = images.open_named(&asyncio_beside(image.path(), version?)?).ok()?;
+        offsets_from_dwarf(&module.dwarf()?).ok()
+    };
+    let mut whole = beside().unwrap_or_default();
+    whole.overlay(&offsets);
+    whole
+}
+
+/// The extension module `_asyncio` that lies where an interpreter or libpython of this version looks for it.
+pub fn asyncio_beside(library: &Path, version: PythonVersion) -> Option<PathBuf> {
+    let (major, minor) = (version.major(), version.minor());
+    let folder = format!("python{major}.{minor}/lib-dynload");
+    let tag = format!("_asyncio.cpython-{major}{minor}");
+    let beside = library.parent()?;
+    let places = [beside.join(&folder), beside.parent()?.join("lib").join(&folder)];
+    places.iter().find_map(|place| {
+        let mut names = std::fs::read_dir(place).ok()?.flatten().map(|entry| entry.file_name());
+        Some(place.join(names.find(|name| name.to_string_lossy().starts_with(&tag))?))
+    })
+}
+
+/// `thread` of `thread.next`.
+fn structure_of(name: &str) -> &str {
+    name.split_once('.').map_or(name, |(structure, _)| structure)
 }
 
 fn slots_of_schema() -> Vec<InspectedField> {
@@ -302,13 +351,17 @@ fn version_of_file(image: &Image) -> (Option<PythonVersion>, bool) {
     }
 }
 
-/// The version of this minor that is a whole C string in `bytes`, if there is just one.
+/// The version of this minor that C strings in `bytes` end with, if there is just one. (Linkers let a string begin in
+/// the middle of another, so `PY_VERSION` may be the end of a path.)
 fn only_version(bytes: &[u8], minor: u8) -> Option<PythonVersion> {
-    let mut found = bytes
-        .split(|&byte| byte == 0)
-        .filter(|text| text.starts_with(b"3.") && text.len() <= 8)
-        .filter_map(|text| parse_version(std::str::from_utf8(text).ok()?))
-        .filter(|version| version.minor() == minor);
+    let start = format!("3.{minor}.");
+    let mut found = bytes.split(|&byte| byte == 0).filter_map(|text| {
+        let tail = text.get(text.len().saturating_sub(MAX_VERSION)..)?;
+        let tail = String::from_utf8_lossy(tail);
+        let (before, version) = tail.split_at(tail.rfind(&start)?);
+        let is_part = before.ends_with(|c: char| c.is_ascii_digit() || c == '.');
+        parse_version(version).filter(|_| !is_part)
+    });
     let first = found.next()?;
     found.all(|other| other == first).then_some(first)
 }
@@ -322,7 +375,8 @@ mod tests {
         let release = |micro| Some(PythonVersion::release(3, 8, micro));
         assert_eq!(only_version(b"x\x003.8.18\x003.11.2\x003.8.18\0", 8), release(18));
         assert_eq!(only_version(b"3.8.18\x003.8.1\0", 8), None);
-        assert_eq!(only_version(b"a 3.8.18\x003.8\x003.8.18 b\0", 8), None);
+        assert_eq!(only_version(b"/opt/python/3.8.18\0Python-3.8.18\0", 8), release(18));
+        assert_eq!(only_version(b"13.8.18\x003.8\x003.8.18 b\01.3.8.1", 8), None);
     }
 
     #[test]

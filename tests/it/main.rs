@@ -24,6 +24,8 @@ mod images;
 mod install;
 /// The built-in table of offsets equals what the builds at hand state.
 mod layout;
+/// `coldframe layout`: builds by every name, versions, checks, messages.
+mod layout_command;
 /// Native stacks of real processes, compared with gdb's.
 mod native;
 /// The same of live CPythons, with their symbols.

@@ -90,6 +90,9 @@ pub struct Check {
     pub compared: usize,
     /// Fields on which the providers differ.
     pub differences: Vec<Difference>,
+    /// Structures of the row of which the debug information of the build says nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_described: Vec<String>,
     /// What else coldframe lacks for this build.
     pub missing: Vec<String>,
     /// The groups and words of its `_Py_DebugOffsets`, where they are not the known ones.
@@ -126,9 +129,14 @@ impl LayoutReport {
         });
         let mut notes = Vec::new();
         if inspection.version.is_none() {
-            notes.push("the version is not stated in this file; an interpreter with --symbols FILE tells it".to_string());
+            notes.push(
+                "the version is not stated in this file: give the interpreter, and this file with --symbols"
+                    .to_string(),
+            );
         } else if inspection.row.is_none() {
-            notes.push("coldframe does not know how this version behaves, so it is not analysed".to_string());
+            notes.push(
+                "coldframe does not know how this version behaves: reports have its native stack only".to_string(),
+            );
         }
         if let (Some(problem), Some(_)) = (&inspection.dwarf_problem, &inspection.file) {
             notes.push(format!("{problem}; --symbols PATH gives a debug file of this build"));
@@ -191,10 +199,10 @@ impl Check {
             ));
         }
         let row = inspection.nearest_row();
-        if inspection.built_in.is_none() {
+        if let (Some(version), None) = (version, &inspection.built_in) {
             let instead = row.as_ref().map(|row| format!("; compared with {}", row.version));
             check.missing.push(format!(
-                "no built-in row for this version{}",
+                "no built-in row for {version} (src/layout/builtin.tsv){}",
                 instead.unwrap_or_default()
             ));
         }
@@ -203,10 +211,11 @@ impl Check {
             check.debug_offsets_words = Some(words);
         }
         if let Some(row) = &row {
-            let (compared, differences) = inspection.compare(row);
-            check.compared = compared;
+            let comparison = inspection.compare(row);
+            check.compared = comparison.compared;
             check.row = Some(row.version.to_string());
-            check.differences = differences.iter().map(Difference::new).collect();
+            check.differences = comparison.differences.iter().map(Difference::new).collect();
+            check.not_described = comparison.not_described.iter().map(ToString::to_string).collect();
         }
         check
     }

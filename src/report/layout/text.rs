@@ -47,7 +47,12 @@ fn render_fields(report: &LayoutReport) -> String {
         out += "\nBehaviour\n";
         let width = report.behaviour.iter().map(|aspect| aspect.name.len()).max();
         for aspect in &report.behaviour {
-            out += &format!("  {:<width$}  {}\n", aspect.name, aspect.value, width = width.unwrap_or(0));
+            out += &format!(
+                "  {:<width$}  {}\n",
+                aspect.name,
+                aspect.value,
+                width = width.unwrap_or(0)
+            );
         }
     }
     out += "\nOffsets and sizes in bytes; - where this build has no such field\n";
@@ -75,8 +80,18 @@ fn in_c(field: &Field) -> String {
 fn render_check(check: &Check) -> String {
     let mut out = String::new();
     let row = check.row.as_deref().unwrap_or("none");
+    if !check.not_described.is_empty() {
+        out += &format!(
+            "\nNot described by the debug information: {}\n",
+            clip(&check.not_described.join(", "), MAX_TEXT)
+        );
+    }
     if check.is_clean() {
-        return format!("\nAll {} fields are as in the built-in row {row}.\n", check.compared);
+        return out
+            + &format!(
+                "\nAll {} fields that the build states are as in the built-in row {row}.\n",
+                check.compared
+            );
     }
     if !check.differences.is_empty() {
         out += &format!(
@@ -86,7 +101,10 @@ fn render_check(check: &Check) -> String {
         );
         let width = check.differences.iter().map(|difference| difference.name.len()).max();
         let width = width.unwrap_or(0);
-        out += &format!("  {:<width$}  {:>7}  {:>13}  {:>8}\n", "", "dwarf", "debug-offsets", "built-in");
+        out += &format!(
+            "  {:<width$}  {:>7}  {:>13}  {:>8}\n",
+            "", "dwarf", "debug-offsets", "built-in"
+        );
         let cell = |offset: Option<u64>| offset.map_or("-".to_string(), |offset| offset.to_string());
         for difference in &check.differences {
             out += &format!(
