@@ -376,7 +376,7 @@ mod tests {
         assert_eq!(only_version(b"x\x003.8.18\x003.11.2\x003.8.18\0", 8), release(18));
         assert_eq!(only_version(b"3.8.18\x003.8.1\0", 8), None);
         assert_eq!(only_version(b"/opt/python/3.8.18\0Python-3.8.18\0", 8), release(18));
-        assert_eq!(only_version(b"13.8.18\x003.8\x003.8.18 b\01.3.8.1", 8), None);
+        assert_eq!(only_version(b"13.8.18\x003.8\x003.8.18 b\x001.3.8.1", 8), None);
     }
 
     #[test]
