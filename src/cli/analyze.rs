@@ -130,9 +130,10 @@ impl std::str::FromStr for ThreadChoice {
 
 impl Analyze {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let cache = CacheDir::from_env();
         let report = match (&self.input, self.pid) {
-            (Some(path), _) => self.file(path)?,
-            (None, Some(pid)) => self.process(pid)?,
+            (Some(path), _) => self.file(path, cache.as_ref())?,
+            (None, Some(pid)) => self.process(pid, cache.as_ref())?,
             (None, None) => anyhow::bail!("neither a file nor --pid was given"),
         };
         let report = self.choose_threads(report)?;
@@ -141,10 +142,13 @@ impl Analyze {
             Format::Text => text::render(&report, &self.text_options()),
         };
         output::write(self.output.as_deref(), &text)?;
+        if let Some(cache) = cache {
+            cache.trim();
+        }
         Ok(ExitCode::SUCCESS)
     }
 
-    fn file(&self, path: &Path) -> anyhow::Result<Report> {
+    fn file(&self, path: &Path, cache: Option<&CacheDir>) -> anyhow::Result<Report> {
         let input = Input::open(path, self.max_core_size)?;
         let (kind, name) = match &input {
             Input::Minidump(_) => (model::InputKind::Minidump, "dump"),
@@ -161,6 +165,7 @@ impl Analyze {
         }
         let images = ImageOptions {
             root: self.sysroot.clone().unwrap_or("/".into()),
+            cache: cache.cloned(),
             ..ImageOptions::default()
         };
         let mut report = self.analyze(target, images)?;
@@ -172,12 +177,13 @@ impl Analyze {
         Ok(report)
     }
 
-    fn process(&self, pid: u32) -> anyhow::Result<Report> {
+    fn process(&self, pid: u32, cache: Option<&CacheDir>) -> anyhow::Result<Report> {
         let process = LiveProcess::attach(pid, Instant::now() + STOP_DEADLINE)?;
         let root = PathBuf::from(format!("/proc/{pid}/root"));
         let images = ImageOptions {
             root: self.sysroot.clone().unwrap_or(root.clone()),
             pid: Some(pid),
+            cache: cache.cloned(),
             ..ImageOptions::default()
         };
         let mut report = self.analyze(&process, images)?;
@@ -190,7 +196,7 @@ impl Analyze {
     }
 
     fn analyze(&self, target: &dyn Target, images: ImageOptions) -> anyhow::Result<Report> {
-        let cache = CacheDir::from_env();
+        let cache = images.cache.clone();
         let live = images.pid.filter(|_| self.source_root.is_none());
         let sources = SourceFolders {
             root: self.source_root.clone().or_else(|| live.map(|_| images.root.clone())),
@@ -200,7 +206,6 @@ impl Analyze {
         let leaves_out_files = images.pid.is_none() && !target.recorded().is_complete;
         let images = Images::new(ImageOptions {
             symbol_paths: self.executable.iter().chain(&self.symbols).cloned().collect(),
-            cache: cache.clone(),
             ..images
         });
         let mut options = Options {
