@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock};
 
 use coldframe::addr::{Addr, AddrRange};
 use coldframe::image::{Images, Symbolizer};
-use coldframe::layout::{Layout, Provider, PythonVersion, VERSIONS, builtin};
+use coldframe::layout::{Flavour, Layout, Provider, PythonVersion, VERSIONS, builtin};
 use coldframe::notes::Notes;
 use coldframe::report::text::{Form, TextOptions};
 use coldframe::report::{json, text};
@@ -82,14 +82,17 @@ impl Memory for Bytes<'_> {
 pub fn layout(choice: u8) -> Layout {
     let row = &VERSIONS[usize::from(choice) % VERSIONS.len()];
     let version = PythonVersion::release(3, row.minor, 0);
+    let flavour = Flavour {
+        free_threaded: choice >= 128 && row.free_threaded.is_some(),
+        debug: false,
+    };
     Layout {
         version,
-        debug: false,
-        free_threaded: false,
+        flavour,
         runtime: Addr(START + 128),
         image: Addr(START),
-        offsets: builtin(version).expect("every version has a row").offsets,
-        behaviour: row.behaviour,
+        offsets: builtin(version, flavour).expect("every version has a row").offsets,
+        behaviour: row.behaviour_of(flavour).expect("it was asked"),
         provider: Provider::BuiltIn,
         detail: String::new(),
     }

@@ -26,7 +26,7 @@ Examples:
 Exit status: 0 when there is a layout, and with --check when nothing differs; 1 otherwise; 2 on wrong usage.")]
 pub struct Layout {
     /// An interpreter (also that of a virtual environment, or what a script is run by), a libpython, or a debug file;
-    /// or a version: 3.12, 3.13.5 (./3.12 for a file of that name)
+    /// or a version: 3.12, 3.13.5, 3.14t (./3.12 for a file of that name)
     #[arg(value_name = "PATH|VERSION")]
     build: PathBuf,
 
@@ -78,7 +78,10 @@ impl Layout {
             "--check compares a build with the built-in table, and {text} is a version: give the path of an interpreter"
         );
         let Some(inspection) = Inspection::of_version(request) else {
-            let known: Vec<String> = builtin_table().iter().map(|row| row.version.to_string()).collect();
+            let known: Vec<String> = builtin_table()
+                .iter()
+                .map(|row| format!("{}{}", row.version, row.flavour))
+                .collect();
             anyhow::bail!(
                 "coldframe has no built-in row for CPython {text}, only {}; give the path of an interpreter",
                 known.join(", ")

@@ -10,7 +10,7 @@ use super::dwarf::offsets_from_dwarf;
 use super::resolve;
 use super::schema::{Offset, Offsets};
 use super::table_type::debug_offsets_type;
-use super::versions::{PythonVersion, Version, version_row};
+use super::versions::{Behaviour, Flavour, PythonVersion, version_row};
 use super::{Provider, parse_version};
 use crate::addr::{Addr, Svma};
 use crate::image::{Image, Images};
@@ -37,12 +37,10 @@ pub struct Inspection {
     pub version: Option<PythonVersion>,
     /// Whether the file states more than the minor version.
     pub micro_is_known: bool,
-    /// Compiled with `--with-pydebug`.
-    pub debug: bool,
-    /// Compiled with `--disable-gil`.
-    pub free_threaded: bool,
-    /// The behaviour of that minor version; `None` where it is not supported.
-    pub row: Option<&'static Version>,
+    /// How it was configured.
+    pub flavour: Flavour,
+    /// How that minor version behaves when configured so; `None` where it is not supported.
+    pub behaviour: Option<&'static Behaviour>,
     /// What the debug information says.
     pub dwarf: Option<Offsets>,
     /// Why there is none.
@@ -53,7 +51,7 @@ pub struct Inspection {
     pub built_in: Option<BuiltinRow>,
 }
 
-/// A version as a person writes it: `3.12`, `3.13.5`, `3.13t` for a free-threaded build.
+/// A version as a person writes it: `3.12`, `3.13.5`, `3.13t` for a free-threaded build, `3.13d` for a debug build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VersionRequest {
     /// 3.
@@ -62,8 +60,8 @@ pub struct VersionRequest {
     pub minor: u8,
     /// `None`: any.
     pub micro: Option<u8>,
-    /// With a `t` at the end.
-    pub free_threaded: bool,
+    /// By the letters at the end.
+    pub flavour: Flavour,
 }
 
 impl std::str::FromStr for VersionRequest {
@@ -71,7 +69,8 @@ impl std::str::FromStr for VersionRequest {
     type Err = ();
 
     fn from_str(text: &str) -> Result<VersionRequest, ()> {
-        let (numbers, free_threaded) = text.strip_suffix('t').map_or((text, false), |rest| (rest, true));
+        let numbers = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let suffix = text.strip_prefix(numbers).unwrap_or_default();
         let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         let parts: Vec<&str> = numbers.split('.').collect();
         let number = |part: &&str| part.parse().ok().filter(|_| is_number(part)).ok_or(());
@@ -84,7 +83,7 @@ impl std::str::FromStr for VersionRequest {
             major,
             minor,
             micro,
-            free_threaded,
+            flavour: Flavour::from_suffix(suffix).ok_or(())?,
         })
     }
 }
@@ -142,9 +141,13 @@ impl Inspection {
             Some(table) => (Some(table.version), true),
             None => version_of_file(image),
         };
+        let flavour = Flavour {
+            free_threaded: debug_offsets.as_ref().is_some_and(|table| table.free_threaded),
+            debug: resolve::is_debug_build(image),
+        };
         let (mut dwarf, mut dwarf_problem) = (None, None);
         match image.dwarf().as_ref().map(offsets_from_dwarf) {
-            Some(Ok(offsets)) => dwarf = Some(completed(offsets, images, image, version)),
+            Some(Ok(offsets)) => dwarf = Some(completed(offsets, images, image, version, flavour)),
             Some(Err(error)) => dwarf_problem = Some(error.to_string()),
             None => dwarf_problem = Some("there is no debug information".to_string()),
         }
@@ -155,28 +158,25 @@ impl Inspection {
             runtime: resolve::runtime_address(image),
             version,
             micro_is_known,
-            debug: resolve::is_debug_build(image),
-            free_threaded: debug_offsets.as_ref().is_some_and(|table| table.free_threaded),
-            row: version.and_then(version_row),
+            flavour,
+            behaviour: version.and_then(|version| behaviour_of(version, flavour)),
             dwarf,
             dwarf_problem,
             debug_offsets,
-            built_in: version.and_then(builtin),
+            built_in: version.and_then(|version| builtin(version, flavour)),
         }
     }
 
     /// Of a version: what coldframe knows by itself. `None` where that is nothing.
     pub fn of_version(request: VersionRequest) -> Option<Inspection> {
-        if request.free_threaded {
-            return None;
-        }
         // Without a micro version, the newest row of that minor.
         let version = PythonVersion::release(request.major, request.minor, request.micro.unwrap_or(u8::MAX));
-        let row = builtin(version)?;
+        let row = builtin(version, request.flavour)?;
         Some(Inspection {
             version: Some(request.micro.map_or(row.version, |_| version)),
             micro_is_known: request.micro.is_some(),
-            row: Some(version_row(version)?),
+            flavour: request.flavour,
+            behaviour: Some(behaviour_of(version, request.flavour)?),
             built_in: Some(row),
             ..Inspection::default()
         })
@@ -216,7 +216,7 @@ impl Inspection {
     /// The row to compare with: that of this version, else the newest one before it; for a file that does not state its
     /// version the one that differs least.
     pub fn nearest_row(&self) -> Option<BuiltinRow> {
-        let rows = || builtin_table().into_iter();
+        let rows = || builtin_table().into_iter().filter(|row| row.flavour == self.flavour);
         match (&self.built_in, self.version) {
             (Some(row), _) => Some(row.clone()),
             (None, Some(version)) => rows()
@@ -278,9 +278,21 @@ impl Inspection {
     }
 }
 
-fn completed(offsets: Offsets, images: &Images, image: &Image, version: Option<PythonVersion>) -> Offsets {
+fn behaviour_of(version: PythonVersion, flavour: Flavour) -> Option<&'static Behaviour> {
+    version_row(version)?.behaviour_of(flavour)
+}
+
+fn completed(
+    offsets: Offsets,
+    images: &Images,
+    image: &Image,
+    version: Option<PythonVersion>,
+    flavour: Flavour,
+) -> Offsets {
     let beside = || {
-        let module = images.open_named(&asyncio_beside(image.path(), version?)?).ok()?;
+        let module = images
+            .open_named(&asyncio_beside(image.path(), version?, flavour)?)
+            .ok()?;
         offsets_from_dwarf(&module.dwarf()?).ok()
     };
     let mut whole = beside().unwrap_or_default();
@@ -288,11 +300,12 @@ fn completed(offsets: Offsets, images: &Images, image: &Image, version: Option<P
     whole
 }
 
-/// The extension module `_asyncio` that lies where an interpreter or libpython of this version looks for it.
-pub fn asyncio_beside(library: &Path, version: PythonVersion) -> Option<PathBuf> {
+/// The extension module `_asyncio` that lies where this interpreter or libpython looks for it.
+pub fn asyncio_beside(library: &Path, version: PythonVersion, flavour: Flavour) -> Option<PathBuf> {
     let (major, minor) = (version.major(), version.minor());
-    let folder = format!("python{major}.{minor}/lib-dynload");
-    let tag = format!("_asyncio.cpython-{major}{minor}");
+    let threads = if flavour.free_threaded { "t" } else { "" };
+    let folder = format!("python{major}.{minor}{threads}/lib-dynload");
+    let tag = format!("_asyncio.cpython-{major}{minor}{flavour}-");
     let beside = library.parent()?;
     let places = [beside.join(&folder), beside.parent()?.join("lib").join(&folder)];
     places.iter().find_map(|place| {
@@ -389,8 +402,21 @@ mod tests {
         let absent = fields.iter().find(|field| field.name == "thread.current_frame");
         assert_eq!(absent.unwrap().provider, None);
         assert!(of("3.13.200").is_some() && of("3.13").is_some());
+        assert_eq!(of("3.14t").unwrap().flavour.to_string(), "t");
+        assert!(of("3.12t").is_none());
         assert!(of("3.7").is_none() && of("3.99.1").is_none() && of("2.7.18").is_none());
-        for text in ["", "3", "3.x", "3.12.", "python3.12", "3.12.1.0", "+3.12", "3.1000"] {
+        for text in [
+            "",
+            "3",
+            "3.x",
+            "3.12.",
+            "python3.12",
+            "3.12.1.0",
+            "+3.12",
+            "3.1000",
+            "3.12x",
+            "3.12dt",
+        ] {
             assert!(text.parse::<VersionRequest>().is_err(), "{text}");
         }
     }

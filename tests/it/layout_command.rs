@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use coldframe::layout::VERSIONS;
+use coldframe::layout::{Flavour, VERSIONS};
 use object::{Object, ObjectSection};
 use serde_json::Value;
 
@@ -32,14 +32,10 @@ fn json(folder: &Folder, arguments: &[&OsStr]) -> Value {
     serde_json::from_slice(&result.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {}", stderr(&result)))
 }
 
-/// Those whose layout the built-in table states: release builds with the GIL.
+/// Those whose layout the built-in table states exactly.
 fn release_builds() -> Vec<Python> {
-    let folder = Folder::new();
     let mut list = pythons();
-    list.retain(|python| {
-        let report = json(&folder, &[python.executable.as_os_str()]);
-        report["build"] == "release" && report["free_threaded"] == false
-    });
+    list.retain(|python| python.flavour == Flavour::default() && python.version.is_final());
     list
 }
 

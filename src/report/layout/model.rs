@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::image::Image;
-use crate::layout::{Behaviour, FieldDifference, InspectedField, Inspection};
+use crate::layout::{Behaviour, BuiltinRow, FieldDifference, InspectedField, Inspection};
 use crate::report::model::Address;
 
 /// Name and version of the JSON form.
@@ -133,7 +133,7 @@ impl LayoutReport {
                 "the version is not stated in this file: give the interpreter, and this file with --symbols"
                     .to_string(),
             );
-        } else if inspection.row.is_none() {
+        } else if inspection.behaviour.is_none() {
             notes.push(
                 "coldframe does not know how this version behaves: reports have its native stack only".to_string(),
             );
@@ -147,11 +147,11 @@ impl LayoutReport {
             debug_file: inspection.debug_file.as_ref().map(|path| path.display().to_string()),
             build_id: inspection.build_id.as_ref().map(ToString::to_string),
             version,
-            build: if inspection.debug { "debug" } else { "release" }.to_string(),
-            free_threaded: inspection.free_threaded,
-            built_in_row: inspection.built_in.as_ref().map(|row| row.version.to_string()),
+            build: if inspection.flavour.debug { "debug" } else { "release" }.to_string(),
+            free_threaded: inspection.flavour.free_threaded,
+            built_in_row: inspection.built_in.as_ref().map(row_name),
             runtime_address: inspection.runtime.map(|address| Address(address.0)),
-            behaviour: aspects(inspection.row.map(|row| row.behaviour)),
+            behaviour: aspects(inspection.behaviour),
             fields: inspection.fields().iter().map(Field::new).collect(),
             check: None,
             notes,
@@ -162,6 +162,11 @@ impl LayoutReport {
     pub fn has_offsets(&self) -> bool {
         self.fields.iter().any(|field| field.offset.is_some())
     }
+}
+
+/// `3.14.4t`, as the table names its columns.
+fn row_name(row: &BuiltinRow) -> String {
+    format!("{}{}", row.version, row.flavour)
 }
 
 fn aspects(behaviour: Option<&Behaviour>) -> Vec<Aspect> {
@@ -191,18 +196,20 @@ impl Check {
     pub fn new(inspection: &Inspection, image: &Image) -> Check {
         let mut check = Check::default();
         let version = inspection.version;
-        if let (Some(version), None) = (version, inspection.row) {
+        if let (Some(version), None) = (version, inspection.behaviour) {
             check.missing.push(format!(
-                "no row of behaviour for {}.{} (src/layout/versions.rs)",
+                "no row of behaviour for {}.{}{} (src/layout/versions.rs)",
                 version.major(),
-                version.minor()
+                version.minor(),
+                if inspection.flavour.free_threaded { "t" } else { "" }
             ));
         }
         let row = inspection.nearest_row();
         if let (Some(version), None) = (version, &inspection.built_in) {
-            let instead = row.as_ref().map(|row| format!("; compared with {}", row.version));
+            let instead = row.as_ref().map(|row| format!("; compared with {}", row_name(row)));
             check.missing.push(format!(
-                "no built-in row for {version} (src/layout/builtin.tsv){}",
+                "no built-in row for {version}{} (src/layout/builtin.tsv){}",
+                inspection.flavour,
                 instead.unwrap_or_default()
             ));
         }
@@ -213,7 +220,7 @@ impl Check {
         if let Some(row) = &row {
             let comparison = inspection.compare(row);
             check.compared = comparison.compared;
-            check.row = Some(row.version.to_string());
+            check.row = Some(row_name(row));
             check.differences = comparison.differences.iter().map(Difference::new).collect();
             check.not_described = comparison.not_described.iter().map(ToString::to_string).collect();
         }

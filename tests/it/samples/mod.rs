@@ -55,7 +55,8 @@ fn samples() -> Vec<PathBuf> {
 fn short(python: &Python) -> String {
     // Those of a distribution are stripped.
     let is_distribution = python.library == python.executable;
-    format!("{}{}", python.version, if is_distribution { "s" } else { "" })
+    let mark = if is_distribution { "s" } else { "" };
+    format!("{}{}{mark}", python.version, python.flavour)
 }
 
 /// Runs `job` for each index on as many threads as there are processors.
