@@ -6,7 +6,9 @@ mod analyze;
 mod capture_helper;
 mod color;
 mod executable;
+mod layout;
 mod message;
+mod output;
 mod run;
 mod triage;
 
@@ -34,6 +36,7 @@ enum Command {
     Triage(triage::Triage),
     #[command(hide = true)]
     TriageWorker(triage::TriageWorker),
+    Layout(layout::Layout),
     #[command(hide = true)]
     CaptureHelper(capture_helper::CaptureHelper),
 }
@@ -51,6 +54,7 @@ impl Cli {
             Command::Analyze(command) => command.run(),
             Command::Triage(command) => command.run(),
             Command::TriageWorker(command) => command.run(),
+            Command::Layout(command) => command.run(),
             Command::CaptureHelper(command) => Ok(command.run()),
         }
     }

@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn known_until_it_expires() {
-        let baseline = Baseline::parse("[[known]]\nkey = 'a'\nissue = 'https://x/1'\nexpires = '2027-01-31'\n").unwrap();
+        let baseline =
+            Baseline::parse("[[known]]\nkey = 'a'\nissue = 'https://x/1'\nexpires = '2027-01-31'\n").unwrap();
         assert!(baseline.find(&group("a", &[]), "2027-01-31").is_some());
         assert!(baseline.find(&group("a", &[]), "2027-02-01").is_none());
         assert!(baseline.find(&group("b", &[]), "2027-01-01").is_none());

@@ -54,7 +54,11 @@ fn is_zero(number: &usize) -> bool {
 type Site<'a> = (&'a str, &'a str, &'a str);
 
 fn site(signature: &Signature) -> Option<Site<'_>> {
-    Some((signature.kind.as_deref()?, signature.module.as_deref()?, signature.python.as_deref()?))
+    Some((
+        signature.kind.as_deref()?,
+        signature.module.as_deref()?,
+        signature.python.as_deref()?,
+    ))
 }
 
 /// Groups records, the largest group first, equal ones by title.
@@ -166,7 +170,11 @@ mod tests {
 
     #[test]
     fn the_largest_group_is_first() {
-        let records = [record("a", "p", false, "2"), record("b", "q", false, "1"), record("b", "q", false, "3")];
+        let records = [
+            record("a", "p", false, "2"),
+            record("b", "q", false, "1"),
+            record("b", "q", false, "3"),
+        ];
         let groups = group(&records);
         let counts: Vec<_> = groups.iter().map(|group| (group.key.as_str(), group.count)).collect();
         assert_eq!(counts, [("b", 2), ("a", 1)]);
@@ -179,13 +187,20 @@ mod tests {
         let records = [record("x", "p", true, "1"), record("a", "p", false, "2")];
         let groups = group(&records);
         assert_eq!(groups.len(), 1);
-        assert_eq!((groups[0].key.as_str(), groups[0].count, groups[0].attached), ("a", 2, 1));
+        assert_eq!(
+            (groups[0].key.as_str(), groups[0].count, groups[0].attached),
+            ("a", 2, 1)
+        );
         assert_eq!(groups[0].example, "a-2.dmp");
     }
 
     #[test]
     fn where_two_groups_would_do_it_joins_none() {
-        let records = [record("x", "p", true, "1"), record("a", "p", false, "2"), record("b", "p", false, "2")];
+        let records = [
+            record("x", "p", true, "1"),
+            record("a", "p", false, "2"),
+            record("b", "p", false, "2"),
+        ];
         assert_eq!(group(&records).len(), 3);
     }
 }

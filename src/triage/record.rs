@@ -79,7 +79,9 @@ impl Record {
                 Some(_) => Status::Ok,
                 None => Status::Partial,
             },
-            error: signature.is_none().then(|| "nothing had happened to the process".to_string()),
+            error: signature
+                .is_none()
+                .then(|| "nothing had happened to the process".to_string()),
             signature,
             test: report.annotations.get(TEST).cloned(),
             host: process.and_then(|process| process.host.as_ref()?.os.clone()),

@@ -89,7 +89,15 @@ mod tests {
 
     #[test]
     fn names() {
-        for name in ["python3-1-2.dmp", "a.rec", "core", "core.812", "core.zst", "x.core.gz", "shard.ndjson"] {
+        for name in [
+            "python3-1-2.dmp",
+            "a.rec",
+            "core",
+            "core.812",
+            "core.zst",
+            "x.core.gz",
+            "shard.ndjson",
+        ] {
             assert!(is_crash(name), "{name}");
         }
         for name in ["core_dump.py", "encore", "a.dmp.part", "README"] {

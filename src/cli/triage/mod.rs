@@ -5,7 +5,7 @@
 mod files;
 mod worker;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use time::OffsetDateTime;
 
 use super::color::Color;
+use super::output;
 pub use worker::TriageWorker;
 
 /// Exit code where --fail-on finds something.
@@ -121,7 +122,7 @@ impl Triage {
         if self.shows_reports() {
             self.add_reports(&mut found);
         }
-        self.write(&self.text(&found, &records)?)?;
+        output::write(self.output.as_deref(), &self.text(&found, &records)?)?;
         if !coldframe::triage::group::any_analysed(&records) {
             anyhow::bail!("none of {} files could be analysed", records.len());
         }
@@ -130,7 +131,11 @@ impl Triage {
             FailOn::New => found.new_groups().next().is_some(),
             FailOn::Any => !found.groups.is_empty(),
         };
-        Ok(if failed { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+        Ok(if failed {
+            ExitCode::from(FAILED)
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 
     fn records(&self) -> anyhow::Result<Vec<Record>> {
@@ -139,10 +144,16 @@ impl Triage {
         anyhow::ensure!(
             !inputs.files.is_empty() || !records.is_empty(),
             "there is no dump, core or record below {}; a file that is named itself is taken whatever its name is",
-            self.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+            self.paths
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect::<Vec<_>>()
+                .join(", ")
         );
         let progress = progress(inputs.files.len());
-        records.extend(worker::analyze_all(&inputs.files, &self.worker_options(), &|| progress.inc(1)));
+        records.extend(worker::analyze_all(&inputs.files, &self.worker_options(), &|| {
+            progress.inc(1)
+        }));
         progress.finish_and_clear();
         Ok(records)
     }
@@ -167,7 +178,10 @@ impl Triage {
                 group,
             });
         }
-        found.ungrouped = records.into_iter().filter(|record| record.signature.is_none()).collect();
+        found.ungrouped = records
+            .into_iter()
+            .filter(|record| record.signature.is_none())
+            .collect();
         found
     }
 
@@ -177,7 +191,11 @@ impl Triage {
 
     /// The file of an earlier triage's record may be elsewhere by now: then there is no report.
     fn add_reports(&self, found: &mut Found) {
-        let paths: Vec<PathBuf> = found.groups.iter().map(|row| PathBuf::from(&row.group.example)).collect();
+        let paths: Vec<PathBuf> = found
+            .groups
+            .iter()
+            .map(|row| PathBuf::from(&row.group.example))
+            .collect();
         let reports = worker::reports(&paths, &self.worker_options());
         for (row, report) in found.groups.iter_mut().zip(reports) {
             row.report = report;
@@ -191,9 +209,14 @@ impl Triage {
         match std::fs::read_to_string(path) {
             Ok(text) => Baseline::parse(&text).with_context(|| format!("cannot use the baseline {}", path.display())),
             // The first one is made by --update-baseline.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.update_baseline => Ok(Baseline::default()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.update_baseline => {
+                Ok(Baseline::default())
+            }
             Err(error) => Err(error).with_context(|| {
-                format!("cannot read the baseline {}; --update-baseline makes one", path.display())
+                format!(
+                    "cannot read the baseline {}; --update-baseline makes one",
+                    path.display()
+                )
             }),
         }
     }
@@ -223,20 +246,11 @@ impl Triage {
             Format::Markdown => render::markdown(found),
             Format::Junit => render::junit(found),
             Format::Github => {
-                let root = std::env::var("GITHUB_WORKSPACE").or_else(|_| Ok::<_, std::io::Error>(std::env::current_dir()?.display().to_string()))?;
+                let root = std::env::var("GITHUB_WORKSPACE")
+                    .or_else(|_| Ok::<_, std::io::Error>(std::env::current_dir()?.display().to_string()))?;
                 render::github(found, &root)
             }
         })
-    }
-
-    fn write(&self, text: &str) -> anyhow::Result<()> {
-        match &self.output {
-            Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
-            None => match std::io::stdout().lock().write_all(text.as_bytes()) {
-                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-                result => result.context("cannot write to standard output"),
-            },
-        }
     }
 }
 

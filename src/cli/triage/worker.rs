@@ -105,7 +105,10 @@ fn ask_all(files: &[PathBuf], with_report: bool, options: &Options, done: &(dyn 
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(path) = files.get(index) else { break };
                     let answer = ask(&mut worker, path, with_report, options.timeout);
-                    answers.lock().unwrap_or_else(PoisonError::into_inner).push((index, answer));
+                    answers
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((index, answer));
                     done();
                 }
             });
@@ -128,7 +131,10 @@ fn ask(worker: &mut Option<Worker>, path: &Path, with_report: bool, timeout: Dur
     answer.unwrap_or_else(|failure| {
         let ended = worker.take().map(|mut worker| worker.end());
         let (status, why) = match failure {
-            Failure::Timeout => (Status::Timeout, format!("its analysis took longer than {} s", timeout.as_secs())),
+            Failure::Timeout => (
+                Status::Timeout,
+                format!("its analysis took longer than {} s", timeout.as_secs()),
+            ),
             Failure::Ended => (
                 Status::Error,
                 format!("its analysis ended early: {}", ended.unwrap_or_default()),
@@ -225,7 +231,9 @@ impl Worker {
     /// Ends it, and says how it had ended.
     fn end(&mut self) -> String {
         let _ = self.child.kill();
-        self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string())
+        self.child
+            .wait()
+            .map_or_else(|error| error.to_string(), |status| status.to_string())
     }
 }
 

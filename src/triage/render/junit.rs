@@ -17,7 +17,11 @@ pub fn junit(triage: &Triage) -> String {
     for row in &triage.groups {
         let group = &row.group;
         let name = group.tests.first().unwrap_or(&group.title);
-        out.push_str(&format!("<testcase classname=\"coldframe.{}\" name=\"{}\">", escape(&group.key), escape(name)));
+        out.push_str(&format!(
+            "<testcase classname=\"coldframe.{}\" name=\"{}\">",
+            escape(&group.key),
+            escape(name)
+        ));
         let message = escape(&format!("{} [{}], {}", group.title, group.key, seen(group)));
         let report = row
             .report

@@ -51,7 +51,11 @@ pub fn markdown(triage: &Triage) -> String {
         }
     }
     for record in triage.ungrouped.iter().take(20) {
-        let line = format!("\n- {}: {}\n", cell(&record.path), cell(record.error.as_deref().unwrap_or("no reason known")));
+        let line = format!(
+            "\n- {}: {}\n",
+            cell(&record.path),
+            cell(record.error.as_deref().unwrap_or("no reason known"))
+        );
         if out.len() + line.len() < MOST {
             out.push_str(&line);
         }
@@ -103,6 +107,9 @@ mod tests {
 
     #[test]
     fn cells_are_text() {
-        assert_eq!(cell("a|b <script> @you\n*x*"), "a\\|b &lt;script&gt; &#64;you\\\\n\\*x\\*");
+        assert_eq!(
+            cell("a|b <script> @you\n*x*"),
+            "a\\|b &lt;script&gt; &#64;you\\\\n\\*x\\*"
+        );
     }
 }

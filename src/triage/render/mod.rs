@@ -80,7 +80,11 @@ impl Triage {
             verdict.push_str(&format!(", {new} new"));
         }
         if !self.ungrouped.is_empty() {
-            verdict.push_str(&format!("; {} of {} files without a crash to group", self.ungrouped.len(), self.files));
+            verdict.push_str(&format!(
+                "; {} of {} files without a crash to group",
+                self.ungrouped.len(),
+                self.files
+            ));
         }
         verdict
     }

@@ -15,15 +15,27 @@ pub fn text(triage: &Triage, options: &TextOptions) -> String {
                 None => "known".to_string(),
             },
         };
-        out.push_str(&format!("\n{:>3}. {} [{}]\n", index + 1, plain(&group.title), group.key));
+        out.push_str(&format!(
+            "\n{:>3}. {} [{}]\n",
+            index + 1,
+            plain(&group.title),
+            group.key
+        ));
         out.push_str(&format!("     {state}; {}\n", seen(group)));
-        for (label, names) in [("tests", &group.tests), ("Python", &group.pythons), ("on", &group.hosts)] {
+        for (label, names) in [
+            ("tests", &group.tests),
+            ("Python", &group.pythons),
+            ("on", &group.hosts),
+        ] {
             if !names.is_empty() {
                 out.push_str(&format!("     {label}: {}\n", plain(&some(names.iter(), 5))));
             }
         }
         if group.attached > 0 {
-            out.push_str(&format!("     {} of them had no symbols and fit no other group\n", group.attached));
+            out.push_str(&format!(
+                "     {} of them had no symbols and fit no other group\n",
+                group.attached
+            ));
         }
         out.push_str(&format!("     for example {}\n", plain(&group.example)));
     }
@@ -33,7 +45,12 @@ pub fn text(triage: &Triage, options: &TextOptions) -> String {
     }
     for (index, row) in triage.groups.iter().enumerate() {
         let Some(report) = &row.report else { continue };
-        out.push_str(&format!("\n{}\nGroup {}: {}\n\n", "=".repeat(78), index + 1, plain(&row.group.title)));
+        out.push_str(&format!(
+            "\n{}\nGroup {}: {}\n\n",
+            "=".repeat(78),
+            index + 1,
+            plain(&row.group.title)
+        ));
         out.push_str(&text::render(report, options));
     }
     out

@@ -13,8 +13,8 @@ mod native;
 mod python;
 mod rules;
 
-use crate::report::model::{Frame, Report, Signature, Thread, Trigger};
 use super::record::Place;
+use crate::report::model::{Frame, Report, Signature, Thread, Trigger};
 use hash::Hash;
 
 pub use rules::version as rules_version;

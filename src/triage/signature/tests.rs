@@ -194,6 +194,15 @@ fn causes_in_the_runtime_are_told_apart_by_python() {
 }
 
 #[test]
+fn an_abort_in_a_library_without_symbols_is_the_same_abort() {
+    let named = sign(&report("SIGABRT", &["abort@/lib/libc.so.6", "py:t.one@/a/t.py"])).unwrap();
+    let unnamed = sign(&report("SIGABRT", &["?@/lib/libc.so.6", "py:t.one@/a/t.py"])).unwrap();
+    assert_eq!(named.key, unnamed.key);
+    let fault = sign(&report("SIGSEGV", &["?@/lib/libc.so.6", "py:t.one@/a/t.py"])).unwrap();
+    assert!(fault.incomplete);
+}
+
+#[test]
 fn an_overflow_is_what_repeats() {
     let walk = format!("walk@{FAST}");
     let leaf = format!("leaf@{FAST}");
