@@ -108,6 +108,7 @@ impl Bench {
         let cache = self.folder.join("cache");
         let mut results: Vec<Result> = TOOLS
             .into_iter()
+            .filter(|tool| tool.is_for(crash))
             .map(|tool| {
                 let outcome = measure::time(&mut tool.to_count(core, &self.peers, &cache), &output).1;
                 Result {
@@ -136,9 +137,12 @@ impl Bench {
             }
         }
         for result in results.iter_mut().filter(|result| result.failure.is_none()) {
-            let command = || result.tool.command(core, &self.peers, &cache);
-            let peaks = (0..2).filter_map(|_| measure::peak_memory(&mut command(), &output));
+            let mut command = result.tool.command(core, &self.peers, &cache);
+            let peaks = (0..2).filter_map(|_| measure::peak_memory(&mut command, &output));
             result.peak = peaks.collect();
+        }
+        for result in results.iter_mut().filter(|result| result.failure.is_none()) {
+            let command = || result.tool.command(core, &self.peers, &cache);
             let cold = (0..COLD_RUNS).map(|_| {
                 let _ = fs::remove_dir_all(&cache);
                 tools::evict(&core.path);
@@ -165,17 +169,17 @@ impl Bench {
         let mut add = |what: &str, bound: f64, unit, values: Vec<f64>| {
             self.figures.push(Figure::new(name(what), bound, unit, values));
         };
-        let missing = [Tool::Pystack, Tool::PySpy, Tool::Gdb]
-            .map(|tool| coldframe.found.lacks(of(tool).found, tool == Tool::Gdb));
+        let peers = results
+            .iter()
+            .filter(|result| [Tool::Pystack, Tool::PySpy, Tool::Gdb].contains(&result.tool));
+        let missing = peers
+            .map(|peer| coldframe.found.lacks(peer.found, peer.tool == Tool::Gdb))
+            .max();
         add(
             "what a peer finds and coldframe does not",
             0.0,
             "",
-            missing
-                .map(|n| n as f64)
-                .iter()
-                .copied()
-                .fold(vec![0.0], |most, n| vec![n.max(most[0])]),
+            vec![missing.unwrap_or(0) as f64],
         );
         if crash == "overflow" {
             let short =

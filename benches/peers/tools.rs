@@ -83,7 +83,7 @@ impl Tool {
                 command.args(["-batch", "-nx", "-iex", "set auto-load safe-path /"]);
                 command.args(["-iex", "set pagination off", "-iex", "set debuginfod enabled off"]);
                 command.args(["-ex", "thread apply all -s bt", "-ex", "thread apply all -s py-bt"]);
-                command.args(["-ex", "thread apply all -s frame apply all -s py-locals"]);
+                command.args(["-ex", "thread apply all -s frame apply all -q -s py-locals"]);
                 command.arg(&core.executable).arg(&core.path);
                 command
             }
@@ -94,6 +94,11 @@ impl Tool {
             .env("PATH", path_variable());
         command.env_remove("DEBUGINFOD_URLS");
         command
+    }
+
+    /// gdb takes minutes for the locals of many frames: what it finds shows on a small core.
+    pub fn is_for(self, crash: &str) -> bool {
+        self != Tool::Gdb || crash == "small"
     }
 
     /// Counts what its output holds.

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -15,6 +16,7 @@ use coldframe::session::{self, Options, SourceFolders};
 use coldframe::source::{Input, LiveProcess, Target, unpack};
 
 use super::color::Color;
+use super::debuginfod::Servers;
 use super::executable;
 
 /// How long the threads of a live process may take to stop.
@@ -68,6 +70,9 @@ pub struct Analyze {
     /// File with symbols or folder of them; may be repeated [checked against the build id]
     #[arg(long, value_name = "PATH")]
     symbols: Vec<PathBuf>,
+
+    #[command(flatten)]
+    servers: Servers,
 
     /// Folder below which the files of the process lie
     #[arg(long, value_name = "DIR")]
@@ -199,7 +204,9 @@ impl Analyze {
         };
         // What coldframe recorded is complete, and a live process has its files mapped.
         let leaves_out_files = images.pid.is_none() && !target.recorded().is_complete;
+        let notes = Rc::new(Notes::new());
         let images = Images::new(ImageOptions {
+            debuginfod: self.servers.client(cache.as_ref(), &notes),
             symbol_paths: self.executable.iter().chain(&self.symbols).cloned().collect(),
             cache: cache.clone(),
             ..images
@@ -212,8 +219,8 @@ impl Analyze {
         };
         options.limits.depth = self.depth.unwrap_or(options.limits.depth);
         options.limits.items = self.max_items.unwrap_or(options.limits.items);
-        let notes = Notes::new();
-        let overlay = leaves_out_files.then(|| Overlay::new(target, &images, &notes));
+        let notes = &*notes;
+        let overlay = leaves_out_files.then(|| Overlay::new(target, &images, notes));
         let target = overlay.as_ref().map_or(target, |overlay| overlay as &dyn Target);
         if leaves_out_files && target.recorded().sources.is_empty() && self.source_root.is_none() {
             notes.push(
@@ -224,10 +231,10 @@ impl Analyze {
             );
         }
         if let Some(path) = &self.executable {
-            executable::check(path, target, &notes)?;
+            executable::check(path, target, notes)?;
         }
         let symbolizer = Symbolizer::new(&images, target.modules(), &target.recorded().symbols);
-        Ok(session::analyze(target, &images, &symbolizer, cache.as_ref(), &notes, &options).report)
+        Ok(session::analyze(target, &images, &symbolizer, cache.as_ref(), notes, &options).report)
     }
 
     fn choose_threads(&self, mut report: Report) -> anyhow::Result<Report> {

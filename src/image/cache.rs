@@ -64,6 +64,16 @@ impl CacheDir {
         Ok(CacheDir { root: root.to_owned() })
     }
 
+    /// A subfolder for files that are too large for [`CacheDir::store`]; who asks for it bounds it.
+    ///
+    /// # Errors
+    /// As [`CacheDir::at`].
+    pub fn folder(&self, name: &str) -> io::Result<PathBuf> {
+        let folder = self.root.join(name);
+        make_private(&folder)?;
+        Ok(folder)
+    }
+
     /// What [`CacheDir::store`] kept under `key`.
     pub fn load(&self, kind: CacheKind, key: &str) -> Option<Vec<u8>> {
         let mut file = OpenOptions::new()

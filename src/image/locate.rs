@@ -7,7 +7,9 @@ use std::rc::Rc;
 
 use crate::source::{BuildId, Module};
 
+use super::debuginfod::Artifact;
 use super::elf_file::ElfFile;
+use super::file::{Companions, Remote};
 use super::root::open_regular;
 use super::{Image, ImageError, ImageOptions};
 
@@ -17,7 +19,7 @@ const DEBUG_FOLDER: &str = "/usr/lib/debug";
 impl ImageOptions {
     /// Opens a module's image with all that belongs to it.
     pub(super) fn open(&self, module: &Module) -> Result<Image, ImageError> {
-        Ok(self.complete(self.main_file(module)?))
+        Ok(self.complete(self.main_file(module)?, module))
     }
 
     /// The same for a module without a build id: the first file that `agrees`, of that at its path and
@@ -34,8 +36,8 @@ impl ImageOptions {
             let opened = open_regular(&root, &path)
                 .map_err(|error| absent_or(shown.clone(), &error))
                 .and_then(|file| ElfFile::open(&file, &shown));
-            let error = match opened.map(|file| Image::new(Rc::new(file), None, None)) {
-                Ok(image) if agrees(&image) => return Ok(self.complete(image.into_main())),
+            let error = match opened.map(|file| Image::new(Rc::new(file), Companions::default(), None)) {
+                Ok(image) if agrees(&image) => return Ok(self.complete(image.into_main(), module)),
                 Ok(_) => ImageError::Differs(shown),
                 Err(error) => error,
             };
@@ -44,8 +46,15 @@ impl ImageOptions {
         Err(first_error.unwrap_or(ImageError::NoBuildId(module.name().to_string())))
     }
 
+    /// The same from a server.
+    pub(super) fn fetch(&self, module: &Module, artifact: Artifact) -> Option<Image> {
+        let id = module.build_id.as_ref()?;
+        let file = self.debuginfod.as_ref()?.find(module, id, artifact)?;
+        Some(self.complete(file, module))
+    }
+
     /// Adds the debug information.
-    fn complete(&self, main: impl Into<Rc<ElfFile>>) -> Image {
+    fn complete(&self, main: impl Into<Rc<ElfFile>>, module: &Module) -> Image {
         let main = main.into();
         let has_own = main.has_section(".debug_info");
         let debug = if has_own {
@@ -54,7 +63,11 @@ impl ImageOptions {
             self.debug_file(&main).map(Rc::new)
         };
         let shared = self.shared_file(debug.as_ref().unwrap_or(&main)).map(Rc::new);
-        Image::new(main, debug, shared)
+        let remote = self.debuginfod.as_ref().map(|servers| Remote {
+            servers: servers.clone(),
+            module: module.clone(),
+        });
+        Image::new(main, Companions { debug, shared }, remote)
     }
 
     /// The image's own file; else a debug file of the same build, which can still name addresses.

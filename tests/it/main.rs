@@ -8,6 +8,8 @@ mod bad_input;
 mod cores;
 /// Real crashes: Python and C, threads, stack overflows, handlers that were there before or came after.
 mod crashes;
+/// Debug information from servers.
+mod debuginfod;
 /// System calls that a sandbox denies, privileges dropped: a record, and the status intact.
 mod denied;
 /// Dumps of live processes: written, read back, opened by other readers.
