@@ -16,6 +16,7 @@ use coldframe::session::{self, Options, SourceFolders};
 use coldframe::source::{Input, LiveProcess, Target, unpack};
 
 use super::color::Color;
+use super::coredumpctl;
 use super::debuginfod::Servers;
 use super::executable;
 
@@ -35,12 +36,13 @@ Examples:
   coldframe analyze core.zst /opt/app/bin/python3
   ssh host cat core.gz | coldframe analyze -
   coldframe analyze --pid 4711 --thread all
+  coldframe analyze --coredumpctl python3
 
 Exit status: 0 when there is a report, 1 when nothing could be analysed, 2 on wrong usage.")]
 pub struct Analyze {
     /// A minidump, an ELF core, or the record (.rec) that a crash leaves where no dump can be made; also compressed
     /// (gzip, zstd, xz, lz4), or - for standard input
-    #[arg(value_name = "INPUT", required_unless_present = "pid", conflicts_with = "pid")]
+    #[arg(value_name = "INPUT", required_unless_present_any = ["pid", "coredumpctl"], conflicts_with = "pid")]
     input: Option<PathBuf>,
 
     /// The program that left the core, where it does not lie where it ran [checked against the build id]
@@ -50,6 +52,11 @@ pub struct Analyze {
     /// A live process, which is stopped for a moment and goes on unharmed
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
+
+    /// The newest core that systemd-coredump has stored, or the newest that matches: a pid, a name, a path or
+    /// FIELD=VALUE, as coredumpctl(1) takes them
+    #[arg(long, value_name = "MATCH", num_args = 0..=1, conflicts_with_all = ["input", "pid"])]
+    coredumpctl: Option<Option<String>>,
 
     /// Which threads to show: the crashed one, all, or one by its id
     #[arg(long, value_name = "crashed|all|TID", default_value = "all")]
@@ -136,10 +143,14 @@ impl std::str::FromStr for ThreadChoice {
 
 impl Analyze {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
-        let report = match (&self.input, self.pid) {
-            (Some(path), _) => self.file(path)?,
-            (None, Some(pid)) => self.process(pid)?,
-            (None, None) => anyhow::bail!("neither a file nor --pid was given"),
+        let report = match (&self.input, &self.coredumpctl, self.pid) {
+            (Some(path), _, _) => self.file(path, &Input::open(path, self.max_core_size)?)?,
+            (None, Some(matching), _) => {
+                let input = coredumpctl::open(matching.as_deref(), self.max_core_size)?;
+                self.file(Path::new("coredumpctl"), &input)?
+            }
+            (None, None, Some(pid)) => self.process(pid)?,
+            (None, None, None) => anyhow::bail!("neither a file nor --pid was given"),
         };
         let report = self.choose_threads(report)?;
         let text = match self.format {
@@ -150,9 +161,8 @@ impl Analyze {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn file(&self, path: &Path) -> anyhow::Result<Report> {
-        let input = Input::open(path, self.max_core_size)?;
-        let (kind, name) = match &input {
+    fn file(&self, path: &Path, input: &Input) -> anyhow::Result<Report> {
+        let (kind, name) = match input {
             Input::Minidump(_) => (model::InputKind::Minidump, "dump"),
             Input::Core(_) => (model::InputKind::Core, "core"),
             Input::Record(_) => (model::InputKind::Record, "record"),
@@ -172,7 +182,8 @@ impl Analyze {
         let mut report = self.analyze(target, images)?;
         report.input = model::Input {
             kind,
-            path: Some(path.display().to_string()),
+            // What came from coredumpctl has no path.
+            path: self.input.as_ref().map(|path| path.display().to_string()),
             pid: None,
         };
         Ok(report)

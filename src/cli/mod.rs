@@ -5,6 +5,7 @@
 mod analyze;
 mod capture_helper;
 mod color;
+mod coredumpctl;
 mod debuginfod;
 mod executable;
 mod message;

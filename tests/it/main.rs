@@ -4,6 +4,8 @@
 
 /// What `analyze` cannot read.
 mod bad_input;
+/// Cores that systemd-coredump has stored.
+mod coredumpctl;
 /// ELF cores: the kernel's and gcore's, compared with our dump of the same crash.
 mod cores;
 /// Real crashes: Python and C, threads, stack overflows, handlers that were there before or came after.
