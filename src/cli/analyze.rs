@@ -1,12 +1,11 @@
 //! `coldframe analyze INPUT`: the report of a dump, a core or a live process.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use coldframe::image::{CacheDir, ImageOptions, Images, Overlay, Symbolizer};
 use coldframe::notes::Notes;
@@ -16,9 +15,8 @@ use coldframe::session::{self, Options, SourceFolders};
 use coldframe::source::{Input, LiveProcess, Target, unpack};
 
 use super::color::Color;
-use super::coredumpctl;
 use super::debuginfod::Servers;
-use super::executable;
+use super::{coredumpctl, executable, output};
 
 /// How long the threads of a live process may take to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -143,13 +141,15 @@ impl std::str::FromStr for ThreadChoice {
 
 impl Analyze {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let cache = CacheDir::from_env();
+        let cache = cache.as_ref();
         let report = match (&self.input, &self.coredumpctl, self.pid) {
-            (Some(path), _, _) => self.file(path, &Input::open(path, self.max_core_size)?)?,
+            (Some(path), _, _) => self.file(path, &Input::open(path, self.max_core_size)?, cache)?,
             (None, Some(matching), _) => {
                 let input = coredumpctl::open(matching.as_deref(), self.max_core_size)?;
-                self.file(Path::new("coredumpctl"), &input)?
+                self.file(Path::new("coredumpctl"), &input, cache)?
             }
-            (None, None, Some(pid)) => self.process(pid)?,
+            (None, None, Some(pid)) => self.process(pid, cache)?,
             (None, None, None) => anyhow::bail!("neither a file nor --pid was given"),
         };
         let report = self.choose_threads(report)?;
@@ -157,11 +157,14 @@ impl Analyze {
             Format::Json => json::pretty(&report)?,
             Format::Text => text::render(&report, &self.text_options()),
         };
-        self.write(&text)?;
+        output::write(self.output.as_deref(), &text)?;
+        if let Some(cache) = cache {
+            cache.trim();
+        }
         Ok(ExitCode::SUCCESS)
     }
 
-    fn file(&self, path: &Path, input: &Input) -> anyhow::Result<Report> {
+    fn file(&self, path: &Path, input: &Input, cache: Option<&CacheDir>) -> anyhow::Result<Report> {
         let (kind, name) = match input {
             Input::Minidump(_) => (model::InputKind::Minidump, "dump"),
             Input::Core(_) => (model::InputKind::Core, "core"),
@@ -177,6 +180,7 @@ impl Analyze {
         }
         let images = ImageOptions {
             root: self.sysroot.clone().unwrap_or("/".into()),
+            cache: cache.cloned(),
             ..ImageOptions::default()
         };
         let mut report = self.analyze(target, images)?;
@@ -189,12 +193,13 @@ impl Analyze {
         Ok(report)
     }
 
-    fn process(&self, pid: u32) -> anyhow::Result<Report> {
+    fn process(&self, pid: u32, cache: Option<&CacheDir>) -> anyhow::Result<Report> {
         let process = LiveProcess::attach(pid, Instant::now() + STOP_DEADLINE)?;
         let root = PathBuf::from(format!("/proc/{pid}/root"));
         let images = ImageOptions {
             root: self.sysroot.clone().unwrap_or(root.clone()),
             pid: Some(pid),
+            cache: cache.cloned(),
             ..ImageOptions::default()
         };
         let mut report = self.analyze(&process, images)?;
@@ -207,7 +212,7 @@ impl Analyze {
     }
 
     fn analyze(&self, target: &dyn Target, images: ImageOptions) -> anyhow::Result<Report> {
-        let cache = CacheDir::from_env();
+        let cache = images.cache.clone();
         let live = images.pid.filter(|_| self.source_root.is_none());
         let sources = SourceFolders {
             root: self.source_root.clone().or_else(|| live.map(|_| images.root.clone())),
@@ -219,7 +224,6 @@ impl Analyze {
         let images = Images::new(ImageOptions {
             debuginfod: self.servers.client(cache.as_ref(), &notes),
             symbol_paths: self.executable.iter().chain(&self.symbols).cloned().collect(),
-            cache: cache.clone(),
             ..images
         });
         let mut options = Options {
@@ -268,22 +272,6 @@ impl Analyze {
         text::TextOptions {
             style: self.color.style(to_terminal),
             ..text::TextOptions::new(text::Form::Full)
-        }
-    }
-
-    fn write(&self, text: &str) -> anyhow::Result<()> {
-        let text = if text.ends_with('\n') {
-            text.to_string()
-        } else {
-            format!("{text}\n")
-        };
-        match &self.output {
-            Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
-            None => match std::io::stdout().lock().write_all(text.as_bytes()) {
-                // The reader has seen enough: `coldframe analyze ... | head`.
-                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-                result => result.context("cannot write to standard output"),
-            },
         }
     }
 }

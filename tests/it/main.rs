@@ -4,6 +4,8 @@
 
 /// What `analyze` cannot read.
 mod bad_input;
+/// The cache folder: many users at once, damage, bounds.
+mod cache;
 /// Cores that systemd-coredump has stored.
 mod coredumpctl;
 /// ELF cores: the kernel's and gcore's, compared with our dump of the same crash.
@@ -28,6 +30,8 @@ mod images;
 mod install;
 /// The built-in table of offsets equals what the builds at hand state.
 mod layout;
+/// `coldframe layout`: builds by every name, versions, checks, messages.
+mod layout_command;
 /// Native stacks of real processes, compared with gdb's.
 mod native;
 /// The same of live CPythons, with their symbols.

@@ -1,13 +1,12 @@
 //! Fetched files, kept by build id in a folder of the cache.
 //!
-//! A file is there as a whole or not at all. Beside it, `NAME.without` lists servers that have said that they do
+//! A file is there as a whole or not at all; the cache bounds them with the rest ([`CacheDir::trim`]). Beside it, `NAME.without` lists servers that have said that they do
 //! not have it.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use tempfile::NamedTempFile;
@@ -18,8 +17,6 @@ use super::super::CacheDir;
 const FOLDER: &str = "debuginfod";
 /// How long a server's no is believed: a new package may be indexed any minute. elfutils has the same.
 const NO_IS_VALID: Duration = Duration::from_secs(600);
-/// The most that all files take; those that were used longest ago go first.
-const MAX_BYTES: u64 = 4 << 30;
 /// The longest list of servers that is read.
 const MAX_LIST: u64 = 64 << 10;
 
@@ -106,7 +103,6 @@ impl Part {
             Part::InFolder(part, folder) => {
                 let path = folder.join(name);
                 let file = part.persist(&path)?;
-                prune(&folder, MAX_BYTES);
                 Ok((file, Some(path)))
             }
             Part::Unnamed(file) => Ok((file, None)),
@@ -114,45 +110,9 @@ impl Part {
     }
 }
 
-/// Removes what was used longest ago, where all together takes more than `max` bytes. A file that is in use
-/// stays readable for who has it open.
-fn prune(folder: &Path, max: u64) {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut files: Vec<(SystemTime, u64, PathBuf)> = entries
-        .filter_map(|entry| {
-            let meta = entry.metadata().ok()?;
-            Some((meta.modified().ok()?, meta.size(), entry.path()))
-        })
-        .collect();
-    files.sort();
-    let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
-    for (_, size, path) in files {
-        if total <= max {
-            break;
-        }
-        if fs::remove_file(path).is_ok() {
-            total -= size;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_oldest_go_first() {
-        let folder = tempfile::tempdir().unwrap();
-        for (age, name) in ["new", "old", "older"].into_iter().enumerate() {
-            let file = File::create(folder.path().join(name)).unwrap();
-            file.set_len(1000).unwrap();
-            file.set_modified(SystemTime::now() - Duration::from_secs(age as u64 * 60))
-                .unwrap();
-        }
-        prune(folder.path(), 2500);
-        let left = |name: &str| folder.path().join(name).exists();
-        assert_eq!(["new", "old", "older"].map(left), [true, true, false]);
-    }
 
     #[test]
     fn a_no_is_believed_for_a_while() {
