@@ -90,17 +90,6 @@ impl CacheDir {
         })
     }
 
-    /// A subfolder for files that are too large for [`CacheDir::store`]; what is in it counts as stored.
-    ///
-    /// # Errors
-    /// As [`CacheDir::at`].
-    pub fn folder(&self, name: &str) -> io::Result<PathBuf> {
-        let folder = self.root.join(name);
-        make_private(&folder)?;
-        self.has_stored.store(true, Ordering::Relaxed);
-        Ok(folder)
-    }
-
     /// What [`CacheDir::store`] kept under `key`.
     pub fn load(&self, kind: CacheKind, key: &str) -> Option<Vec<u8>> {
         let mut file = OpenOptions::new()

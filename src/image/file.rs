@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::addr::{Addr, Svma};
 use crate::source::streams::SymbolFrame;
-use crate::source::{BuildId, Memory, Module};
+use crate::source::{BuildId, Memory};
 
 use super::debuginfod::{Artifact, Debuginfod};
 use super::dwarf::{DebugFiles, LineIndex, Slice};
@@ -45,7 +45,8 @@ pub(super) struct Companions {
 /// Where debug information may be had.
 pub(super) struct Remote {
     pub servers: Rc<Debuginfod>,
-    pub module: Module,
+    /// Name of the module, for messages.
+    pub module: String,
 }
 
 impl Image {

@@ -19,7 +19,7 @@ const DEBUG_FOLDER: &str = "/usr/lib/debug";
 impl ImageOptions {
     /// Opens a module's image with all that belongs to it.
     pub(super) fn open(&self, module: &Module) -> Result<Image, ImageError> {
-        Ok(self.complete(self.main_file(module)?, module))
+        Ok(self.complete(self.main_file(module)?, module.name()))
     }
 
     /// Opens the image in a file of this machine. Links are followed first: debug files lie beside what they lead to.
@@ -28,7 +28,8 @@ impl ImageOptions {
             .canonicalize()
             .map_err(|error| absent_or(path.to_owned(), &error))?;
         let file = open_regular(Path::new("/"), path).map_err(|error| absent_or(path.to_owned(), &error))?;
-        Ok(self.complete(ElfFile::open(&file, path)?))
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Ok(self.complete(ElfFile::open(&file, path)?, &name))
     }
 
     /// The same for a module without a build id: the first file that `agrees`, of that at its path and
@@ -46,7 +47,7 @@ impl ImageOptions {
                 .map_err(|error| absent_or(shown.clone(), &error))
                 .and_then(|file| ElfFile::open(&file, &shown));
             let error = match opened.map(|file| Image::new(Rc::new(file), Companions::default(), None)) {
-                Ok(image) if agrees(&image) => return Ok(self.complete(image.into_main(), module)),
+                Ok(image) if agrees(&image) => return Ok(self.complete(image.into_main(), module.name())),
                 Ok(_) => ImageError::Differs(shown),
                 Err(error) => error,
             };
@@ -58,12 +59,12 @@ impl ImageOptions {
     /// The same from a server.
     pub(super) fn fetch(&self, module: &Module, artifact: Artifact) -> Option<Image> {
         let id = module.build_id.as_ref()?;
-        let file = self.debuginfod.as_ref()?.find(module, id, artifact)?;
-        Some(self.complete(file, module))
+        let file = self.debuginfod.as_ref()?.find(module.name(), id, artifact)?;
+        Some(self.complete(file, module.name()))
     }
 
     /// Adds the debug information.
-    fn complete(&self, main: impl Into<Rc<ElfFile>>, module: &Module) -> Image {
+    fn complete(&self, main: impl Into<Rc<ElfFile>>, name: &str) -> Image {
         let main = main.into();
         let has_own = main.has_section(".debug_info");
         let debug = if has_own {
@@ -74,7 +75,7 @@ impl ImageOptions {
         let shared = self.shared_file(debug.as_ref().unwrap_or(&main)).map(Rc::new);
         let remote = self.debuginfod.as_ref().map(|servers| Remote {
             servers: servers.clone(),
-            module: module.clone(),
+            module: name.to_string(),
         });
         Image::new(main, Companions { debug, shared }, remote)
     }

@@ -258,7 +258,7 @@ fn servers_that_fail() {
         assert_eq!(notes.contains("did not come from"), noted.is_some(), "{what}: {notes}");
         assert!(noted.is_none_or(|noted| notes.contains(noted)), "{what}: {notes}");
         assert!(server.asked().contains(&stripped.path()), "{what}");
-        let kept = fs::read_dir(stripped.crash.folder.join("cache/debuginfod")).unwrap();
+        let kept = fs::read_dir(stripped.crash.folder.join("cache/debuginfod-1")).unwrap();
         let kept: Vec<String> = kept
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use super::elf_file::ElfFile;
 use super::{CacheDir, ImageError};
 use crate::notes::Notes;
-use crate::source::{BuildId, Module};
+use crate::source::BuildId;
 use client::{Client, Failure, Limits};
 use store::Store;
 
@@ -112,7 +112,7 @@ impl Debuginfod {
     }
 
     /// The file of that build; `None`, with a note where more could be done, if nobody has it.
-    pub(super) fn find(&self, module: &Module, id: &BuildId, artifact: Artifact) -> Option<Rc<ElfFile>> {
+    pub(super) fn find(&self, module: &str, id: &BuildId, artifact: Artifact) -> Option<Rc<ElfFile>> {
         let key = (id.to_string(), artifact);
         if let Some(known) = self.known.borrow().get(&key) {
             return known.clone();
@@ -122,7 +122,7 @@ impl Debuginfod {
         found
     }
 
-    fn look(&self, module: &Module, id: &BuildId, artifact: Artifact) -> Option<ElfFile> {
+    fn look(&self, module: &str, id: &BuildId, artifact: Artifact) -> Option<ElfFile> {
         let name = format!("{id}.{}", artifact.name());
         if let Some(file) = self
             .store
@@ -158,14 +158,7 @@ impl Debuginfod {
         found
     }
 
-    fn fetch(
-        &self,
-        module: &Module,
-        id: &BuildId,
-        artifact: Artifact,
-        url: &str,
-        name: &str,
-    ) -> Result<ElfFile, Failure> {
+    fn fetch(&self, module: &str, id: &BuildId, artifact: Artifact, url: &str, name: &str) -> Result<ElfFile, Failure> {
         let left = TOTAL_TIME
             .checked_sub(self.begun.elapsed())
             .ok_or(Failure::NoTimeLeft)?;
@@ -173,7 +166,7 @@ impl Debuginfod {
         let begun = Instant::now();
         let progress = |received, total| {
             (self.options.progress)(Some(Progress {
-                module: module.name(),
+                module,
                 artifact,
                 server: url,
                 elapsed: begun.elapsed(),
@@ -192,14 +185,14 @@ impl Debuginfod {
         checked(&file, path.unwrap_or_else(|| PathBuf::from(&address)), id).map_err(Failure::WrongFile)
     }
 
-    fn note(&self, module: &Module, id: &BuildId, artifact: Artifact, url: &str, failure: &Failure) {
+    fn note(&self, module: &str, id: &BuildId, artifact: Artifact, url: &str, failure: &Failure) {
         let Some(remedy) = failure.remedy() else { return };
         self.options.notes.push(
             "debuginfod",
             format!(
                 "the {} of {} (build id {id}) did not come from {url}: {failure}",
                 artifact.name(),
-                module.name()
+                module,
             ),
             match artifact {
                 Artifact::DebugInfo => "its frames have names only where other symbols do",

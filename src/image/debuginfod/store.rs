@@ -11,10 +11,13 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::NamedTempFile;
 
-use super::super::CacheDir;
+use super::super::{CacheDir, CacheKind};
 
-/// Name of the folder.
-const FOLDER: &str = "debuginfod";
+/// Files by build id and artifact, as servers send them.
+const KIND: CacheKind = CacheKind {
+    name: "debuginfod",
+    version: 1,
+};
 /// How long a server's no is believed: a new package may be indexed any minute. elfutils has the same.
 const NO_IS_VALID: Duration = Duration::from_secs(600);
 /// The longest list of servers that is read.
@@ -35,7 +38,7 @@ pub(super) enum Part {
 impl Store {
     pub fn new(cache: Option<&CacheDir>) -> Store {
         Store {
-            folder: cache.and_then(|cache| cache.folder(FOLDER).ok()),
+            folder: cache.and_then(|cache| cache.folder(KIND).ok()),
         }
     }
 
