@@ -107,6 +107,7 @@ pub const ROWS: &[Row] = &[
     row("SIGABRT ignored in Python", Python("ignored_abort"), Exit(0), Nothing("nothing died")),
     row("subprocess beside faulthandler", Python("child_of_a_handler"), SEGV, Dump("child_of_a_handler")),
     row("a handler that mends the fault", C("mended"), Exit(0), Nothing("nothing died")),
+    row("a handler that goes on elsewhere", C("resumed"), Exit(0), Nothing("nothing died")),
     row("a handler that restores the default", C("handed_back"), SEGV, Dump("handed_back")),
     row("a handler that returns to the fault for ever", C("hopeless"), Signal(libc::SIGALRM), Dump("hopeless")),
     row("a handler installed by a raw system call", C("raw_handler"), SEGV, Dump("raw_handler")),

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 static void check(int failed, const char *what) {
@@ -239,6 +240,16 @@ static void mended(void) {
     check(sigaction(SIGSEGV, &action, 0), "sigaction");
     for (int i = 0; i < 3000; i++) pages[i * 4096L] = 1;
     printf("mended\n");
+}
+// A virtual machine's null check: the same fault again and again, and each time it goes on elsewhere.
+static void resuming(int signal, siginfo_t *info, void *context) {
+    ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] += 11;
+}
+static void resumed(void) {
+    struct sigaction action = {.sa_sigaction = resuming, .sa_flags = SA_SIGINFO};
+    check(sigaction(SIGSEGV, &action, 0), "sigaction");
+    for (int i = 0; i < 20000; i++) __asm__ volatile("movl $1, 0x28");
+    printf("resumed\n");
 }
 static struct sigaction found;
 static void handing_back(int number, siginfo_t *info, void *context) {
@@ -547,7 +558,7 @@ static const struct {
     ROW(a_thousand_threads), ROW(with_a_thread_in_vfork), ROW(someone_reaps_every_child), ROW(in_a_signal_handler),
     ROW(on_altstack), ROW(without_an_altstack), ROW(child_signal_ignored), ROW(child_signal_without_zombies),
     ROW(our_handler_faults), ROW(mended), ROW(handed_back), ROW(hopeless), ROW(one_time), ROW(raw_handler), ROW(queries),
-    ROW(survivor), ROW(ends_as_its_child), ROW(as_pid_1), ROW(as_pid_1_with_another_proc), ROW(dropped_before_exec), ROW(fatal_both), ROW(fork_then_crash), ROW(vfork_then_crash), ROW(child_and_parent), ROW(fork_in_a_thread),
+    ROW(survivor), ROW(resumed), ROW(ends_as_its_child), ROW(as_pid_1), ROW(as_pid_1_with_another_proc), ROW(dropped_before_exec), ROW(fatal_both), ROW(fork_then_crash), ROW(vfork_then_crash), ROW(child_and_parent), ROW(fork_in_a_thread),
     ROW(grandchild_elsewhere), ROW(limited_address_space), ROW(limited_file_size), ROW(no_more_descriptors),
     ROW(no_descriptor_at_all), ROW(no_more_processes), ROW(dropped_uid), ROW(not_dumpable), ROW(closed_streams),
     ROW(every_descriptor_closed), ROW(denied_clone), ROW(denied_execve), ROW(denied_ptrace), ROW(denied_readv),
