@@ -6,6 +6,7 @@ README.md describes both files.
 """
 
 import io
+import itertools
 import json
 import os
 import sys
@@ -27,8 +28,9 @@ def record():
     threads = {thread.ident: thread for thread in threading.enumerate()}
     tops = sys._current_frames()
     tops[crashing] = sys._getframe(1)  # without our own frame
+    handled = sys._current_exceptions() if hasattr(sys, "_current_exceptions") else {}  # 3.11+
     report = {
-        "python": "%d.%d.%d" % sys.version_info[:3],
+        "python": sys.version.split()[0].rstrip("+"),
         "pid": os.getpid(),
         "exception": _exception(sys.exc_info()[1]),  # the one being handled
         "threads": [
@@ -38,8 +40,8 @@ def record():
                 "daemon": threads[ident].daemon if ident in threads else None,
                 "tid": threads[ident].native_id if ident in threads else None,
                 "crashed": ident == crashing,
-                # Other threads go on running, and their values may be half-built: names only.
-                "frames": _frames(top, with_values=ident == crashing),
+                "exception": _exception(_error(handled.get(ident))),
+                "frames": _frames(top),
             }
             for ident, top in tops.items()
         ],
@@ -65,7 +67,7 @@ def values():
                 file.write("%s.%s\tattribute\t%r\n" % (name, attribute, getattr(value, attribute)))
 
 
-def _frames(frame, with_values):
+def _frames(frame):
     """The frames from `frame` outwards."""
     frames = []
     while frame is not None:
@@ -73,11 +75,12 @@ def _frames(frame, with_values):
         entry = {"function": code.co_name, "file": code.co_filename, "line": frame.f_lineno}
         if hasattr(code, "co_qualname"):  # 3.11+
             entry["qualname"] = code.co_qualname
+            entry["span"] = _span(code, frame.f_lasti)
         entry["locals"] = []
         for name, scope in _variables(frame):
             variable = {"name": name, "scope": scope, "set": name in frame.f_locals}
             # Locals of a module are its globals: too many, and none of them special.
-            if with_values and variable["set"] and code.co_name != "<module>":
+            if variable["set"] and code.co_name != "<module>":
                 value = frame.f_locals[name]
                 variable["type"] = type(value).__name__
                 variable["repr"] = repr(value)
@@ -87,10 +90,36 @@ def _frames(frame, with_values):
     return frames
 
 
-def _exception(error):
-    """An exception with its traceback, outermost frame first as Python links them, and what it came from."""
-    if error is None:
+def _span(code, lasti):
+    """Where the instruction's expression begins and ends: line, column, line, column. Columns count characters from 1,
+    as in editors; None where there is no source to count them in."""
+    unit = max(lasti, 0) // 2
+    line, end_line, column, end_column = next(itertools.islice(code.co_positions(), unit, None))
+    return [line, _character(code, line, column), end_line, _character(code, end_line, end_column)]
+
+
+def _character(code, line, byte):
+    """CPython counts columns in bytes of UTF-8, from 0."""
+    if line is None or byte is None:
         return None
+    try:
+        with io.open(code.co_filename, "rb") as file:
+            text = file.read().split(b"\n")[line - 1]
+    except (OSError, IndexError):
+        return None
+    return len(text[:byte].decode("utf-8")) + 1
+
+
+def _error(entry):
+    """What sys._current_exceptions says of a thread: up to 3.11 a triple, as sys.exc_info did."""
+    return entry[1] if isinstance(entry, tuple) else entry
+
+
+def _exception(error, seen=()):
+    """An exception with its traceback, outermost frame first as Python links them, and what it came from."""
+    if error is None or error in seen:
+        return None
+    seen = [*seen, error]
     frames, entry = [], error.__traceback__
     while entry is not None:
         code = entry.tb_frame.f_code
@@ -98,10 +127,13 @@ def _exception(error):
         entry = entry.tb_next
     return {
         "type": type(error).__name__,
+        "str": str(error),
         "repr": repr(error),
+        "notes": getattr(error, "__notes__", []),
         "traceback": frames,
-        "cause": _exception(error.__cause__),
-        "context": None if error.__suppress_context__ else _exception(error.__context__),
+        "cause": _exception(error.__cause__, seen),
+        "context": None if error.__suppress_context__ else _exception(error.__context__, seen),
+        "members": [_exception(member, seen) for member in getattr(error, "exceptions", ())],
     }
 
 

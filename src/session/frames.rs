@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::sources::SourceText;
 use super::{ThreadStack, Walk};
 use crate::image::MemoryElf;
+use crate::python::linetable::Position;
 use crate::python::{Code, Limits, Local, LocalState, Scope, Value};
 use crate::report::model;
 use crate::report::model::{Frame, NativeFrame, Owner, PythonFrame, Role, SourceLine, ValueState, Variable};
@@ -62,7 +63,7 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
         let mut frames = Vec::new();
         for frame in &merged.frames {
             match *frame {
-                MergedFrame::Python(index) => frames.push(Frame::Python(self.python_frame(&stack.python[index]))),
+                MergedFrame::Python(index) => frames.push(Frame::Python(self.python_frame(&stack.python[index], None))),
                 MergedFrame::Native(_) | MergedFrame::Eval(_) if self.walk.options.no_native => {}
                 MergedFrame::Native(index) => {
                     let role = (index < signal_frames).then_some(Role::Signal);
@@ -98,7 +99,8 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
             .any(|symbol| symbol.function.as_deref().is_some_and(roles::is_eval))
     }
 
-    fn python_frame(&mut self, step: &PythonStep) -> PythonFrame {
+    /// A Python frame at its current instruction; at `line`, where CPython itself says which that is.
+    pub(super) fn python_frame(&mut self, step: &PythonStep, line: Option<u32>) -> PythonFrame {
         let Some((python, code)) = self
             .walk
             .python
@@ -109,7 +111,13 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
                 ..PythonFrame::default()
             };
         };
-        let position = code.position(python, step.lasti).unwrap_or_default();
+        let mut position = code.position(python, step.lasti).unwrap_or_default();
+        if let Some(line) = line.filter(|line| *line != position.line) {
+            position = Position {
+                line,
+                ..Position::default()
+            };
+        }
         let line = (position.line > 0).then_some(position.line);
         let end_line = line.and(position.end_line);
         let source = match line {
@@ -123,11 +131,11 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
             module: None,
             file: Some(code.filename.clone()),
             line,
-            column: position.column.map(|column| character_column(text(line), column)),
+            column: position.column.and_then(|column| character_column(text(line), column)),
             end_line,
             end_column: position
                 .end_column
-                .map(|column| character_column(text(end_line), column)),
+                .and_then(|column| character_column(text(end_line), column)),
             first_line: Some(code.first_line),
             instruction: Some(step.lasti),
             entry: step.is_entry,
@@ -220,13 +228,15 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
     }
 }
 
-/// CPython counts columns in UTF-8 bytes from 0, the report in characters from 1.
-fn character_column(line: Option<&SourceLine>, byte: u32) -> u32 {
-    let byte = byte as usize;
-    let characters = line
-        .filter(|line| line.text.len() >= byte)
-        .map(|line| line.text.bytes().take(byte).filter(|byte| byte & 0xc0 != 0x80).count());
-    characters.unwrap_or(byte) as u32 + 1
+/// CPython counts columns in UTF-8 bytes from 0, the report in characters from 1. Without the line's text, with that
+/// of another file or in another encoding, nobody can tell how many characters the bytes are.
+fn character_column(line: Option<&SourceLine>, byte: u32) -> Option<u32> {
+    let text = &line?.text;
+    if text.contains(char::REPLACEMENT_CHARACTER) {
+        return None;
+    }
+    let before = text.as_bytes().get(..byte as usize)?;
+    Some(before.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() as u32 + 1)
 }
 
 fn owner(step: &PythonStep, code: &Code) -> Owner {

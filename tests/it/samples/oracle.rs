@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::check::{Problems, find_thread, python_frames, scope_word};
 use super::header::Header;
-use super::values;
+use super::{exception, values};
 
 /// The most frames of one thread whose locals are in a report, counted from the inner and from the outer end.
 const WITH_LOCALS: (usize, usize) = (150, 49);
@@ -53,6 +53,11 @@ pub fn check(header: &Header, oracle: &Value, report: &Report, problems: &mut Pr
                 Some(daemon),
             );
         }
+        if is_crashed {
+            exception::check("crashed thread", &oracle["exception"], thread, problems);
+        } else if expected["exception"].is_object() {
+            exception::check(name, &expected["exception"], thread, problems);
+        }
         let frames = python_frames(thread);
         let entries = expected["frames"].as_array().map(Vec::as_slice).unwrap_or_default();
         // The crash may be further inside than the function that asked the oracle.
@@ -71,7 +76,7 @@ pub fn check(header: &Header, oracle: &Value, report: &Report, problems: &mut Pr
                 problems,
             );
             let is_omitted = index + inner >= WITH_LOCALS.0 && index + inner + WITH_LOCALS.1 < frames.len();
-            if is_crashed && !is_omitted {
+            if !is_omitted {
                 check_locals(entry, frame, &format!("{name}, frame {index}"), problems);
             }
         }
@@ -87,13 +92,25 @@ fn check_frame(entry: &Value, frame: &PythonFrame, is_asking: bool, what: &str, 
         frame.qualname.as_deref(),
     );
     // The frame that asked goes on to the line of the crash, which the header has.
-    if !is_asking {
-        problems.expect(
-            &format!("{what}: line"),
-            entry["line"].as_u64(),
-            frame.line.map(u64::from),
-        );
+    if is_asking {
+        return;
     }
+    problems.expect(
+        &format!("{what}: line"),
+        entry["line"].as_u64(),
+        frame.line.map(u64::from),
+    );
+    let expected: Vec<Option<u64>> = match entry["span"].as_array() {
+        Some(span) => span.iter().map(Value::as_u64).collect(),
+        // No end, and no columns.
+        None => vec![entry["line"].as_u64(), None, None, None],
+    };
+    let found = [frame.line, frame.column, frame.end_line, frame.end_column];
+    problems.expect(
+        &format!("{what}: span"),
+        expected,
+        found.map(|number| number.map(u64::from)).to_vec(),
+    );
 }
 
 fn check_locals(entry: &Value, frame: &PythonFrame, what: &str, problems: &mut Problems) {
