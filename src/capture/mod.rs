@@ -21,6 +21,7 @@ pub mod helper;
 pub mod install;
 pub mod leftover;
 mod origin;
+mod outdated;
 mod recording;
 pub mod request;
 pub mod select;
