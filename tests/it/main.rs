@@ -26,10 +26,10 @@ mod images;
 mod install;
 /// The built-in table of offsets equals what the builds at hand state.
 mod layout;
-/// Every situation in which a process may die: status, dump, time.
-mod matrix;
 /// `coldframe layout`: builds by every name, versions, checks, messages.
 mod layout_command;
+/// Every situation in which a process may die: status, dump, time.
+mod matrix;
 /// Native stacks of real processes, compared with gdb's.
 mod native;
 /// The same of live CPythons, with their symbols.
