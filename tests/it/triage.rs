@@ -29,7 +29,9 @@ const CRASHES: [&str; 3] = ["first", "second", "give_up"];
 
 fn crash(folder: &Folder, python: &OsStr, how: &str) {
     let mut process = bare(COLDFRAME.as_ref(), folder);
-    process.args(["run", "--report", "none", "-o", "dumps", "--"]).arg(python);
+    process
+        .args(["run", "--report", "none", "-o", "dumps", "--"])
+        .arg(python);
     process.arg(folder.join("program.py")).arg(how);
     output(process);
 }
@@ -59,7 +61,7 @@ fn corpus() -> Option<(Folder, usize)> {
     fs::write(folder.join("program.py"), PROGRAM).expect("the program");
     for python in &all {
         for how in CRASHES {
-            crash(&folder, python.path.as_os_str(), how);
+            crash(&folder, python.executable.as_os_str(), how);
         }
     }
     Some((folder, all.len()))
@@ -94,9 +96,16 @@ fn forms(folder: &Folder) {
     assert_eq!(markdown.matches("<details>").count(), CRASHES.len(), "{markdown}");
     let annotations = stdout(&triage(folder, &["dumps", "--format", "github"]));
     assert_eq!(annotations.matches("::error ").count(), CRASHES.len(), "{annotations}");
-    fs::write(folder.join("junit.xml"), stdout(&triage(folder, &["dumps", "--format", "junit"]))).expect("the file");
+    fs::write(
+        folder.join("junit.xml"),
+        stdout(&triage(folder, &["dumps", "--format", "junit"])),
+    )
+    .expect("the file");
     let read = "import sys, xml.etree.ElementTree as e; print(len(e.parse(sys.argv[1]).findall('.//testcase/error')))";
-    let read = Command::new("python3").args(["-c", read]).arg(folder.join("junit.xml")).output();
+    let read = Command::new("python3")
+        .args(["-c", read])
+        .arg(folder.join("junit.xml"))
+        .output();
     let read = read.expect("python3");
     assert_eq!(String::from_utf8_lossy(&read.stdout).trim(), CRASHES.len().to_string());
 }
@@ -108,7 +117,12 @@ fn baseline(folder: &Folder) {
     assert_eq!(missing.status.code(), Some(1));
     assert!(stderr(&missing).contains("--update-baseline"), "{}", stderr(&missing));
 
-    assert_eq!(triage(folder, &["dumps", "--no-reports", "--fail-on", "new"]).status.code(), Some(3));
+    assert_eq!(
+        triage(folder, &["dumps", "--no-reports", "--fail-on", "new"])
+            .status
+            .code(),
+        Some(3)
+    );
     assert_eq!(run(&["--update-baseline"]).status.code(), Some(0));
     assert_eq!(run(&["--fail-on", "new"]).status.code(), Some(0));
     assert_eq!(run(&["--fail-on", "any"]).status.code(), Some(3));
@@ -123,14 +137,24 @@ fn a_bad_file_is_a_row(folder: &Folder, pythons: usize) {
     fs::write(folder.join("dumps/bad.dmp"), "no dump").expect("the file");
     let pipe = folder.join("pipe.dmp");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
-    let arguments = ["dumps", "pipe.dmp", "--format", "json", "--no-reports", "--timeout", "5"];
+    let arguments = [
+        "dumps",
+        "pipe.dmp",
+        "--format",
+        "json",
+        "--no-reports",
+        "--timeout",
+        "5",
+    ];
     let result = triage(folder, &arguments);
     let found = json(&result);
     assert_eq!(result.status.code(), Some(0));
     assert_eq!(found["files"], CRASHES.len() * pythons + 2);
     let rows = found["ungrouped"].as_array().expect("rows");
     let status = |name: &str| {
-        let row = rows.iter().find(|row| row["path"].as_str().is_some_and(|path| path.ends_with(name)));
+        let row = rows
+            .iter()
+            .find(|row| row["path"].as_str().is_some_and(|path| path.ends_with(name)));
         row.map(|row| row["status"].as_str().unwrap_or_default().to_string())
     };
     assert_eq!(status("bad.dmp").as_deref(), Some("error"));

@@ -58,8 +58,14 @@ pub fn part(report: &Report, frames: &[Frame], explain: &mut Vec<String>) -> Par
             break;
         }
     }
+    // What raises SIGABRT is the C library: that it has no symbols hides nothing.
+    let is_abort = report
+        .crash
+        .as_ref()
+        .is_some_and(|crash| crash.signal.as_deref() == Some("SIGABRT"));
     if part.functions.is_empty()
         && !part.is_incomplete
+        && !is_abort
         && let Some(module) = part.unnamed.take()
     {
         part.is_incomplete = true;
