@@ -132,7 +132,7 @@ fn baseline(folder: &Folder) {
     assert_eq!(run(&["--fail-on", "new"]).status.code(), Some(3));
 }
 
-/// One that is no dump, one that never ends.
+/// One that is no dump, one that is no file.
 fn a_bad_file_is_a_row(folder: &Folder, pythons: usize) {
     fs::write(folder.join("dumps/bad.dmp"), "no dump").expect("the file");
     let pipe = folder.join("pipe.dmp");
@@ -158,7 +158,7 @@ fn a_bad_file_is_a_row(folder: &Folder, pythons: usize) {
         row.map(|row| row["status"].as_str().unwrap_or_default().to_string())
     };
     assert_eq!(status("bad.dmp").as_deref(), Some("error"));
-    assert_eq!(status("pipe.dmp").as_deref(), Some("timeout"));
+    assert_eq!(status("pipe.dmp").as_deref(), Some("error"));
 }
 
 #[test]

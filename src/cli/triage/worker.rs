@@ -124,7 +124,7 @@ fn ask(worker: &mut Option<Worker>, path: &Path, with_report: bool, timeout: Dur
     let answer = (|| {
         let worker = match worker {
             Some(worker) => worker,
-            None => worker.insert(Worker::start()?),
+            None => worker.insert(Worker::start(Command::new("/proc/self/exe").arg("triage-worker"))?),
         };
         worker.ask(path, with_report, Instant::now() + timeout)
     })();
@@ -171,9 +171,8 @@ struct Worker {
 }
 
 impl Worker {
-    fn start() -> Result<Worker, Failure> {
-        let mut child = Command::new("/proc/self/exe")
-            .arg("triage-worker")
+    fn start(command: &mut Command) -> Result<Worker, Failure> {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -240,5 +239,37 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(program: &str, argument: &str) -> Failure {
+        let mut worker =
+            Some(Worker::start(Command::new(program).arg(argument)).unwrap_or_else(|_| panic!("{program}")));
+        let deadline = Instant::now() + Duration::from_millis(200);
+        let worker = worker.as_mut().unwrap();
+        match worker.ask(Path::new("x"), false, deadline) {
+            Err(failure) => failure,
+            Ok(_) => panic!("{program} answered"),
+        }
+    }
+
+    #[test]
+    fn one_that_hangs_is_given_up() {
+        assert!(matches!(failure("sleep", "60"), Failure::Timeout));
+    }
+
+    #[test]
+    fn one_that_ends_is_noticed() {
+        let died = failure("sh", "-ckill -KILL $$");
+        assert!(matches!(died, Failure::Ended));
+    }
+
+    #[test]
+    fn one_that_talks_nonsense_is_not_believed() {
+        assert!(matches!(failure("echo", "hello"), Failure::Io(_) | Failure::Ended));
     }
 }
