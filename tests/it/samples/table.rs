@@ -28,7 +28,7 @@ pub fn print(title: &str, pythons: &[Python], cells: &[Cell], took: Duration) ->
     let mut failures = Vec::new();
     let mut skipped = BTreeSet::new();
     for python in pythons {
-        let _ = write!(table, "{:>9}", short(python));
+        let _ = write!(table, "{:>12}", short(python));
     }
     for cell in cells {
         if cell.python == 0 {
@@ -46,7 +46,7 @@ pub fn print(title: &str, pythons: &[Python], cells: &[Cell], took: Duration) ->
                 "skipped"
             }
         };
-        let _ = write!(table, "{word:>9}");
+        let _ = write!(table, "{word:>12}");
     }
     let slowest = cells.iter().max_by_key(|cell| cell.took).expect("there are cells");
     let _ = writeln!(
