@@ -19,7 +19,8 @@ pub use resolve::resolve;
 pub use schema::{Offset, Offsets};
 pub use versions::{
     Anchors, Behaviour, DictKeys, DictValues, FrameRoot, InstanceDict, Instruction, IntFormat, LineTable, LocalSlots,
-    PythonVersion, RunStart, StackRefs, VERSIONS, Version, version_row,
+    NamespaceOrder, ObjectDescriptors, OrderedDictRepr, PythonVersion, RunStart, StackRefs, TypeNames, VERSIONS,
+    Version, version_row,
 };
 
 use crate::addr::Addr;

@@ -13,12 +13,11 @@ mod instance;
 mod int;
 pub mod linetable;
 mod locals;
-mod named;
 mod object;
-mod repr;
 mod runtime;
 mod string;
 mod text;
+mod values;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -27,8 +26,8 @@ use std::rc::Rc;
 pub use code::Code;
 pub use locals::{Local, LocalState, Scope};
 pub use object::TypeInfo;
-pub use repr::{Limits, Value};
 pub use runtime::{Gil, Interpreter, PythonThread};
+pub use values::{Limits, Value};
 
 use crate::addr::Addr;
 use crate::layout::Layout;
@@ -42,6 +41,7 @@ pub struct Python<'a> {
     notes: &'a Notes,
     codes: RefCell<HashMap<Addr, Option<Rc<Code>>>>,
     types: RefCell<HashMap<Addr, Option<Rc<TypeInfo>>>>,
+    reprs: RefCell<HashMap<Addr, Rc<values::Found>>>,
 }
 
 impl<'a> Python<'a> {
@@ -53,6 +53,7 @@ impl<'a> Python<'a> {
             notes,
             codes: RefCell::default(),
             types: RefCell::default(),
+            reprs: RefCell::default(),
         }
     }
 

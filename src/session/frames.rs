@@ -294,9 +294,9 @@ fn value_variable(name: String, value: Value) -> Variable {
             ValueState::Unreadable
         },
         children: value
-            .attributes
+            .parts
             .into_iter()
-            .map(|(name, value)| value_variable(format!(".{name}"), value))
+            .map(|(name, value)| value_variable(name, value))
             .collect(),
     }
 }

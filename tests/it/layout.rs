@@ -27,6 +27,27 @@ fn offsets_of(root: &Path, library: &Path) -> Option<Offsets> {
     offsets_from_dwarf(&image.dwarf()?).ok()
 }
 
+/// The same, completed by the debug information of the extension modules that come with the build.
+fn all_offsets_of(root: &Path, library: &Path, version: PythonVersion) -> Option<Offsets> {
+    let mut offsets = offsets_of(root, library)?;
+    let folder = format!("lib/python3.{}/lib-dynload", version.minor());
+    let folders = library.ancestors().map(|above| above.join(&folder));
+    let exists = |folder: &PathBuf| root.join(folder.strip_prefix("/").unwrap_or(folder)).is_dir();
+    let Some(folder) = folders.into_iter().find(exists) else {
+        return Some(offsets);
+    };
+    for entry in std::fs::read_dir(root.join(folder.strip_prefix("/").ok()?)).ok()? {
+        let file = entry.ok()?.file_name().into_string().ok()?;
+        let module = file.split('.').next().unwrap_or_default();
+        if ["_ctypes", "_datetime", "_decimal", "array"].contains(&module)
+            && let Some(extension) = offsets_of(root, &folder.join(&file))
+        {
+            offsets.complete_extensions(&extension);
+        }
+    }
+    Some(offsets)
+}
+
 /// Builds in private roots, which need not run here: `COLDFRAME_PYTHON_ROOTS`, separated by colons. Their version stands
 /// in `_Py_DebugOffsets`, at the start of the section `.PyRuntime` (3.13+).
 fn builds_in_private_roots() -> Vec<(PythonVersion, PathBuf, PathBuf)> {
@@ -54,7 +75,7 @@ fn builds_in_private_roots() -> Vec<(PythonVersion, PathBuf, PathBuf)> {
 fn builtin_table_is_current() {
     let mut rows = builtin_table();
     for python in pythons() {
-        let Some(offsets) = offsets_of(Path::new("/"), &python.library) else {
+        let Some(offsets) = all_offsets_of(Path::new("/"), &python.library, python.version) else {
             continue;
         };
         // A distribution's build is no source of the table: its patches are its own.
@@ -71,7 +92,7 @@ fn builtin_table_is_current() {
         }
     }
     for (version, root, path) in builds_in_private_roots() {
-        let Some(offsets) = offsets_of(&root, &path) else {
+        let Some(offsets) = all_offsets_of(&root, &path, version) else {
             continue;
         };
         let row = BuiltinRow { version, offsets };

@@ -138,7 +138,7 @@ fn check_locals(entry: &Value, frame: &PythonFrame, what: &str, problems: &mut P
                 .as_deref()
                 .map(|name| name.rsplit('.').next().unwrap_or(name));
             problems.expect(&format!("{what}: type"), expected["type"].as_str(), type_name);
-            values::compare(&what, text(expected, "repr"), found, problems);
+            values::compare(&what, text(expected, "repr"), found, true, problems);
         }
     }
 }
@@ -188,10 +188,17 @@ pub fn check_values(function: &str, lines: &str, report: &Report, problems: &mut
         }
         match repr {
             "<unset>" => problems.expect(name, &ValueState::Unset, &found.state),
-            _ => values::compare(&format!("values: {name}"), repr, found, problems),
+            _ => {
+                let may_be_plain = name.starts_with("opaque_") || name.contains('.');
+                values::compare(&format!("values: {name}"), repr, found, may_be_plain, problems);
+                let is_elided = found.value.as_ref().is_some_and(|value| value.contains('…'));
+                if is_elided && !["long", "deep", "many"].iter().any(|word| name.contains(word)) {
+                    problems.push(format!("values: {name} is not whole"));
+                }
+            }
         }
     }
-    if count < 80 {
+    if count < 50 {
         problems.push(format!("values: only {count} of them"));
     }
 }
