@@ -41,7 +41,7 @@ fn report<A: AsRef<OsStr>>(folder: &Folder, arguments: &[A]) -> Value {
 }
 
 /// Whether the kernel puts cores into the current folder; if not, says so.
-fn kernel_writes_cores() -> bool {
+pub fn kernel_writes_cores() -> bool {
     let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap_or_default();
     let is_plain = !pattern.trim().is_empty() && !pattern.contains(['|', '/', '%']);
     if !is_plain {

@@ -3,15 +3,54 @@ use std::path::{Path, PathBuf};
 use coldframe::addr::AddrRange;
 use coldframe::image::{ImageOptions, Images};
 use coldframe::layout::{
-    BuiltinRow, Offsets, PythonVersion, VERSIONS, builtin, builtin_table, format_table, offsets_from_dwarf,
+    BuiltinRow, Flavour, Offsets, PythonVersion, VERSIONS, builtin, builtin_table, format_table, offsets_from_dwarf,
 };
 use coldframe::source::{BuildId, Module};
 use object::{Object, ObjectSection};
 
 use crate::pythons::{Python, pythons};
 
-/// Offsets from the debug information of a build, inside the file or in a separate one, both below `root`.
-fn offsets_of(root: &Path, library: &Path) -> Option<Offsets> {
+/// Extension modules of whose structures the schema has some; some builds have them in the interpreter itself.
+const EXTENSIONS: [&str; 5] = ["_asyncio", "_ctypes", "_datetime", "_decimal", "array"];
+
+/// Offsets from the debug information of a build, inside the file or in a separate one, both below `root`; those of
+/// its extension modules among them.
+fn offsets_of(root: &Path, library: &Path, version: PythonVersion, flavour: Flavour) -> Option<Offsets> {
+    let mut offsets = offsets_of_file(root, library)?;
+    for module in EXTENSIONS {
+        if let Some(file) = extension_of(root, library, version, flavour, module)
+            && let Some(more) = offsets_of_file(root, &file)
+        {
+            offsets.complete_extensions(&more);
+        }
+    }
+    Some(offsets)
+}
+
+/// An extension module that comes with a build, as a path below `root`.
+fn extension_of(
+    root: &Path,
+    library: &Path,
+    version: PythonVersion,
+    flavour: Flavour,
+    module: &str,
+) -> Option<PathBuf> {
+    let threads = if flavour.free_threaded { "t" } else { "" };
+    let folder = format!("python{}.{}{threads}/lib-dynload", version.major(), version.minor());
+    let beside = library.parent()?;
+    let places = [beside.join(&folder), beside.parent()?.join("lib").join(&folder)];
+    places.iter().find_map(|place| {
+        let entries = std::fs::read_dir(root.join(place.strip_prefix("/").ok()?)).ok()?;
+        let tag = format!("{module}.cpython-{}{}{flavour}-", version.major(), version.minor());
+        let name = entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .find(|name| name.starts_with(&tag))?;
+        Some(place.join(name))
+    })
+}
+
+fn offsets_of_file(root: &Path, library: &Path) -> Option<Offsets> {
     let data = std::fs::read(root.join(library.strip_prefix("/").ok()?)).ok()?;
     let build_id = object::File::parse(&*data).ok()?.build_id().ok()??.to_vec();
     let module = Module {
@@ -27,35 +66,14 @@ fn offsets_of(root: &Path, library: &Path) -> Option<Offsets> {
     offsets_from_dwarf(&image.dwarf()?).ok()
 }
 
-/// The same, completed by the debug information of the extension modules that come with the build.
-fn all_offsets_of(root: &Path, library: &Path, version: PythonVersion) -> Option<Offsets> {
-    let mut offsets = offsets_of(root, library)?;
-    let folder = format!("lib/python3.{}/lib-dynload", version.minor());
-    let folders = library.ancestors().map(|above| above.join(&folder));
-    let exists = |folder: &PathBuf| root.join(folder.strip_prefix("/").unwrap_or(folder)).is_dir();
-    let Some(folder) = folders.into_iter().find(exists) else {
-        return Some(offsets);
-    };
-    for entry in std::fs::read_dir(root.join(folder.strip_prefix("/").ok()?)).ok()? {
-        let file = entry.ok()?.file_name().into_string().ok()?;
-        let module = file.split('.').next().unwrap_or_default();
-        if ["_ctypes", "_datetime", "_decimal", "array"].contains(&module)
-            && let Some(extension) = offsets_of(root, &folder.join(&file))
-        {
-            offsets.complete_extensions(&extension);
-        }
-    }
-    Some(offsets)
-}
-
 /// Builds in private roots, which need not run here: `COLDFRAME_PYTHON_ROOTS`, separated by colons. Their version stands
 /// in `_Py_DebugOffsets`, at the start of the section `.PyRuntime` (3.13+).
-fn builds_in_private_roots() -> Vec<(PythonVersion, PathBuf, PathBuf)> {
+fn builds_in_private_roots() -> Vec<(PythonVersion, Flavour, PathBuf, PathBuf)> {
     let roots = std::env::var_os("COLDFRAME_PYTHON_ROOTS").unwrap_or_default();
     let mut builds = Vec::new();
     for root in std::env::split_paths(&roots) {
-        for row in VERSIONS {
-            let path = PathBuf::from(format!("/usr/bin/python3.{}", row.minor));
+        for (row, suffix) in VERSIONS.iter().flat_map(|row| [(row, ""), (row, "d")]) {
+            let path = PathBuf::from(format!("/usr/bin/python3.{}{suffix}", row.minor));
             let Ok(data) = std::fs::read(root.join(path.strip_prefix("/").unwrap())) else {
                 continue;
             };
@@ -63,7 +81,8 @@ fn builds_in_private_roots() -> Vec<(PythonVersion, PathBuf, PathBuf)> {
             let section = file.section_by_name(".PyRuntime").expect("CPython 3.13 or later");
             let table = section.data().unwrap();
             let version = u32::from_le_bytes(table[8..12].try_into().unwrap());
-            builds.push((PythonVersion(version), root.clone(), path));
+            let flavour = Flavour::from_suffix(suffix).unwrap();
+            builds.push((PythonVersion(version), flavour, root.clone(), path));
         }
     }
     builds
@@ -75,33 +94,33 @@ fn builds_in_private_roots() -> Vec<(PythonVersion, PathBuf, PathBuf)> {
 fn builtin_table_is_current() {
     let mut rows = builtin_table();
     for python in pythons() {
-        let Some(offsets) = all_offsets_of(Path::new("/"), &python.library, python.version) else {
+        let Some(offsets) = offsets_of(Path::new("/"), &python.library, python.version, python.flavour) else {
             continue;
         };
-        // A distribution's build is no source of the table: its patches are its own.
-        if is_distribution(&python) {
+        // A distribution's build is no source of the table: its patches are its own. Nor is one before its final release.
+        if is_distribution(&python) || python.traces_refs || !python.version.is_final() {
             continue;
         }
-        let row = BuiltinRow {
-            version: python.version,
-            offsets,
-        };
-        match rows.iter_mut().find(|known| known.version == python.version) {
-            Some(known) => *known = row,
-            None => rows.push(row),
+        put(&mut rows, python.version, python.flavour, offsets);
+    }
+    for (version, flavour, root, path) in builds_in_private_roots() {
+        if let Some(offsets) = offsets_of(&root, &path, version, flavour) {
+            put(&mut rows, version, flavour, offsets);
         }
     }
-    for (version, root, path) in builds_in_private_roots() {
-        let Some(offsets) = all_offsets_of(&root, &path, version) else {
-            continue;
+    // Debug builds have rows of their own only where a release build's would not do.
+    let all = rows.clone();
+    rows.retain(|row| {
+        let release = Flavour {
+            debug: false,
+            ..row.flavour
         };
-        let row = BuiltinRow { version, offsets };
-        match rows.iter_mut().find(|known| known.version == version) {
-            Some(known) => *known = row,
-            None => rows.push(row),
-        }
-    }
-    rows.sort_by_key(|row| row.version);
+        let release = all
+            .iter()
+            .find(|other| (other.version, other.flavour) == (row.version, release));
+        !row.flavour.debug || release.is_none_or(|release| !differing(release, &row.offsets).is_empty())
+    });
+    rows.sort_by_key(|row| (row.version.major(), row.version.minor(), row.flavour, row.version));
     let current = format_table(&rows);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/layout/builtin.tsv");
     if std::env::var_os("UPDATE_GOLDENS").is_some() {
@@ -115,6 +134,23 @@ fn builtin_table_is_current() {
     );
 }
 
+/// The fields that lie elsewhere. The ends of the largest structures, which nothing is read behind, differ between
+/// release and debug builds.
+fn differing(row: &BuiltinRow, stated: &Offsets) -> Vec<String> {
+    let mut names = row.clone().offsets.overlay(stated);
+    names.retain(|name| !["runtime.size", "interpreter.size"].contains(&name.as_str()));
+    names
+}
+
+fn put(rows: &mut Vec<BuiltinRow>, version: PythonVersion, flavour: Flavour, offsets: Offsets) {
+    rows.retain(|row| (row.version, row.flavour) != (version, flavour));
+    rows.push(BuiltinRow {
+        version,
+        flavour,
+        offsets,
+    });
+}
+
 fn is_distribution(python: &Python) -> bool {
     python.executable.starts_with("/usr")
 }
@@ -124,22 +160,30 @@ fn is_distribution(python: &Python) -> bool {
 #[test]
 fn builtin_rows_fit_the_other_builds_at_hand() {
     let mut compared = 0;
-    for python in pythons().iter().filter(|python| is_distribution(python)) {
-        let Some(mut row) = builtin(python.version) else {
+    let in_roots = builds_in_private_roots();
+    let of_roots = in_roots
+        .iter()
+        .map(|(version, flavour, root, path)| (*version, *flavour, root.as_path(), path.as_path()));
+    let pythons = pythons();
+    let of_system = pythons
+        .iter()
+        .filter(|python| is_distribution(python))
+        .map(|python| (python.version, python.flavour, Path::new("/"), python.library.as_path()));
+    for (version, flavour, root, library) in of_system.chain(of_roots) {
+        let Some(row) = builtin(version, flavour) else {
             continue;
         };
-        let Some(stated) = offsets_of(Path::new("/"), &python.library) else {
-            println!("SKIP no debug information for {}", python.library.display());
+        let Some(stated) = offsets_of(root, library, version, flavour) else {
+            println!("SKIP no debug information for {}", library.display());
             continue;
         };
         compared += 1;
-        let differing = row.offsets.overlay(&stated);
         assert_eq!(
-            differing,
+            differing(&row, &stated),
             Vec::<String>::new(),
-            "{} differs from row {}",
-            python.version,
-            row.version
+            "{version}{flavour} differs from row {}{}",
+            row.version,
+            row.flavour
         );
     }
     println!("{compared} builds compared");

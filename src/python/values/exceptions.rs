@@ -38,9 +38,9 @@ pub fn import_error(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Opti
 pub fn group(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<String> {
     let offsets = &printer.python.layout.offsets;
     let read = |at: Addr| printer.python.read_or_null(at);
-    let message = read(offsets.exception_group.message.of(subject.at));
+    let message = read(offsets.exception_group.msg.of(subject.at));
     let exceptions = read(offsets.exception_group.exceptions.of(subject.at));
-    let text = read(offsets.exception_group.text.of(subject.at));
+    let text = read(offsets.exception_group.exceptions_text.of(subject.at));
     let args = read(offsets.exception.args.of(subject.at));
     let given = printer.python.tuple_items(args, 2)?;
     let is_list = |&given: &Addr| {

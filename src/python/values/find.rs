@@ -38,8 +38,11 @@ impl Python<'_> {
     fn search_repr(&self, info: &TypeInfo) -> Found {
         let order = self.resolution_order(info);
         let root = order.last().filter(|last| last.is_builtin("object"));
-        if root.is_some_and(|root| root.repr == info.repr) {
+        if root.is_some_and(|root| root.repr == info.repr && !info.repr.is_null()) {
             return Found::Plain;
+        }
+        if info.repr.is_null() {
+            return self.search_by_name(&order);
         }
         // A slot that no base shares was inherited from nobody.
         for base in order.iter().filter(|base| base.repr == info.repr) {
@@ -57,6 +60,19 @@ impl Python<'_> {
             return Found::Row(row, Rc::new(info.clone()));
         }
         self.search_python_repr(&order).map_or(Found::Opaque, Found::Python)
+    }
+
+    /// Where the slots are not known: the first class that either prints itself or has a renderer.
+    fn search_by_name(&self, order: &[Rc<TypeInfo>]) -> Found {
+        for (index, base) in order.iter().enumerate() {
+            if base.has(type_flags::HEAP_TYPE) && self.class_attribute(base, "__repr__").is_some() {
+                return self.search_python_repr(&order[index..]).map_or(Found::Opaque, Found::Python);
+            }
+            if let Some(row) = table::row_of(base).filter(|row| row.size.is_none()) {
+                return Found::Row(row, base.clone());
+            }
+        }
+        Found::Plain
     }
 
     /// The first `__repr__` in the namespaces of these classes, where it is a known one.

@@ -125,7 +125,7 @@ pub fn weakproxy(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<
         }
         // What is gone has become None.
         (None, TypeNames::Short) => {
-            let none = python.read_or_null(python.layout.offsets.weakref.object.of(subject.at));
+            let none = python.read_or_null(python.layout.offsets.weak_reference.object.of(subject.at));
             format!("<weakproxy at {} to NoneType at {none}>", subject.at)
         }
     })
@@ -136,7 +136,7 @@ type Referent = (Addr, std::rc::Rc<TypeInfo>);
 /// What a weak reference refers to: None or null once that is gone.
 fn referent(printer: &Printer<'_, '_>, subject: Subject<'_>) -> Option<Option<Referent>> {
     let python = printer.python;
-    let object = python.layout.offsets.weakref.object.of(subject.at);
+    let object = python.layout.offsets.weak_reference.object.of(subject.at);
     let object = python.memory.read_addr(object).ok()?;
     if object.is_null() {
         return Some(None);
