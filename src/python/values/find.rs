@@ -66,7 +66,9 @@ impl Python<'_> {
     fn search_by_name(&self, order: &[Rc<TypeInfo>]) -> Found {
         for (index, base) in order.iter().enumerate() {
             if base.has(type_flags::HEAP_TYPE) && self.class_attribute(base, "__repr__").is_some() {
-                return self.search_python_repr(&order[index..]).map_or(Found::Opaque, Found::Python);
+                return self
+                    .search_python_repr(&order[index..])
+                    .map_or(Found::Opaque, Found::Python);
             }
             if let Some(row) = table::row_of(base).filter(|row| row.size.is_none()) {
                 return Found::Row(row, base.clone());
