@@ -18,9 +18,9 @@ pub use dwarf::{DwarfError, offsets_from_dwarf};
 pub use resolve::resolve;
 pub use schema::{Offset, Offsets};
 pub use versions::{
-    Anchors, Behaviour, Bytecode, DictKeys, DictValues, Flavour, FrameRoot, InstanceDict, Instruction, IntFormat,
-    LineTable, LocalSlots, NamespaceOrder, ObjectDescriptors, OrderedDictRepr, PythonVersion, RunStart, StackRefs,
-    StringState, TypeNames, VERSIONS, Version, version_row,
+    Anchors, Behaviour, Bytecode, DictKeys, DictValues, Flavour, FrameRoot, ImportErrorRepr, InstanceDict, Instruction,
+    IntFormat, LineTable, LocalSlots, NamespaceOrder, ObjectDescriptors, OrderedDictRepr, PythonVersion, RunStart,
+    StackRefs, StringState, TypeNames, VERSIONS, Version, version_row,
 };
 
 use crate::addr::Addr;

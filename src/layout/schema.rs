@@ -454,8 +454,6 @@ offsets! {
     /// `PyBaseExceptionObject` (Include/cpython/pyerrors.h).
     exception: ExceptionOffsets = ["PyBaseExceptionObject"] {
         args = ["args"],
-        /// 3.11+.
-        notes = ["notes"],
         traceback = ["traceback"],
         context = ["context"],
         cause = ["cause"],

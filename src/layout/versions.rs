@@ -241,6 +241,15 @@ pub enum ObjectDescriptors {
     Unnamed,
 }
 
+/// What the `repr` of an ImportError shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportErrorRepr {
+    /// Its arguments, as that of all exceptions.
+    Arguments,
+    /// And what could not be imported: `name=`, `path=` (3.15).
+    NameAndPath,
+}
+
 macro_rules! behaviour {
     ($(#[$meta:meta])* pub struct $Name:ident { $( pub $field:ident: $Type:ty, )* }) => {
         $(#[$meta])*
@@ -275,6 +284,7 @@ behaviour! {
         pub ordered_dict: OrderedDictRepr,
         pub namespace_order: NamespaceOrder,
         pub object_descriptors: ObjectDescriptors,
+        pub import_error_repr: ImportErrorRepr,
         pub string_state: StringState,
         pub bytecode: Bytecode,
     }
@@ -318,6 +328,7 @@ const V3_8: Behaviour = Behaviour {
     ordered_dict: OrderedDictRepr::Pairs,
     namespace_order: NamespaceOrder::Sorted,
     object_descriptors: ObjectDescriptors::Named,
+    import_error_repr: ImportErrorRepr::Arguments,
     string_state: StringState::BitField,
     bytecode: Bytecode::Shared,
 };
@@ -382,11 +393,13 @@ const V3_14T: Behaviour = Behaviour {
 
 const V3_15: Behaviour = Behaviour {
     object_descriptors: ObjectDescriptors::Unnamed,
+    import_error_repr: ImportErrorRepr::NameAndPath,
     ..V3_14
 };
 
 const V3_15T: Behaviour = Behaviour {
     object_descriptors: V3_15.object_descriptors,
+    import_error_repr: V3_15.import_error_repr,
     ..V3_14T
 };
 

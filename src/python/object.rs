@@ -27,6 +27,8 @@ pub mod type_flags {
     pub const UNICODE: u64 = 1 << 28;
     /// Py_TPFLAGS_DICT_SUBCLASS.
     pub const DICT: u64 = 1 << 29;
+    /// Py_TPFLAGS_BASE_EXC_SUBCLASS.
+    pub const BASE_EXCEPTION: u64 = 1 << 30;
     /// Py_TPFLAGS_TYPE_SUBCLASS.
     pub const TYPE: u64 = 1 << 31;
 }

@@ -7,6 +7,7 @@
 
 mod budget;
 mod build;
+mod exceptions;
 mod fault;
 mod frames;
 mod sources;
