@@ -55,7 +55,7 @@ fn note_no_runtime(target: &dyn Target, notes: &Notes) {
 }
 
 /// `libpython2.7.so.1.0`, `python3.6m` and `libpypy3.9-c.so` name an implementation and a version.
-fn implementation_of_name(name: &str) -> Option<(&'static str, String)> {
+pub(super) fn implementation_of_name(name: &str) -> Option<(&'static str, String)> {
     let name = name.strip_prefix("lib").unwrap_or(name);
     let cpython = name.strip_prefix("python").map(|rest| ("CPython", rest));
     let (implementation, rest) = cpython.or_else(|| name.strip_prefix("pypy").map(|rest| ("PyPy", rest)))?;
@@ -65,7 +65,8 @@ fn implementation_of_name(name: &str) -> Option<(&'static str, String)> {
     (is_number(major) && is_number(&minor)).then(|| (implementation, format!("{major}.{minor}")))
 }
 
-fn supported() -> String {
+/// Which versions are.
+pub(super) fn supported() -> String {
     let minors = VERSIONS.iter().map(|row| row.minor);
     format!(
         "coldframe knows CPython 3.{} to 3.{}",
@@ -91,11 +92,13 @@ fn find_runtime<'a>(target: &'a dyn Target, images: &Images) -> Option<Runtime<'
         let name = module.name();
         name.starts_with("libpython") || name.starts_with("python") || module.path == *executable
     };
-    let likely = modules.iter().filter(is_likely);
+    let (likely, others): (Vec<&Module>, Vec<&Module>) = modules.iter().partition(is_likely);
+    // Servers are asked only for what may well be Python.
+    let likely = likely.into_iter().map(|module| (module, images.demand(module)));
     likely
-        .chain(modules.iter().filter(|module| !is_likely(module)))
-        .find_map(|module| {
-            let image = images.image(module).ok()?;
+        .chain(others.into_iter().map(|module| (module, images.image(module))))
+        .find_map(|(module, image)| {
+            let image = image.ok()?;
             let bias = image.bias(module.range.start)?;
             let address = Addr(runtime_address(&image)?.0.wrapping_add(bias));
             Some(Runtime {
@@ -109,7 +112,7 @@ fn find_runtime<'a>(target: &'a dyn Target, images: &Images) -> Option<Runtime<'
 
 /// `_PyRuntime` by its symbol, or, where that was stripped, as what the section of its own begins with
 /// (Python/pylifecycle.c, 3.10+).
-fn runtime_address(image: &Image) -> Option<Svma> {
+pub(super) fn runtime_address(image: &Image) -> Option<Svma> {
     let by_section = || Some(image.section(".PyRuntime")?.address).filter(|address| address.0 != 0);
     image.symbol_address("_PyRuntime").or_else(by_section)
 }
@@ -144,7 +147,7 @@ impl Runtime<'_> {
         };
         let flavour = Flavour {
             free_threaded: debug_offsets.as_ref().is_some_and(|table| table.free_threaded),
-            debug: self.is_debug_build(),
+            debug: is_debug_build(&self.image),
         };
         let Some(behaviour) = row.behaviour_of(flavour) else {
             notes.push(
@@ -159,7 +162,12 @@ impl Runtime<'_> {
             return None;
         };
         let (mut offsets, mut provider, mut detail) = match (self.dwarf_offsets(cache), builtin(version, flavour)) {
-            (Some(offsets), _) => (offsets, Provider::Dwarf, self.debug_file()),
+            (Some(mut offsets), row) => {
+                if let Some(row) = row {
+                    offsets.complete_extensions(&row.offsets);
+                }
+                (offsets, Provider::Dwarf, self.debug_file())
+            }
             // Before its final release a version still moves its fields.
             (None, Some(row)) if version.is_final() || stated.is_none() => (
                 row.offsets,
@@ -226,12 +234,6 @@ impl Runtime<'_> {
         Some(PythonVersion::release(3, minor_of_name(self.module.name())?, 0))
     }
 
-    /// A `--with-pydebug` build exports what counts its references.
-    fn is_debug_build(&self) -> bool {
-        let counters = ["_Py_RefTotal", "_Py_GetRefTotal", "_PyDebug_PrintTotalRefs"];
-        counters.iter().any(|name| self.image.symbol_address(name).is_some())
-    }
-
     fn debug_file(&self) -> String {
         self.image
             .debug_path()
@@ -257,8 +259,14 @@ impl Runtime<'_> {
     }
 }
 
+/// A `--with-pydebug` build exports what counts its references.
+pub(super) fn is_debug_build(image: &Image) -> bool {
+    let counters = ["_Py_RefTotal", "_Py_GetRefTotal", "_PyDebug_PrintTotalRefs"];
+    counters.iter().any(|name| image.symbol_address(name).is_some())
+}
+
 /// `libpython3.8.so.1.0` and `python3.8` name their minor version.
-fn minor_of_name(name: &str) -> Option<u8> {
+pub(super) fn minor_of_name(name: &str) -> Option<u8> {
     let after = name.split_once("python3.")?.1;
     let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok()

@@ -20,6 +20,7 @@ use crate::python::{Interpreter, Limits, Python};
 use crate::report::Report;
 use crate::source::Target;
 use crate::source::streams::{NativeStep, PythonStep, RecordedLayout, RecordedSources};
+use crate::triage;
 
 pub use sources::{SourceFolders, SourceText};
 
@@ -30,7 +31,7 @@ pub struct Options {
     pub limits: Limits,
     /// Leave out locals.
     pub no_locals: bool,
-    /// Leave out native frames.
+    /// Leave out native frames; stacks are then unwound only to find the first fault.
     pub no_native: bool,
     /// Where source files are looked for.
     pub sources: SourceFolders,
@@ -108,7 +109,8 @@ pub fn analyze(
         options,
     };
     let (threads, stacks, crash) = walk.threads(&mut sources);
-    let report = build::report(target, layout.as_ref(), &interpreters, threads, crash, notes);
+    let mut report = build::report(target, layout.as_ref(), &interpreters, threads, crash, notes);
+    report.signature = triage::sign(&report);
     Analysis {
         report,
         layout: layout.as_ref().map(Layout::to_recorded),

@@ -3,7 +3,8 @@ use std::path::{Path, PathBuf};
 use coldframe::addr::AddrRange;
 use coldframe::image::{ImageOptions, Images};
 use coldframe::layout::{
-    BuiltinRow, Flavour, Offsets, PythonVersion, VERSIONS, builtin, builtin_table, format_table, offsets_from_dwarf,
+    BuiltinRow, Flavour, Offsets, PythonVersion, VERSIONS, builtin, builtin_table, extensions_beside, format_table,
+    offsets_from_dwarf,
 };
 use coldframe::source::{BuildId, Module};
 use object::{Object, ObjectSection};
@@ -11,34 +12,17 @@ use object::{Object, ObjectSection};
 use crate::pythons::{Python, pythons};
 
 /// Offsets from the debug information of a build, inside the file or in a separate one, both below `root`; those of
-/// `_asyncio` among them, which most builds have as an extension module.
+/// its extension modules among them.
 fn offsets_of(root: &Path, library: &Path, version: PythonVersion, flavour: Flavour) -> Option<Offsets> {
     let mut offsets = offsets_of_file(root, library)?;
-    if let Some(asyncio) = asyncio_of(root, library, version, flavour)
-        && let Some(more) = offsets_of_file(root, &asyncio)
-    {
-        let mut whole = more;
-        whole.overlay(&offsets);
-        offsets = whole;
+    let place = root.join(library.strip_prefix("/").ok()?);
+    for module in extensions_beside(&place, version, flavour) {
+        let module = Path::new("/").join(module.strip_prefix(root).ok()?);
+        if let Some(more) = offsets_of_file(root, &module) {
+            offsets.complete_extensions(&more);
+        }
     }
     Some(offsets)
-}
-
-/// The extension module `_asyncio` of a build, as a path below `root`.
-fn asyncio_of(root: &Path, library: &Path, version: PythonVersion, flavour: Flavour) -> Option<PathBuf> {
-    let threads = if flavour.free_threaded { "t" } else { "" };
-    let folder = format!("python{}.{}{threads}/lib-dynload", version.major(), version.minor());
-    let beside = library.parent()?;
-    let places = [beside.join(&folder), beside.parent()?.join("lib").join(&folder)];
-    places.iter().find_map(|place| {
-        let entries = std::fs::read_dir(root.join(place.strip_prefix("/").ok()?)).ok()?;
-        let tag = format!("_asyncio.cpython-{}{}{flavour}-", version.major(), version.minor());
-        let name = entries
-            .flatten()
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .find(|name| name.starts_with(&tag))?;
-        Some(place.join(name))
-    })
 }
 
 fn offsets_of_file(root: &Path, library: &Path) -> Option<Offsets> {
