@@ -175,11 +175,6 @@ impl Table {
     }
 }
 
-/// Whether the order of the words in the table of that minor version is known.
-pub fn has_debug_offsets(version: PythonVersion) -> bool {
-    known_words(version).is_some()
-}
-
 /// The words of a final release's table, by their names `group.field`, as far as they are known.
 pub(super) fn known_words(version: PythonVersion) -> Option<Vec<String>> {
     let table = TABLES.iter().find(|table| version.minor() == table.minor)?;

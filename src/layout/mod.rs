@@ -12,11 +12,12 @@ mod inspect;
 mod interpreter;
 mod resolve;
 mod schema;
+mod support_matrix;
 mod table_type;
 mod versions;
 
 pub use builtin::{BuiltinRow, builtin, builtin_table, format_table, parse_table, parse_version};
-pub use debug_offsets::{DebugOffsets, has_debug_offsets, read_debug_offsets};
+pub use debug_offsets::{DebugOffsets, read_debug_offsets};
 pub use dwarf::{DwarfError, offsets_from_dwarf};
 pub use inspect::{Comparison, FieldDifference, InspectedField, Inspection, VersionRequest, extensions_beside};
 pub use interpreter::{InterpreterError, find_interpreter};

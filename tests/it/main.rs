@@ -56,8 +56,6 @@ mod run_status;
 mod samples;
 /// Processes to look at.
 mod support;
-/// docs/support-matrix.md is made from the version rows.
-mod support_matrix;
 /// Rules for the source tree itself.
 mod tidy;
 /// Pythons, debuggers, and how a test that lacks one says so.

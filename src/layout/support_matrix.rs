@@ -1,25 +1,27 @@
 //! docs/support-matrix.md: what the version rows say. Its results section belongs to tests/full, and is kept.
 
+#![cfg(test)]
+
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
+use std::path::Path;
 
-use coldframe::layout::{Behaviour, Flavour, PythonVersion, VERSIONS, Version, builtin_table, has_debug_offsets};
-
-use crate::golden::{repository, updating};
+use super::debug_offsets::known_words;
+use super::{Behaviour, Flavour, PythonVersion, VERSIONS, Version, builtin_table};
 
 const BEGIN: &str = "<!-- results -->";
 const END: &str = "<!-- /results -->";
 
 #[test]
 fn the_support_matrix_is_current() {
-    let path = repository("docs/support-matrix.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/support-matrix.md");
     let old = fs::read_to_string(&path).unwrap_or_default();
     let results = old
         .split_once(BEGIN)
         .and_then(|(_, rest)| Some(rest.split_once(END)?.0));
     let current = format!("{}{BEGIN}{}{END}\n", from_rows(), results.unwrap_or("\n"));
-    if updating() {
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
         fs::write(&path, &current).expect("docs can be written");
     }
     assert!(
@@ -31,7 +33,7 @@ fn the_support_matrix_is_current() {
 fn from_rows() -> String {
     let mut text = String::from(
         "# Support matrix\n\nMade from the version rows (src/layout/versions.rs) and the built-in table by \
-         `UPDATE_GOLDENS=1 cargo test --test it support_matrix`; the results at the end are those of the last run of \
+         `UPDATE_GOLDENS=1 cargo test support_matrix`; the results at the end are those of the last run of \
          `tests/full`.\n\nLinux on x86_64. CPython 2.7 and 3.0 to 3.7, other implementations of Python, and minor versions \
          later than the last one here get their native stack and a note.\n\n\
          ## Builds\n\n\
@@ -45,7 +47,7 @@ fn from_rows() -> String {
             "| 3.{} | {} | {} | {} |",
             row.minor,
             builds(row),
-            if has_debug_offsets(version(row)) {
+            if known_words(version(row)).is_some() {
                 "`_Py_DebugOffsets`, completed by built-in offsets"
             } else {
                 "built-in offsets"
