@@ -9,6 +9,7 @@ mod budget;
 mod build;
 mod fault;
 mod frames;
+mod interpreters;
 mod sources;
 mod threads;
 

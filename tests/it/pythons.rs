@@ -6,9 +6,12 @@ use std::process::Command;
 use coldframe::layout::{PythonVersion, parse_version};
 
 /// One interpreter.
+#[derive(Clone)]
 pub struct Python {
     pub executable: PathBuf,
     pub version: PythonVersion,
+    /// `t` for a free-threaded build, `d` for a debug build.
+    pub flags: String,
     /// The file that holds CPython: the shared library, or the executable itself.
     pub library: PathBuf,
 }
@@ -29,7 +32,8 @@ const PROBE: &str = "import sys, sysconfig, os
 print('%d.%d.%d' % sys.version_info[:3])
 lib = os.path.join(sysconfig.get_config_var('LIBDIR') or '', sysconfig.get_config_var('INSTSONAME') or '')
 print(os.path.realpath(lib if sysconfig.get_config_var('Py_ENABLE_SHARED') and os.path.isfile(lib) else sys.executable))
-print(os.path.realpath(sys.executable))";
+print(os.path.realpath(sys.executable))
+print(sys.abiflags)";
 
 /// All supported interpreters found, by version: those of pyenv, the system's own, and those that `COLDFRAME_PYTHONS`
 /// names, separated by colons (tests/provision makes some).
@@ -69,5 +73,6 @@ fn probe(path: &std::path::Path) -> Option<Python> {
         executable: PathBuf::from(lines.next()?),
         version,
         library,
+        flags: lines.next()?.to_string(),
     })
 }
