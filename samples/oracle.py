@@ -29,7 +29,7 @@ def record():
     tops = sys._current_frames()
     tops[crashing] = sys._getframe(1)  # without our own frame
     report = {
-        "python": "%d.%d.%d" % sys.version_info[:3],
+        "python": sys.version.split()[0].rstrip("+"),
         "pid": os.getpid(),
         "exception": _exception(sys.exc_info()[1]),  # the one being handled
         "threads": [

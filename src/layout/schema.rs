@@ -150,6 +150,8 @@ offsets! {
     }
     /// `struct _gil_runtime_state` (Include/internal/pycore_gil.h).
     gil: GilOffsets = ["_gil_runtime_state"] {
+        /// Free-threaded builds only: 0 while there is none.
+        enabled = ["enabled"],
         last_holder = ["last_holder"],
         locked = ["locked"],
     }
@@ -225,6 +227,8 @@ offsets! {
         instruction = ["instr_ptr", "prev_instr"],
         owner = ["owner"],
         is_entry = ["is_entry"],
+        /// Free-threaded 3.14+: which copy of the instructions runs.
+        tlbc_index = ["tlbc_index"],
         localsplus = ["localsplus"],
         /// Up to 3.13.
         stacktop = ["stacktop"],
@@ -256,6 +260,13 @@ offsets! {
         names = ["co_names"],
         /// 3.12+: what `sys.monitoring` replaced in the code.
         monitoring = ["_co_monitoring"],
+        /// Free-threaded 3.14+: the copies of the instructions.
+        tlbc = ["co_tlbc"],
+    }
+    /// `_PyCodeArray` (Include/cpython/code.h, free-threaded 3.14+).
+    code_array: CodeArrayOffsets = ["_PyCodeArray"] {
+        count = ["size"],
+        entries = ["entries"],
     }
     /// `_PyCoMonitoringData` (Include/cpython/code.h, 3.12+).
     code_monitoring: CodeMonitoringOffsets = ["_PyCoMonitoringData"] {

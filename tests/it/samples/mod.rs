@@ -57,8 +57,9 @@ fn samples() -> Vec<PathBuf> {
 
 fn short(python: &Python) -> String {
     // Those of a distribution are static, and stripped.
-    let is_static = python.library == python.executable;
-    format!("{}{}{}", python.version, python.flags, if is_static { "s" } else { "" })
+    let is_distribution = python.library == python.executable;
+    let mark = if is_distribution { "s" } else { "" };
+    format!("{}{}{mark}", python.version, python.flavour)
 }
 
 /// Runs `job` for each index on as many threads as there are processors.
