@@ -23,9 +23,11 @@ except ImportError:
     import _xxsubinterpreters as interpreters
 
 
+INTERPRETER = interpreters.create()  # it lives as long as this does
+
+
 def start(tenant):
-    interpreter = int(interpreters.create())
-    interpreters.run_string(interpreter, "import parts.tenant; parts.tenant.run()")  #@start
+    interpreters.run_string(INTERPRETER, "import parts.tenant; parts.tenant.run()")  #@start
 
 
 start("acme")  #@main

@@ -20,6 +20,7 @@
 """A crash in a subinterpreter that the main thread made and another thread runs."""
 
 import threading
+import time
 
 try:
     import _interpreters as interpreters
@@ -27,13 +28,16 @@ except ImportError:
     import _xxsubinterpreters as interpreters
 
 
+INTERPRETER = interpreters.create()  # it lives as long as this does
+
+
 def start(tenant, interpreter):
+    time.sleep(0.3)  # until the main thread waits
     interpreters.run_string(interpreter, "import parts.tenant; parts.tenant.run()")  #@start
 
 
 def main():
-    interpreter = int(interpreters.create())
-    thread = threading.Thread(target=start, args=("acme", interpreter), name="tenant")
+    thread = threading.Thread(target=start, args=("acme", int(INTERPRETER)), name="tenant")
     thread.start()
     thread.join()  #@join
 
