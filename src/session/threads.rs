@@ -1,6 +1,7 @@
 //! Every thread of the process: native stack, Python stack, and what they make together.
 
 use super::budget::FrameBudget;
+use super::exceptions::ThreadExceptions;
 use super::fault::first_fault;
 use super::frames::FrameBuilder;
 use super::interpreters::State;
@@ -13,6 +14,8 @@ use crate::unwind::{self, Unwinder};
 
 /// As many frames are looked at to tell which thread runs an interpreter.
 const COUNTED_FRAMES: usize = 20_000;
+/// How many objects the values of all exceptions together may cost.
+const EXCEPTION_OBJECTS: u32 = 5_000;
 
 impl Walk<'_, '_> {
     /// The threads, the crashed one first; their frames as found; and the crash, as the outermost
@@ -31,6 +34,9 @@ impl Walk<'_, '_> {
         let is_crashed = |thread: &&Thread| Some(thread.tid) == crashed_tid;
         let all = self.target.threads();
         let mut budget = FrameBudget::new(all.len());
+        let mut limits = self.options.limits.clone();
+        limits.budget = EXCEPTION_OBJECTS;
+        let mut exception_limits = (!self.options.no_locals).then_some(limits);
         // The budget for values is spent in this order.
         for thread in all
             .iter()
@@ -39,6 +45,7 @@ impl Walk<'_, '_> {
         {
             let states = by_tid.get(&thread.tid).map(Vec::as_slice).unwrap_or_default();
             let python_thread = states.first();
+            let state = python_thread.map(|&(_, state)| state);
             let is_crashed = Some(thread.tid) == crashed_tid;
             // Of a process that has not crashed, that is the main one.
             let is_first = threads.is_empty();
@@ -53,6 +60,12 @@ impl Walk<'_, '_> {
                 crash = Some(fault);
             }
             let (frames, is_partial) = builder.frames(&stack, signal_frames);
+            let exceptions = match (self.python, state) {
+                (Some(python), Some(state)) => {
+                    builder.exceptions(python, state, &stack.python, exception_limits.as_mut())
+                }
+                _ => ThreadExceptions::default(),
+            };
             let (python_name, daemon) = builder.thread_name(&stack.python);
             threads.push(model::Thread {
                 tid: thread.tid,
@@ -67,6 +80,8 @@ impl Walk<'_, '_> {
                 }),
                 interpreter: python_thread.map(|(interpreter, _)| interpreter.id),
                 frames,
+                exception: exceptions.exception,
+                handling: exceptions.handling,
                 truncated: is_partial || is_cut,
                 ..model::Thread::default()
             });

@@ -6,8 +6,8 @@ use coldframe::report::Report;
 use coldframe::report::model::{Frame, NativeFrame, PythonFrame, Role, Scope, Thread, ValueState, Variable};
 
 use super::cell::Outcome;
-use super::glob;
 use super::header::{Count, Header, Native};
+use super::{exception, glob};
 
 /// Everything that differs.
 #[derive(Default)]
@@ -98,6 +98,7 @@ pub fn check_report(header: &Header, report: &Report, has_qualnames: bool, probl
             );
         }
     }
+    exception::check_header(header, thread, problems);
     check_native(&header.natives, &native_frames(thread), problems);
     check_names(header, &frames, has_qualnames, problems);
     for (name, expected) in &header.others {

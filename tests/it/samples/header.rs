@@ -69,13 +69,14 @@ pub enum Value {
     Glob(String),
 }
 
-const SINGLE: [&str; 13] = [
+const SINGLE: [&str; 14] = [
     "command",
     "signal",
     "code",
     "address",
     "pc",
     "exception",
+    "raised",
     "process",
     "ends",
     "thread",
