@@ -105,7 +105,8 @@ fn same(our: &Place, their: &Place) -> bool {
 fn places(report: &Value, tid: u64) -> Vec<Place> {
     let threads = report["threads"].as_array().into_iter().flatten();
     let frames = threads
-        .filter(|thread| thread["tid"] == tid)
+        // py-spy does not know the thread before 3.11.
+        .filter(|thread| thread["tid"] == tid || tid == 0)
         .flat_map(|thread| thread["frames"].as_array().into_iter().flatten());
     let text = |frame: &Value, key: &str| frame[key].as_str().unwrap_or_default().to_string();
     frames

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 
-use super::full::{Build, INPUTS, Outcome, Result};
+use super::full::{Build, Finding, INPUTS, Outcome, Result};
 use super::peers::Peer;
 use crate::golden::repository;
 
@@ -105,22 +105,31 @@ fn cell(
                 places.insert(name.to_string());
             }
             Outcome::Ran(inputs) => {
-                for (input, wrong) in INPUTS.iter().zip(inputs) {
-                    all += 1;
-                    right += usize::from(wrong.is_empty());
-                    let with = if builds[result.build].with_symbols {
-                        "with"
-                    } else {
-                        "without"
-                    };
+                let with = if builds[result.build].with_symbols {
+                    "with"
+                } else {
+                    "without"
+                };
+                for (input, finding) in INPUTS.iter().zip(inputs) {
                     let place = format!("{sample} on {name} {with} symbols, {input}");
-                    problems.extend(wrong.iter().map(|problem| format!("{place}: {problem}")));
+                    match finding {
+                        Finding::Right => right += 1,
+                        Finding::Wrong(wrong) => {
+                            count.wrong += 1;
+                            problems.extend(wrong.iter().map(|problem| format!("{place}: {problem}")));
+                        }
+                        Finding::Less(reason) => {
+                            count.unsupported += 1;
+                            let places = unsupported.entry(format!("no Python frames: {reason}")).or_default();
+                            places.insert(format!("{name} {with} symbols"));
+                        }
+                    }
+                    all += 1;
                 }
             }
         }
     }
     count.right += right;
-    count.wrong += all - right;
     match (right, all) {
         (_, 0) => "-".to_string(),
         _ if right == all => format!("{right}/{all}"),
