@@ -1,11 +1,10 @@
 //! `coldframe analyze INPUT`: the report of a dump, a core or a live process.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use coldframe::image::{CacheDir, ImageOptions, Images, Overlay, Symbolizer};
 use coldframe::notes::Notes;
@@ -15,7 +14,7 @@ use coldframe::session::{self, Options, SourceFolders};
 use coldframe::source::{Input, LiveProcess, Target, unpack};
 
 use super::color::Color;
-use super::executable;
+use super::{executable, output};
 
 /// How long the threads of a live process may take to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -131,9 +130,10 @@ impl std::str::FromStr for ThreadChoice {
 
 impl Analyze {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let cache = CacheDir::from_env();
         let report = match (&self.input, self.pid) {
-            (Some(path), _) => self.file(path)?,
-            (None, Some(pid)) => self.process(pid)?,
+            (Some(path), _) => self.file(path, cache.as_ref())?,
+            (None, Some(pid)) => self.process(pid, cache.as_ref())?,
             (None, None) => anyhow::bail!("neither a file nor --pid was given"),
         };
         let report = self.choose_threads(report)?;
@@ -141,11 +141,14 @@ impl Analyze {
             Format::Json => json::pretty(&report)?,
             Format::Text => text::render(&report, &self.text_options()),
         };
-        self.write(&text)?;
+        output::write(self.output.as_deref(), &text)?;
+        if let Some(cache) = cache {
+            cache.trim();
+        }
         Ok(ExitCode::SUCCESS)
     }
 
-    fn file(&self, path: &Path) -> anyhow::Result<Report> {
+    fn file(&self, path: &Path, cache: Option<&CacheDir>) -> anyhow::Result<Report> {
         let input = Input::open(path, self.max_core_size)?;
         let (kind, name) = match &input {
             Input::Minidump(_) => (model::InputKind::Minidump, "dump"),
@@ -162,6 +165,7 @@ impl Analyze {
         }
         let images = ImageOptions {
             root: self.sysroot.clone().unwrap_or("/".into()),
+            cache: cache.cloned(),
             ..ImageOptions::default()
         };
         let mut report = self.analyze(target, images)?;
@@ -173,12 +177,13 @@ impl Analyze {
         Ok(report)
     }
 
-    fn process(&self, pid: u32) -> anyhow::Result<Report> {
+    fn process(&self, pid: u32, cache: Option<&CacheDir>) -> anyhow::Result<Report> {
         let process = LiveProcess::attach(pid, Instant::now() + STOP_DEADLINE)?;
         let root = PathBuf::from(format!("/proc/{pid}/root"));
         let images = ImageOptions {
             root: self.sysroot.clone().unwrap_or(root.clone()),
             pid: Some(pid),
+            cache: cache.cloned(),
             ..ImageOptions::default()
         };
         let mut report = self.analyze(&process, images)?;
@@ -191,7 +196,7 @@ impl Analyze {
     }
 
     fn analyze(&self, target: &dyn Target, images: ImageOptions) -> anyhow::Result<Report> {
-        let cache = CacheDir::from_env();
+        let cache = images.cache.clone();
         let live = images.pid.filter(|_| self.source_root.is_none());
         let sources = SourceFolders {
             root: self.source_root.clone().or_else(|| live.map(|_| images.root.clone())),
@@ -201,7 +206,6 @@ impl Analyze {
         let leaves_out_files = images.pid.is_none() && !target.recorded().is_complete;
         let images = Images::new(ImageOptions {
             symbol_paths: self.executable.iter().chain(&self.symbols).cloned().collect(),
-            cache: cache.clone(),
             ..images
         });
         let mut options = Options {
@@ -250,22 +254,6 @@ impl Analyze {
         text::TextOptions {
             style: self.color.style(to_terminal),
             ..text::TextOptions::new(text::Form::Full)
-        }
-    }
-
-    fn write(&self, text: &str) -> anyhow::Result<()> {
-        let text = if text.ends_with('\n') {
-            text.to_string()
-        } else {
-            format!("{text}\n")
-        };
-        match &self.output {
-            Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
-            None => match std::io::stdout().lock().write_all(text.as_bytes()) {
-                // The reader has seen enough: `coldframe analyze ... | head`.
-                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-                result => result.context("cannot write to standard output"),
-            },
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::addr::{Addr, Svma};
@@ -107,6 +107,16 @@ impl Image {
     /// The debug information; `None` where there is none.
     pub fn dwarf(&self) -> Option<gimli::Dwarf<Slice<'_>>> {
         self.debug_files().map(|files| files.dwarf())
+    }
+
+    /// Names of the libraries that are loaded with it (`DT_NEEDED`).
+    pub fn needed(&self) -> Vec<String> {
+        self.main.needed()
+    }
+
+    /// Where the dynamic linker of this machine would find one of those.
+    pub fn find_needed(&self, name: &str) -> Option<PathBuf> {
+        self.main.find_needed(name)
     }
 
     /// The functions at an address, inlined ones before the one they are inlined into; empty where

@@ -99,6 +99,14 @@ impl Images {
         Ok(image)
     }
 
+    /// The image in a file that the user named, of whatever build it is, with its debug information.
+    ///
+    /// # Errors
+    /// Where it cannot be read or is not an ELF file.
+    pub fn open_named(&self, path: &Path) -> Result<Image, ImageError> {
+        self.options.as_ref().ok_or(ImageError::Offline)?.open_named(path)
+    }
+
     /// The build id of a file that the user gave.
     ///
     /// # Errors

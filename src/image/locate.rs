@@ -20,6 +20,15 @@ impl ImageOptions {
         Ok(self.complete(self.main_file(module)?))
     }
 
+    /// Opens the image in a file of this machine. Links are followed first: debug files lie beside what they lead to.
+    pub(super) fn open_named(&self, path: &Path) -> Result<Image, ImageError> {
+        let path = &path
+            .canonicalize()
+            .map_err(|error| absent_or(path.to_owned(), &error))?;
+        let file = open_regular(Path::new("/"), path).map_err(|error| absent_or(path.to_owned(), &error))?;
+        Ok(self.complete(ElfFile::open(&file, path)?))
+    }
+
     /// The same for a module without a build id: the first file that `agrees`, of that at its path and
     /// those that the user gave.
     pub(super) fn open_agreeing(&self, module: &Module, agrees: impl Fn(&Image) -> bool) -> Result<Image, ImageError> {

@@ -16,13 +16,14 @@ mod images;
 mod loaded;
 mod locate;
 mod memory_elf;
+mod needed;
 mod overlay;
 mod root;
 mod symbol_cache;
 mod symbol_table;
 mod symbols;
 
-pub use cache::{CacheDir, CacheKind};
+pub use cache::{CACHE_MAX_VARIABLE, CacheDir, CacheKind, Trimmed};
 pub use dwarf::Slice;
 pub use elf_file::Section;
 pub use error::ImageError;

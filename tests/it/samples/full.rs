@@ -175,6 +175,18 @@ fn strip(file: &Path, folder: &Path, without_build_id: bool) -> PathBuf {
     copy
 }
 
+/// An executable finds its standard library from where it lies itself.
+fn link_prefix(python: &Python, folder: &Path) {
+    let mut query = Command::new(&python.executable);
+    query.args(["-I", "-c", "import sys; print(sys.base_prefix)"]);
+    let prefix = query.output().expect("a Python that runs").stdout;
+    let prefix = PathBuf::from(String::from_utf8_lossy(&prefix).trim());
+    fs::create_dir_all(folder).expect("a folder");
+    for name in ["lib", "include"] {
+        std::os::unix::fs::symlink(prefix.join(name), folder.join(name)).expect("a link");
+    }
+}
+
 fn run(job: &Job<'_>, build: &Build) -> [Finding; 3] {
     crash(job, build).unwrap_or_else(|problem| std::array::from_fn(|_| Finding::Wrong(vec![problem.clone()])))
 }

@@ -31,8 +31,18 @@ pub struct Peer {
     /// Of which it found no Python frame.
     pub without_frames: usize,
     pub frames: usize,
-    /// Frames that it finds and coldframe does not.
+    /// Frames that it finds and coldframe does not, though it says what else is there.
     pub missing: Vec<String>,
+    /// How many it finds where coldframe says why it has none.
+    pub declined: usize,
+}
+
+/// What one tool found in one core.
+struct Found {
+    tool: &'static str,
+    frames: usize,
+    missing: Vec<String>,
+    declined: usize,
 }
 
 /// By tool, for those that are installed.
@@ -49,18 +59,18 @@ pub fn compare(bench: &Bench) -> BTreeMap<&'static str, Peer> {
         Ok(job) if SAMPLES.contains(&&*sample) => look(&job, &tools),
         _ => Vec::new(),
     });
-    for (name, frames, missing) in found.into_iter().flatten() {
-        let peer = peers.entry(name).or_default();
+    for found in found.into_iter().flatten() {
+        let peer = peers.entry(found.tool).or_default();
         peer.cores += 1;
-        peer.without_frames += usize::from(frames == 0);
-        peer.frames += frames;
-        peer.missing.extend(missing);
+        peer.without_frames += usize::from(found.frames == 0);
+        peer.frames += found.frames;
+        peer.missing.extend(found.missing);
+        peer.declined += found.declined;
     }
     peers
 }
 
-/// Tool, frames, and those of them that are missing in our report.
-fn look(job: &Job<'_>, tools: &[(&'static str, PathBuf)]) -> Vec<(&'static str, usize, Vec<String>)> {
+fn look(job: &Job<'_>, tools: &[(&'static str, PathBuf)]) -> Vec<Found> {
     let label = format!("{}-peers", job.label);
     let inputs = Inputs {
         core: true,
@@ -88,7 +98,14 @@ fn look(job: &Job<'_>, tools: &[(&'static str, PathBuf)]) -> Vec<(&'static str, 
                 }
             }
         }
-        (*name, count, missing)
+        let is_declined = ours["python"].as_array().is_none_or(Vec::is_empty);
+        let declined = if is_declined { missing.len() } else { 0 };
+        Found {
+            tool: name,
+            frames: count,
+            missing: if is_declined { Vec::new() } else { missing },
+            declined,
+        }
     });
     let found = found.collect();
     let _ = std::fs::remove_file(&core);

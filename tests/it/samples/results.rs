@@ -143,11 +143,12 @@ fn compared(peers: &BTreeMap<&'static str, Peer>) -> String {
         let _ = write!(
             text,
             "\n{name} on kernel cores of the same crashes: {} cores, no Python frame found in {} of them, {} frames in \
-             the others, {} of which coldframe does not find.\n",
+             the others. coldframe lacks {} of them, and {} where it says why it has none.\n",
             peer.cores,
             peer.without_frames,
             peer.frames,
-            peer.missing.len()
+            peer.missing.len(),
+            peer.declined
         );
     }
     if peers.is_empty() {
