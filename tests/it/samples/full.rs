@@ -116,12 +116,13 @@ fn variants(python: Python, folder: &Folder) -> Vec<(Build, Python)> {
             .insert("LD_LIBRARY_PATH", stripped.display().to_string());
         list.push((build, python));
     } else if list.is_empty() || list[0].0.arguments.is_empty() {
-        // A debug file is found by the build id, which must go too. Beside the standard library a copy finds it.
         let stripped = folder.join(format!("stripped-{name}"));
         let executable = if list.is_empty() {
             python.executable.clone()
         } else {
-            strip(&python.executable, &stripped, true)
+            link_prefix(&python, &stripped);
+            // A debug file is found by the build id, which must go too.
+            strip(&python.executable, &stripped.join("bin"), true)
         };
         let copy = Python {
             library: executable.clone(),

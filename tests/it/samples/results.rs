@@ -58,7 +58,8 @@ pub fn write(builds: &[Build], results: &[Result], peers: &BTreeMap<&'static str
          without symbols, and situation. {} right, {} wrong, {} not supported.\n\nA cell is right when function, \
          qualified name, file, line, columns and the names and values of the locals of every Python frame are what \
          CPython itself said just before the crash, and the native frames are those that the sample states. `6/6`: \
-         with and without symbols, three inputs each; `3/3`: the build has no symbols, or no others. Situations are \
+         with and without symbols, three inputs each; `3/3`: the build has no symbols. What is missing to that and not bold \
+         is not supported, and the report says so in a note; bold is wrong. Situations are \
          the files in samples/.\n\n{table}",
         today(),
         commit(),
@@ -96,7 +97,7 @@ fn cell(
     problems: &mut Vec<String>,
     unsupported: &mut BTreeMap<String, BTreeSet<String>>,
 ) -> String {
-    let (mut right, mut all) = (0, 0);
+    let (mut right, mut wrong_ones, mut all) = (0, 0, 0);
     for result in results.into_iter().flatten() {
         match &result.outcome {
             Outcome::Unsupported(reason) => {
@@ -115,12 +116,14 @@ fn cell(
                     match finding {
                         Finding::Right => right += 1,
                         Finding::Wrong(wrong) => {
-                            count.wrong += 1;
+                            wrong_ones += 1;
                             problems.extend(wrong.iter().map(|problem| format!("{place}: {problem}")));
                         }
                         Finding::Less(reason) => {
                             count.unsupported += 1;
-                            let places = unsupported.entry(format!("no Python frames: {reason}")).or_default();
+                            let places = unsupported
+                                .entry(format!("no Python frames: {}", general(reason)))
+                                .or_default();
                             places.insert(format!("{name} {with} symbols"));
                         }
                     }
@@ -130,11 +133,22 @@ fn cell(
         }
     }
     count.right += right;
-    match (right, all) {
-        (_, 0) => "-".to_string(),
-        _ if right == all => format!("{right}/{all}"),
+    count.wrong += wrong_ones;
+    match (all, wrong_ones) {
+        (0, _) => "-".to_string(),
+        (_, 0) => format!("{right}/{all}"),
         _ => format!("**{right}/{all}**"),
     }
+}
+
+/// Without addresses, and without the folders of files.
+fn general(reason: &str) -> String {
+    let word = |word: &str| match word.rsplit_once('/') {
+        Some((_, name)) => name.to_string(),
+        None if word.starts_with("0x") => "0x…".to_string(),
+        None => word.to_string(),
+    };
+    reason.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn compared(peers: &BTreeMap<&'static str, Peer>) -> String {
