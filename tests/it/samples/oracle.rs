@@ -171,7 +171,7 @@ fn check_locals(entry: &Value, frame: &PythonFrame, what: &str, problems: &mut P
             problems.expect(&format!("{what}: type"), expected["type"].as_str(), type_name);
             // The importer's objects have a `__repr__` of their own.
             if !text(entry, "file").starts_with("<frozen ") {
-                values::compare(&what, text(expected, "repr"), found, problems);
+                values::compare(&what, text(expected, "repr"), found, true, problems);
             }
         }
     }
@@ -193,6 +193,9 @@ pub fn check_values(function: &str, lines: &str, report: &Report, problems: &mut
         problems.push(format!("values: no frame of {function}"));
         return;
     };
+    // Structures of extension modules come from the built-in table, which has final releases only.
+    let version = report.python.first().and_then(|python| python.version.as_deref());
+    let is_prerelease = version.is_some_and(|version| version.contains(|c: char| c.is_ascii_alphabetic()));
     let mut count = 0;
     for line in lines.lines() {
         let mut fields = line.split('\t');
@@ -222,10 +225,17 @@ pub fn check_values(function: &str, lines: &str, report: &Report, problems: &mut
         }
         match repr {
             "<unset>" => problems.expect(name, &ValueState::Unset, &found.state),
-            _ => values::compare(&format!("values: {name}"), repr, found, problems),
+            _ => {
+                let may_be_plain = is_prerelease || name.starts_with("opaque_") || name.contains('.');
+                values::compare(&format!("values: {name}"), repr, found, may_be_plain, problems);
+                let is_elided = found.value.as_ref().is_some_and(|value| value.contains('…'));
+                if is_elided && !["long", "deep", "many"].iter().any(|word| name.contains(word)) {
+                    problems.push(format!("values: {name} is not whole"));
+                }
+            }
         }
     }
-    if count < 80 {
+    if count < 50 {
         problems.push(format!("values: only {count} of them"));
     }
 }
