@@ -133,10 +133,9 @@ impl Words {
 
     /// The words of a command.
     fn expand(&self, command: &str, sample: &Path) -> Result<Vec<String>, Unfit> {
-        if command.contains("{embed}") || command.contains("{libpython}") {
-            if self.libpython.is_empty() {
-                return Err(Unfit::Impossible("there is no shared libpython to embed".to_string()));
-            }
+        let embeds = command.contains("{embed}") || command.contains("{libpython}");
+        if embeds && self.libpython.is_empty() {
+            return Err(Unfit::Impossible("there is no shared libpython to embed".to_string()));
         }
         let mut words = Vec::new();
         for word in command.split(' ') {

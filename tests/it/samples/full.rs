@@ -249,7 +249,9 @@ fn as_crashed(mut report: Value, at_crash: &Value) -> std::result::Result<Report
         let tid = at_crash["crash"]["tid"].clone();
         if let Some(threads) = report["threads"].as_array_mut() {
             threads.sort_by_key(|thread| thread["tid"] != tid);
-            threads.first_mut().map(|thread| thread["crashed"] = true.into());
+            if let Some(thread) = threads.first_mut() {
+                thread["crashed"] = true.into();
+            }
         }
     }
     json::parse(&report.to_string()).map_err(|error| error.to_string())

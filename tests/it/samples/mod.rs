@@ -86,6 +86,9 @@ fn in_parallel<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T>
     results.into_iter().map(|(_, result)| result).collect()
 }
 
+/// By command of a header: whether it did what it should.
+type Built = BTreeMap<String, Result<(), Unfit>>;
+
 /// The samples and Pythons of this machine, with the native parts built.
 struct Bench {
     pythons: Vec<Python>,
@@ -93,7 +96,7 @@ struct Bench {
     /// By Python, then sample.
     headers: Vec<Vec<Header>>,
     /// By Python: what the commands of headers stand for, and what came of those that build something.
-    builds: Vec<(Words, BTreeMap<String, Result<(), Unfit>>)>,
+    builds: Vec<(Words, Built)>,
     folder: Folder,
     inputs: Inputs,
 }
