@@ -62,5 +62,7 @@ mod tidy;
 mod tools;
 /// Crashes grouped by cause.
 mod triage;
+/// Versions that are not supported, other implementations, builds that say odd things of themselves.
+mod unknown_pythons;
 /// Virtual environments with pytest.
 mod venv;
