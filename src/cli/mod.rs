@@ -6,6 +6,7 @@ mod analyze;
 mod capture_helper;
 mod color;
 mod executable;
+mod helpers;
 mod message;
 mod run;
 
@@ -30,6 +31,7 @@ pub struct Cli {
 enum Command {
     Run(run::Run),
     Analyze(analyze::Analyze),
+    Helpers(helpers::Helpers),
     #[command(hide = true)]
     CaptureHelper(capture_helper::CaptureHelper),
 }
@@ -45,6 +47,7 @@ impl Cli {
         match self.command {
             Command::Run(command) => command.run(),
             Command::Analyze(command) => command.run(),
+            Command::Helpers(command) => command.run(),
             Command::CaptureHelper(command) => Ok(command.run()),
         }
     }

@@ -13,7 +13,7 @@ mod schema;
 mod versions;
 
 pub use builtin::{BuiltinRow, builtin, builtin_table, format_table, parse_table, parse_version};
-pub use debug_offsets::{DebugOffsets, read_debug_offsets};
+pub use debug_offsets::{DebugOffsets, debug_offsets_names, debug_offsets_words, read_debug_offsets};
 pub use dwarf::{DwarfError, offsets_from_dwarf};
 pub use resolve::resolve;
 pub use schema::{Offset, Offsets};

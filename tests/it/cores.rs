@@ -16,13 +16,13 @@ use crate::tools::Running;
 
 /// What the kernel leaves in cores by default: memory that belongs to the process, and the first page of
 /// ELF files (core(5)).
-const DEFAULT_FILTER: &str = "0x33";
+pub const DEFAULT_FILTER: &str = "0x33";
 
 /// A crash of which there is both our dump and the kernel's core.
-struct Crash {
-    folder: Folder,
-    dump: PathBuf,
-    core: PathBuf,
+pub struct Crash {
+    pub folder: Folder,
+    pub dump: PathBuf,
+    pub core: PathBuf,
 }
 
 /// `coldframe analyze ARGUMENTS`, as JSON where it said something.
@@ -34,14 +34,14 @@ fn analyze<A: AsRef<OsStr>>(folder: &Folder, arguments: &[A]) -> (Output, Value)
     (output, report)
 }
 
-fn report<A: AsRef<OsStr>>(folder: &Folder, arguments: &[A]) -> Value {
+pub fn report<A: AsRef<OsStr>>(folder: &Folder, arguments: &[A]) -> Value {
     let (output, report) = analyze(folder, arguments);
     assert!(output.status.success(), "{}", stderr(&output));
     report
 }
 
 /// Whether the kernel puts cores into the current folder; if not, says so.
-fn kernel_writes_cores() -> bool {
+pub fn kernel_writes_cores() -> bool {
     let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap_or_default();
     let is_plain = !pattern.trim().is_empty() && !pattern.contains(['|', '/', '%']);
     if !is_plain {
@@ -51,7 +51,7 @@ fn kernel_writes_cores() -> bool {
 }
 
 /// Runs a sample into its death.
-fn crash(python: &Path, sample: &str, filter: &str) -> Crash {
+pub fn crash(python: &Path, sample: &str, filter: &str) -> Crash {
     let folder = Folder::new();
     let script = format!(
         "ulimit -c unlimited; echo {filter} > /proc/self/coredump_filter; \

@@ -18,6 +18,8 @@ mod golden;
 mod handler_symbols;
 /// Folders, tools, and running coldframe.
 mod harness;
+/// The generated helpers for gdb and lldb.
+mod helpers;
 /// Images opened from files: symbols, debug files, the symbol cache.
 mod images;
 /// Files that others planted, replaced or can write to.
