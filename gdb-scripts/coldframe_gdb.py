@@ -672,6 +672,25 @@ def _coldframe():
             """An array of 64-bit words."""
             return struct.unpack("<%dQ" % count, self.bytes(address, count * 8)) if count > 0 else ()
 
+        def each_word(self, address, count):
+            """The same, one by one: a dump may hold the first ones only."""
+            for index in range(count):
+                yield self.u64(address + index * 8)
+
+        def prefix(self, address, size):
+            """As many of `size` bytes as can be read: a dump may hold the beginning only."""
+            try:
+                return self.bytes(address, size)
+            except Unreadable:
+                data = b""
+            step = BLOCK
+            while step and len(data) < size:
+                try:
+                    data += self.bytes(address + len(data), min(step, size - len(data)))
+                except Unreadable:
+                    step //= 2
+            return data
+
         def c_string(self, address, limit):
             """A string that ends with a null byte, at most `limit` bytes, as text."""
             data = b""
@@ -1114,7 +1133,10 @@ def _coldframe():
                 data = self.ptr(obj, "unicode.data")
             if kind not in (1, 2, 4) or length < 0:
                 raise Unreadable("str at 0x%x" % obj)
-            text = self.memory.bytes(data, min(length, limit) * kind)
+            text = self.memory.prefix(data, min(length, limit) * kind)
+            text = text[: len(text) // kind * kind]
+            if not text and length and limit:
+                raise Unreadable("str at 0x%x" % obj)
             if kind == 1:
                 return text.decode("latin-1")
             if kind == 2:
@@ -1131,14 +1153,14 @@ def _coldframe():
             return self.str_value(obj)
 
         def bytes_value(self, obj, limit=MAX_BYTES):
-            return self.memory.bytes(self.at(obj, "bytes.data"), min(max(self.size_of(obj), 0), limit))
+            return self.memory.prefix(self.at(obj, "bytes.data"), min(max(self.size_of(obj), 0), limit))
 
         def tuple_items(self, obj, limit=MAX_ITEMS):
-            return self.memory.words(self.at(obj, "tuple.items"), min(max(self.size_of(obj), 0), limit))
+            return self.memory.each_word(self.at(obj, "tuple.items"), min(max(self.size_of(obj), 0), limit))
 
         def list_items(self, obj, limit=MAX_ITEMS):
             count = min(max(self.size_of(obj), 0), limit)
-            return self.memory.words(self.ptr(obj, "list.items"), count) if count else ()
+            return self.memory.each_word(self.ptr(obj, "list.items"), count) if count else ()
 
         def set_items(self, obj, limit=MAX_ITEMS):
             """The members of a set or frozenset, in the order of its table."""
@@ -1150,9 +1172,10 @@ def _coldframe():
             for index in range(min(mask + 1, limit * 64)):
                 if found >= min(used, limit):
                     break
-                key, entry_hash = self.memory.words(table + index * 2 * WORD, 2)
+                entry = table + index * 2 * WORD
+                key = self.memory.u64(entry)
                 # The key of a removed entry has the hash -1, which no object has.
-                if key and entry_hash != (1 << 64) - 1:
+                if key and self.memory.i64(entry + WORD) != -1:
                     found += 1
                     yield key
 
@@ -1300,11 +1323,14 @@ def _coldframe():
 
         # Functions written in C.
 
-        def c_function(self, obj):
-            """Name and address of the function that a `builtin_function_or_method` calls."""
+        def c_function_name(self, obj):
+            """The name of a `builtin_function_or_method`."""
             definition = self.ptr(obj, "builtin.definition")
-            name = self.memory.c_string(self.ptr(definition, "method_def.name"), MAX_NAME)
-            return name, self.ptr(definition, "method_def.function")
+            return self.memory.c_string(self.ptr(definition, "method_def.name"), MAX_NAME)
+
+        def c_function(self, obj):
+            """The address of the function that a `builtin_function_or_method` calls."""
+            return self.ptr(self.ptr(obj, "builtin.definition"), "method_def.function")
 
 
     # gdb-scripts/walk/values.py
@@ -1428,13 +1454,19 @@ def _coldframe():
             out.write(repr(complex(self.memory.f64(at), self.memory.f64(at + 8))))
 
         def _write_str(self, out, obj, info, above):
+            wanted = min(self.str_length(obj), out.left + 1)
             text = self.str_value(obj, out.left + 1)
             quote = '"' if "'" in text and '"' not in text else "'"
             escaped = "".join(_escape(char, quote, out.encoding) for char in text)
-            out.write(quote + escaped + quote)
+            out.write(quote + escaped + quote + self._rest(len(text), wanted))
 
         def _write_bytes(self, out, obj, info, above):
-            out.write(repr(self.bytes_value(obj, out.left + 1)))
+            data = self.bytes_value(obj, out.left + 1)
+            out.write(repr(data) + self._rest(len(data), min(self.size_of(obj), out.left + 1)))
+
+        def _rest(self, have, wanted):
+            """What is said where a dump holds the beginning only."""
+            return "...(the rest cannot be read)" if have < wanted else ""
 
         def _write_bytearray(self, out, obj, info, above):
             size = max(self.size_of(obj), 0)
@@ -1451,10 +1483,9 @@ def _coldframe():
 
         def _write_tuple(self, out, obj, info, above):
             def write(out, obj, above):
-                items = self.tuple_items(obj)
                 out.write("(")
-                self._write_items(out, items, above)
-                out.write(",)" if len(items) == 1 else ")")
+                self._write_items(out, self.tuple_items(obj), above)
+                out.write(",)" if self.size_of(obj) == 1 else ")")
 
             self._inside(out, obj, above, "(...)", write)
 
@@ -1481,7 +1512,7 @@ def _coldframe():
         def _write_exception(self, out, obj, info, above):
             def write(out, obj, above):
                 out.write(info.name)
-                self.write(out, self.ptr(obj, "exception.args"), above)
+                self._write_tuple(out, self.ptr(obj, "exception.args"), None, above)
 
             self._inside(out, obj, above, "(...)", write)
 
@@ -1505,7 +1536,7 @@ def _coldframe():
             out.write(" at remote 0x%x>" % obj)
 
         def _write_builtin(self, out, obj, info, above):
-            name, _ = self.c_function(obj)
+            name = self.c_function_name(obj)
             owner = self.ptr(obj, "builtin.owner")
             if owner == 0:
                 out.write("<built-in function %s>" % name)
@@ -1986,7 +2017,7 @@ def _coldframe():
             if code is None:
                 return []
             if not code.has_fast_locals():
-                return self._namespace(frame)
+                return self.namespace(frame)
             found = {}
             for index, (name, kind) in enumerate(code.slots):
                 try:
@@ -2010,21 +2041,18 @@ def _coldframe():
             kind = "frame_object.f_" if self.layout.is_("frame_root", "FrameObject") else "frame."
             return self.ptr(frame.address, kind + name)
 
-        def _namespace(self, frame):
-            """What a class body has defined; of a module, whose namespace holds mostly definitions, nothing."""
-            try:
-                namespace = self._namespace_address(frame, "locals")
-                if namespace == self._namespace_address(frame, "globals"):
-                    return []
-                return [(self._name_or(key, "?"), value) for key, value in self.dict_items(namespace, MAX_NAMES)]
-            except Unreadable:
-                return []
-
-        def module_names(self, frame):
-            """(name, address of the object) of what the code of a module made, save what modules are made of."""
+        def is_module(self, frame):
+            """Whether the frame runs the code of a module, whose variables are its globals."""
             code = self.code(frame.code)
-            if code is None or code.has_fast_locals():
-                return []
+            try:
+                return code is not None and not code.has_fast_locals() and (
+                    self._namespace_address(frame, "locals") == self._namespace_address(frame, "globals")
+                )
+            except Unreadable:
+                return False
+
+        def namespace(self, frame):
+            """(name, address of the object) of what the code of a module or a class made, save what these are made of."""
             found = []
             try:
                 for key, value in self.dict_items(self._namespace_address(frame, "locals"), MAX_NAMES):
@@ -2038,10 +2066,15 @@ def _coldframe():
 
         def variable(self, frame, name):
             """(address, scope) of a variable as the function sees it; (0, None) where there is none."""
-            for known, value in self.locals(frame):
-                if known == name:
-                    return value, "local"
-            for scope in ("globals", "builtins"):
+            code = self.code(frame.code)
+            if code is not None and code.has_fast_locals():
+                for known, value in self.locals(frame):
+                    if known == name:
+                        return value, "local"
+                scopes = ("globals", "builtins")
+            else:
+                scopes = ("globals", "builtins") if self.is_module(frame) else ("locals", "globals", "builtins")
+            for scope in scopes:
                 try:
                     value = self.dict_get(self._namespace_address(frame, scope), name)
                 except Unreadable:
@@ -2076,7 +2109,8 @@ def _coldframe():
             line = self.line(frame)
             where = (frame.address, code.filename, "?" if line is None else line, code.name)
             out.write("Frame 0x%x, for file %s, line %s, in %s (" % where)
-            variables = self.locals(frame)
+            # Those of a module are its globals, too many for one line.
+            variables = [] if self.is_module(frame) else self.locals(frame)
             self._write_pairs(out, variables, "=", lambda out, name: out.write(name), above)
             out.write(")")
 
@@ -2540,7 +2574,7 @@ def _coldframe():
             starts = [self.debugger.function_start(native.pc) for native in inner]
             for function in functions:
                 try:
-                    _, address = self.runtime.c_function(function)
+                    address = self.runtime.c_function(function)
                 except Unreadable:
                     continue
                 for native, start in zip(inner, starts):
@@ -2776,7 +2810,7 @@ def _coldframe():
         for outer in entry.frames[entry.frames.index(frame) :]:
             code = view.runtime.code(outer.code)
             yield "Locals for %s" % (code.name if code else "?")
-            for name, value in view.runtime.locals(outer) or view.runtime.module_names(outer):
+            for name, value in view.runtime.locals(outer):
                 yield "%s = %s" % (name, view.runtime.text(value))
 
 

@@ -197,7 +197,7 @@ def py_locals(debugger, argument):
     for outer in entry.frames[entry.frames.index(frame) :]:
         code = view.runtime.code(outer.code)
         yield "Locals for %s" % (code.name if code else "?")
-        for name, value in view.runtime.locals(outer) or view.runtime.module_names(outer):
+        for name, value in view.runtime.locals(outer):
             yield "%s = %s" % (name, view.runtime.text(value))
 
 

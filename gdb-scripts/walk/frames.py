@@ -255,7 +255,7 @@ class Frames(Values):
         if code is None:
             return []
         if not code.has_fast_locals():
-            return self._namespace(frame)
+            return self.namespace(frame)
         found = {}
         for index, (name, kind) in enumerate(code.slots):
             try:
@@ -279,21 +279,18 @@ class Frames(Values):
         kind = "frame_object.f_" if self.layout.is_("frame_root", "FrameObject") else "frame."
         return self.ptr(frame.address, kind + name)
 
-    def _namespace(self, frame):
-        """What a class body has defined; of a module, whose namespace holds mostly definitions, nothing."""
-        try:
-            namespace = self._namespace_address(frame, "locals")
-            if namespace == self._namespace_address(frame, "globals"):
-                return []
-            return [(self._name_or(key, "?"), value) for key, value in self.dict_items(namespace, MAX_NAMES)]
-        except Unreadable:
-            return []
-
-    def module_names(self, frame):
-        """(name, address of the object) of what the code of a module made, save what modules are made of."""
+    def is_module(self, frame):
+        """Whether the frame runs the code of a module, whose variables are its globals."""
         code = self.code(frame.code)
-        if code is None or code.has_fast_locals():
-            return []
+        try:
+            return code is not None and not code.has_fast_locals() and (
+                self._namespace_address(frame, "locals") == self._namespace_address(frame, "globals")
+            )
+        except Unreadable:
+            return False
+
+    def namespace(self, frame):
+        """(name, address of the object) of what the code of a module or a class made, save what these are made of."""
         found = []
         try:
             for key, value in self.dict_items(self._namespace_address(frame, "locals"), MAX_NAMES):
@@ -307,10 +304,15 @@ class Frames(Values):
 
     def variable(self, frame, name):
         """(address, scope) of a variable as the function sees it; (0, None) where there is none."""
-        for known, value in self.locals(frame):
-            if known == name:
-                return value, "local"
-        for scope in ("globals", "builtins"):
+        code = self.code(frame.code)
+        if code is not None and code.has_fast_locals():
+            for known, value in self.locals(frame):
+                if known == name:
+                    return value, "local"
+            scopes = ("globals", "builtins")
+        else:
+            scopes = ("globals", "builtins") if self.is_module(frame) else ("locals", "globals", "builtins")
+        for scope in scopes:
             try:
                 value = self.dict_get(self._namespace_address(frame, scope), name)
             except Unreadable:
@@ -345,7 +347,8 @@ class Frames(Values):
         line = self.line(frame)
         where = (frame.address, code.filename, "?" if line is None else line, code.name)
         out.write("Frame 0x%x, for file %s, line %s, in %s (" % where)
-        variables = self.locals(frame)
+        # Those of a module are its globals, too many for one line.
+        variables = [] if self.is_module(frame) else self.locals(frame)
         self._write_pairs(out, variables, "=", lambda out, name: out.write(name), above)
         out.write(")")
 

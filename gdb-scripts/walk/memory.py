@@ -79,6 +79,25 @@ class Memory:
         """An array of 64-bit words."""
         return struct.unpack("<%dQ" % count, self.bytes(address, count * 8)) if count > 0 else ()
 
+    def each_word(self, address, count):
+        """The same, one by one: a dump may hold the first ones only."""
+        for index in range(count):
+            yield self.u64(address + index * 8)
+
+    def prefix(self, address, size):
+        """As many of `size` bytes as can be read: a dump may hold the beginning only."""
+        try:
+            return self.bytes(address, size)
+        except Unreadable:
+            data = b""
+        step = BLOCK
+        while step and len(data) < size:
+            try:
+                data += self.bytes(address + len(data), min(step, size - len(data)))
+            except Unreadable:
+                step //= 2
+        return data
+
     def c_string(self, address, limit):
         """A string that ends with a null byte, at most `limit` bytes, as text."""
         data = b""

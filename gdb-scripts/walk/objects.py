@@ -180,7 +180,10 @@ class Objects:
             data = self.ptr(obj, "unicode.data")
         if kind not in (1, 2, 4) or length < 0:
             raise Unreadable("str at 0x%x" % obj)
-        text = self.memory.bytes(data, min(length, limit) * kind)
+        text = self.memory.prefix(data, min(length, limit) * kind)
+        text = text[: len(text) // kind * kind]
+        if not text and length and limit:
+            raise Unreadable("str at 0x%x" % obj)
         if kind == 1:
             return text.decode("latin-1")
         if kind == 2:
@@ -197,14 +200,14 @@ class Objects:
         return self.str_value(obj)
 
     def bytes_value(self, obj, limit=MAX_BYTES):
-        return self.memory.bytes(self.at(obj, "bytes.data"), min(max(self.size_of(obj), 0), limit))
+        return self.memory.prefix(self.at(obj, "bytes.data"), min(max(self.size_of(obj), 0), limit))
 
     def tuple_items(self, obj, limit=MAX_ITEMS):
-        return self.memory.words(self.at(obj, "tuple.items"), min(max(self.size_of(obj), 0), limit))
+        return self.memory.each_word(self.at(obj, "tuple.items"), min(max(self.size_of(obj), 0), limit))
 
     def list_items(self, obj, limit=MAX_ITEMS):
         count = min(max(self.size_of(obj), 0), limit)
-        return self.memory.words(self.ptr(obj, "list.items"), count) if count else ()
+        return self.memory.each_word(self.ptr(obj, "list.items"), count) if count else ()
 
     def set_items(self, obj, limit=MAX_ITEMS):
         """The members of a set or frozenset, in the order of its table."""
@@ -216,9 +219,10 @@ class Objects:
         for index in range(min(mask + 1, limit * 64)):
             if found >= min(used, limit):
                 break
-            key, entry_hash = self.memory.words(table + index * 2 * WORD, 2)
+            entry = table + index * 2 * WORD
+            key = self.memory.u64(entry)
             # The key of a removed entry has the hash -1, which no object has.
-            if key and entry_hash != (1 << 64) - 1:
+            if key and self.memory.i64(entry + WORD) != -1:
                 found += 1
                 yield key
 
@@ -366,8 +370,11 @@ class Objects:
 
     # Functions written in C.
 
-    def c_function(self, obj):
-        """Name and address of the function that a `builtin_function_or_method` calls."""
+    def c_function_name(self, obj):
+        """The name of a `builtin_function_or_method`."""
         definition = self.ptr(obj, "builtin.definition")
-        name = self.memory.c_string(self.ptr(definition, "method_def.name"), MAX_NAME)
-        return name, self.ptr(definition, "method_def.function")
+        return self.memory.c_string(self.ptr(definition, "method_def.name"), MAX_NAME)
+
+    def c_function(self, obj):
+        """The address of the function that a `builtin_function_or_method` calls."""
+        return self.ptr(self.ptr(obj, "builtin.definition"), "method_def.function")

@@ -157,7 +157,7 @@ class Stack:
         starts = [self.debugger.function_start(native.pc) for native in inner]
         for function in functions:
             try:
-                _, address = self.runtime.c_function(function)
+                address = self.runtime.c_function(function)
             except Unreadable:
                 continue
             for native, start in zip(inner, starts):

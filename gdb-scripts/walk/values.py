@@ -119,13 +119,19 @@ class Values(Objects):
         out.write(repr(complex(self.memory.f64(at), self.memory.f64(at + 8))))
 
     def _write_str(self, out, obj, info, above):
+        wanted = min(self.str_length(obj), out.left + 1)
         text = self.str_value(obj, out.left + 1)
         quote = '"' if "'" in text and '"' not in text else "'"
         escaped = "".join(_escape(char, quote, out.encoding) for char in text)
-        out.write(quote + escaped + quote)
+        out.write(quote + escaped + quote + self._rest(len(text), wanted))
 
     def _write_bytes(self, out, obj, info, above):
-        out.write(repr(self.bytes_value(obj, out.left + 1)))
+        data = self.bytes_value(obj, out.left + 1)
+        out.write(repr(data) + self._rest(len(data), min(self.size_of(obj), out.left + 1)))
+
+    def _rest(self, have, wanted):
+        """What is said where a dump holds the beginning only."""
+        return "...(the rest cannot be read)" if have < wanted else ""
 
     def _write_bytearray(self, out, obj, info, above):
         size = max(self.size_of(obj), 0)
@@ -142,10 +148,9 @@ class Values(Objects):
 
     def _write_tuple(self, out, obj, info, above):
         def write(out, obj, above):
-            items = self.tuple_items(obj)
             out.write("(")
-            self._write_items(out, items, above)
-            out.write(",)" if len(items) == 1 else ")")
+            self._write_items(out, self.tuple_items(obj), above)
+            out.write(",)" if self.size_of(obj) == 1 else ")")
 
         self._inside(out, obj, above, "(...)", write)
 
@@ -172,7 +177,7 @@ class Values(Objects):
     def _write_exception(self, out, obj, info, above):
         def write(out, obj, above):
             out.write(info.name)
-            self.write(out, self.ptr(obj, "exception.args"), above)
+            self._write_tuple(out, self.ptr(obj, "exception.args"), None, above)
 
         self._inside(out, obj, above, "(...)", write)
 
@@ -196,7 +201,7 @@ class Values(Objects):
         out.write(" at remote 0x%x>" % obj)
 
     def _write_builtin(self, out, obj, info, above):
-        name, _ = self.c_function(obj)
+        name = self.c_function_name(obj)
         owner = self.ptr(obj, "builtin.owner")
         if owner == 0:
             out.write("<built-in function %s>" % name)
