@@ -204,37 +204,14 @@ def _member(kind, path):
 
 
 DEBUGGER = Gdb()
-
-
-def _encoding():
-    """Of what gdb prints: its own character set, and that of its Python."""
-    try:
-        return gdb.host_charset()
-    except AttributeError:
-        return locale.getpreferredencoding()
+# What a command is made of, without the guard of this helper when it was loaded before.
+ORIGINAL = getattr(gdb.Command, "coldframe_original", gdb.Command)
 
 
 def _write(text):
     """To gdb's output; characters that the terminal lacks, escaped."""
     encoding = locale.getpreferredencoding()
     gdb.write(text.encode(encoding, "backslashreplace").decode(encoding))
-
-
-class Command(gdb.Command):
-    """One command of the helper."""
-
-    def __init__(self, name, function):
-        self.function = function
-        self.__doc__ = inspect.cleandoc(function.__doc__)
-        kind = gdb.COMMAND_DATA if name in ("py-print", "py-locals", "py-repr") else gdb.COMMAND_STACK
-        gdb.Command.__init__(self, name, kind, gdb.COMPLETE_NONE)
-
-    def invoke(self, argument, from_tty):
-        PEACE.keep()
-        try:
-            run(self.function, DEBUGGER, argument, _write)
-        except gdb.error as error:
-            _write("%s\n" % error)
 
 
 class Printer:
@@ -270,37 +247,63 @@ class Printers:
             return None
 
 
-class Peace:
-    """CPython's own helper may be loaded before this one or after: this one wins, and says so once."""
+class Command(ORIGINAL):
+    """One command of the helper."""
 
-    def __init__(self):
-        self.has_said = False
+    coldframe = True
 
-    def register(self):
-        for name, function in COMMANDS:
-            Command(name, function)
-        gdb.pretty_printers[:] = [PRINTERS] + [p for p in gdb.pretty_printers if getattr(p, "name", None) != NAME]
+    def __init__(self, name, function):
+        self.function = function
+        self.__doc__ = inspect.cleandoc(function.__doc__)
+        kind = gdb.COMMAND_DATA if name in ("py-print", "py-locals", "py-repr") else gdb.COMMAND_STACK
+        super().__init__(name, kind, gdb.COMPLETE_NONE)
 
-    def keep(self, event=None):
-        """Puts this helper back where another one has taken its place."""
-        places = [gdb] + list(gdb.objfiles()) + list(gdb.progspaces())
-        replaced = False
-        for place in places:
-            others = [p for p in place.pretty_printers if getattr(p, "__name__", "") == FOREIGN_PRINTER]
-            if others:
-                place.pretty_printers = [p for p in place.pretty_printers if p not in others]
-                replaced = True
-        if replaced:
-            self.register()
-            if not self.has_said:
-                self.has_said = True
-                _write("coldframe's Python helper is used instead of the one that came with CPython\n")
+    def invoke(self, argument, from_tty):
+        remove_foreign_printers()
+        try:
+            run(self.function, DEBUGGER, argument, _write)
+        except gdb.error as error:
+            _write("%s\n" % error)
+
+
+class Guard(ORIGINAL):
+    """What other scripts make their commands of: CPython's own helper may be loaded after this one, and registers commands
+    of the same names."""
+
+    coldframe_original = ORIGINAL
+
+    def __init__(self, name, *arguments, **options):
+        if name in dict(COMMANDS) and not getattr(self, "coldframe", False):
+            remove_foreign_printers()
+            say_once()
+        else:
+            super().__init__(name, *arguments, **options)
+
+
+def remove_foreign_printers(event=None):
+    """Takes the pretty printers of CPython's own helper out; whether there were any."""
+    found = False
+    for place in [gdb] + list(gdb.objfiles()) + list(gdb.progspaces()):
+        ours = [printer for printer in place.pretty_printers if getattr(printer, "__name__", "") != FOREIGN_PRINTER]
+        if len(ours) < len(place.pretty_printers):
+            place.pretty_printers = ours
+            found = True
+    return found
+
+
+_SAID = []
+
+
+def say_once():
+    if not _SAID:
+        _SAID.append(True)
+        _write("coldframe's Python helper is used instead of the one that came with CPython\n")
 
 
 PRINTERS = Printers()
-PEACE = Peace()
-PEACE.register()
-PEACE.keep()
-for _events in ("new_objfile", "stop", "before_prompt"):
-    if hasattr(gdb.events, _events):
-        getattr(gdb.events, _events).connect(PEACE.keep)
+if remove_foreign_printers():
+    say_once()
+for _name, _function in COMMANDS:
+    Command(_name, _function)
+gdb.pretty_printers[:] = [PRINTERS] + [p for p in gdb.pretty_printers if getattr(p, "name", None) != NAME]
+gdb.Command = Guard
