@@ -6,6 +6,7 @@ README.md describes both files.
 """
 
 import io
+import itertools
 import json
 import os
 import sys
@@ -28,7 +29,7 @@ def record():
     tops = sys._current_frames()
     tops[crashing] = sys._getframe(1)  # without our own frame
     report = {
-        "python": "%d.%d.%d" % sys.version_info[:3],
+        "python": sys.version.split()[0].rstrip("+"),
         "pid": os.getpid(),
         "exception": _exception(sys.exc_info()[1]),  # the one being handled
         "threads": [
@@ -38,8 +39,7 @@ def record():
                 "daemon": threads[ident].daemon if ident in threads else None,
                 "tid": threads[ident].native_id if ident in threads else None,
                 "crashed": ident == crashing,
-                # Other threads go on running, and their values may be half-built: names only.
-                "frames": _frames(top, with_values=ident == crashing),
+                "frames": _frames(top),
             }
             for ident, top in tops.items()
         ],
@@ -65,7 +65,7 @@ def values():
                 file.write("%s.%s\tattribute\t%r\n" % (name, attribute, getattr(value, attribute)))
 
 
-def _frames(frame, with_values):
+def _frames(frame):
     """The frames from `frame` outwards."""
     frames = []
     while frame is not None:
@@ -73,11 +73,12 @@ def _frames(frame, with_values):
         entry = {"function": code.co_name, "file": code.co_filename, "line": frame.f_lineno}
         if hasattr(code, "co_qualname"):  # 3.11+
             entry["qualname"] = code.co_qualname
+            entry["span"] = _span(code, frame.f_lasti)
         entry["locals"] = []
         for name, scope in _variables(frame):
             variable = {"name": name, "scope": scope, "set": name in frame.f_locals}
             # Locals of a module are its globals: too many, and none of them special.
-            if with_values and variable["set"] and code.co_name != "<module>":
+            if variable["set"] and code.co_name != "<module>":
                 value = frame.f_locals[name]
                 variable["type"] = type(value).__name__
                 variable["repr"] = repr(value)
@@ -85,6 +86,26 @@ def _frames(frame, with_values):
         frames.append(entry)
         frame = frame.f_back
     return frames
+
+
+def _span(code, lasti):
+    """Where the instruction's expression begins and ends: line, column, line, column. Columns count characters from 1,
+    as in editors; None where there is no source to count them in."""
+    unit = max(lasti, 0) // 2
+    line, end_line, column, end_column = next(itertools.islice(code.co_positions(), unit, None))
+    return [line, _character(code, line, column), end_line, _character(code, end_line, end_column)]
+
+
+def _character(code, line, byte):
+    """CPython counts columns in bytes of UTF-8, from 0."""
+    if line is None or byte is None:
+        return None
+    try:
+        with io.open(code.co_filename, "rb") as file:
+            text = file.read().split(b"\n")[line - 1]
+    except (OSError, IndexError):
+        return None
+    return len(text[:byte].decode("utf-8")) + 1
 
 
 def _exception(error):

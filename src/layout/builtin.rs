@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::schema::Offsets;
-use super::versions::PythonVersion;
+use super::versions::{Flavour, PythonVersion};
 
-/// One line per field, one column per build; `-` where the build has no such field. Generated:
+/// One line per field, one column per build (`3.14.4t` for a free-threaded one, `d` for a debug build); `-` where the
+/// build has no such field. Generated:
 /// `UPDATE_GOLDENS=1 cargo test --test it layout` rewrites it from the builds at hand.
 pub const TABLE: &str = include_str!("builtin.tsv");
 
@@ -14,6 +15,8 @@ pub const TABLE: &str = include_str!("builtin.tsv");
 pub struct BuiltinRow {
     /// The build it was made from.
     pub version: PythonVersion,
+    /// How that was configured.
+    pub flavour: Flavour,
     /// Its offsets.
     pub offsets: Offsets,
 }
@@ -23,13 +26,36 @@ pub fn builtin_table() -> Vec<BuiltinRow> {
     parse_table(TABLE)
 }
 
-/// The row for a release build of `version`: same minor, the nearest micro release at or before it,
-/// else the nearest after it. Offsets do move within a minor, so whoever uses it probes it first.
-pub fn builtin(version: PythonVersion) -> Option<BuiltinRow> {
-    let mut rows: Vec<BuiltinRow> = builtin_table()
-        .into_iter()
-        .filter(|row| (row.version.major(), row.version.minor()) == (version.major(), version.minor()))
-        .collect();
+/// The row for a build of `version`: same minor and flavour, the nearest micro release at or before it, else the nearest
+/// after it. Offsets do move within a minor, so whoever uses it probes it first.
+///
+/// A debug build has nearly all fields where a release build has them: what its own row lacks, or all where it has none,
+/// is as in the release row.
+pub fn builtin(version: PythonVersion, flavour: Flavour) -> Option<BuiltinRow> {
+    let own = nearest(version, flavour);
+    if !flavour.debug {
+        return own;
+    }
+    let release = Flavour {
+        debug: false,
+        ..flavour
+    };
+    match (nearest(version, release), own) {
+        (Some(mut release), Some(own)) => {
+            release.offsets.overlay(&own.offsets);
+            Some(BuiltinRow {
+                offsets: release.offsets,
+                ..own
+            })
+        }
+        (release, own) => own.or(release),
+    }
+}
+
+fn nearest(version: PythonVersion, flavour: Flavour) -> Option<BuiltinRow> {
+    let minor = |version: PythonVersion| (version.major(), version.minor());
+    let mut rows = builtin_table();
+    rows.retain(|row| minor(row.version) == minor(version) && row.flavour == flavour);
     rows.sort_by_key(|row| row.version);
     let at_or_before = rows.iter().rposition(|row| row.version <= version).unwrap_or(0);
     (at_or_before < rows.len()).then(|| rows.swap_remove(at_or_before))
@@ -38,14 +64,14 @@ pub fn builtin(version: PythonVersion) -> Option<BuiltinRow> {
 /// Reads a table in the format of [`TABLE`].
 pub fn parse_table(text: &str) -> Vec<BuiltinRow> {
     let mut lines = text.lines().filter(|line| !line.starts_with('#'));
-    let versions: Vec<PythonVersion> = lines
+    let builds: Vec<(PythonVersion, Flavour)> = lines
         .next()
         .unwrap_or_default()
         .split('\t')
         .skip(1)
-        .filter_map(parse_version)
+        .filter_map(parse_build)
         .collect();
-    let mut maps = vec![BTreeMap::new(); versions.len()];
+    let mut maps = vec![BTreeMap::new(); builds.len()];
     for line in lines {
         let mut cells = line.split('\t');
         let Some(field) = cells.next() else { continue };
@@ -55,11 +81,12 @@ pub fn parse_table(text: &str) -> Vec<BuiltinRow> {
             }
         }
     }
-    versions
+    builds
         .into_iter()
         .zip(maps)
-        .map(|(version, map)| BuiltinRow {
+        .map(|((version, flavour), map)| BuiltinRow {
             version,
+            flavour,
             offsets: Offsets::from_map(&map),
         })
         .collect()
@@ -67,10 +94,11 @@ pub fn parse_table(text: &str) -> Vec<BuiltinRow> {
 
 /// Writes a table in the format of [`TABLE`].
 pub fn format_table(rows: &[BuiltinRow]) -> String {
-    let mut text =
-        String::from("# Generated from the DWARF of release builds, x86_64, with the GIL; see builtin.rs.\nfield");
+    let mut text = String::from(
+        "# Generated from the DWARF of real builds, x86_64, t free-threaded, d debug; see builtin.rs.\nfield",
+    );
     for row in rows {
-        text.push_str(&format!("\t{}", row.version));
+        text.push_str(&format!("\t{}{}", row.version, row.flavour));
     }
     text.push('\n');
     let maps: Vec<_> = rows.iter().map(|row| row.offsets.to_map()).collect();
@@ -87,6 +115,12 @@ pub fn format_table(rows: &[BuiltinRow]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Parses `3.14.4t`: a version and the letters of [`Flavour`].
+fn parse_build(text: &str) -> Option<(PythonVersion, Flavour)> {
+    let end = text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len();
+    Some((parse_version(&text[..end])?, Flavour::from_suffix(&text[end..])?))
 }
 
 /// Parses `3.12.1`.

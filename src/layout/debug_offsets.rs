@@ -157,6 +157,13 @@ const NAMES: &[(&str, &str)] = &[
     ("unicode_object.compactunicodeobject_size", "compact_unicode.size"),
 ];
 
+/// The same of free-threaded builds; other builds have zeros there.
+const FREE_THREADED_NAMES: &[(&str, &str)] = &[
+    ("interpreter_state.gil_runtime_state_enabled", "gil.enabled"),
+    ("interpreter_frame.tlbc_index", "frame.tlbc_index"),
+    ("code_object.co_tlbc", "code.tlbc"),
+];
+
 impl Table {
     /// The words in order, by their names `group.field`.
     fn words(&self) -> impl Iterator<Item = String> {
@@ -203,7 +210,7 @@ pub fn read_debug_offsets(memory: &dyn Memory, runtime: Addr) -> Option<DebugOff
     let table = TABLES
         .iter()
         .find(|table| version.is_final() && version.minor() == table.minor);
-    let offsets = table.and_then(|table| read_table(memory, runtime.add(24), table));
+    let offsets = table.and_then(|table| read_table(memory, runtime.add(24), table, free_threaded));
     Some(DebugOffsets {
         version,
         free_threaded,
@@ -211,12 +218,13 @@ pub fn read_debug_offsets(memory: &dyn Memory, runtime: Addr) -> Option<DebugOff
     })
 }
 
-fn read_table(memory: &dyn Memory, at: Addr, table: &Table) -> Option<Offsets> {
+fn read_table(memory: &dyn Memory, at: Addr, table: &Table, free_threaded: bool) -> Option<Offsets> {
+    let only_there = if free_threaded { FREE_THREADED_NAMES } else { &[] };
     let names: Vec<String> = table.words().collect();
     let bytes = memory.read_vec(at, names.len() * 8).ok()?;
     let mut offsets = Offsets::default();
     for (name, word) in names.iter().zip(bytes.as_chunks::<8>().0) {
-        let Some((_, slot_name)) = NAMES.iter().find(|(word, _)| word == name) else {
+        let Some((_, slot_name)) = NAMES.iter().chain(only_there).find(|(word, _)| word == name) else {
             continue;
         };
         offsets.for_each(&mut |slot: Slot<'_>| {
@@ -236,7 +244,7 @@ mod tests {
     fn every_name_is_a_word_of_some_table_and_a_slot_of_the_schema() {
         let mut slots = Vec::new();
         Offsets::default().for_each(&mut |slot| slots.push(slot.name));
-        for (word, slot) in NAMES {
+        for (word, slot) in NAMES.iter().chain(FREE_THREADED_NAMES) {
             assert!(
                 TABLES.iter().any(|table| table.words().any(|known| known == *word)),
                 "{word}"

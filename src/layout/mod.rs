@@ -18,8 +18,8 @@ pub use dwarf::{DwarfError, offsets_from_dwarf};
 pub use resolve::resolve;
 pub use schema::{Offset, Offsets};
 pub use versions::{
-    Anchors, Behaviour, DictKeys, DictValues, FrameRoot, InstanceDict, Instruction, IntFormat, LineTable, LocalSlots,
-    PythonVersion, RunStart, StackRefs, VERSIONS, Version, version_row,
+    Anchors, Behaviour, Bytecode, DictKeys, DictValues, Flavour, FrameRoot, InstanceDict, Instruction, IntFormat,
+    LineTable, LocalSlots, PythonVersion, RunStart, StackRefs, StringState, VERSIONS, Version, version_row,
 };
 
 use crate::addr::Addr;
@@ -30,10 +30,8 @@ use crate::source::streams::RecordedLayout;
 pub struct Layout {
     /// The version.
     pub version: PythonVersion,
-    /// Compiled with `--with-pydebug`.
-    pub debug: bool,
-    /// Compiled with `--disable-gil`.
-    pub free_threaded: bool,
+    /// How it was configured.
+    pub flavour: Flavour,
     /// Address of `_PyRuntime`.
     pub runtime: Addr,
     /// Where the image that holds it begins.
@@ -78,8 +76,8 @@ impl Layout {
     pub fn to_recorded(&self) -> RecordedLayout {
         RecordedLayout {
             version_hex: self.version.0,
-            debug: self.debug,
-            free_threaded: self.free_threaded,
+            debug: self.flavour.debug,
+            free_threaded: self.flavour.free_threaded,
             runtime: self.runtime,
             image: self.image,
             offsets: self.offsets.to_map(),
@@ -91,14 +89,17 @@ impl Layout {
     /// The layout a dump kept; `None` for a version this program does not know.
     pub fn from_recorded(recorded: &RecordedLayout) -> Option<Layout> {
         let version = PythonVersion(recorded.version_hex);
+        let flavour = Flavour {
+            free_threaded: recorded.free_threaded,
+            debug: recorded.debug,
+        };
         Some(Layout {
             version,
-            debug: recorded.debug,
-            free_threaded: recorded.free_threaded,
+            flavour,
             runtime: recorded.runtime,
             image: recorded.image,
             offsets: Offsets::from_map(&recorded.offsets),
-            behaviour: version_row(version)?.behaviour,
+            behaviour: version_row(version)?.behaviour_of(flavour)?,
             provider: Provider::Dump,
             detail: format!("recorded at capture, from {} ({})", recorded.provider, recorded.detail),
         })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::schema::Offsets;
-use super::versions::{PythonVersion, VERSIONS, version_row};
+use super::versions::{Flavour, PythonVersion, VERSIONS, version_row};
 use super::{Layout, Provider, builtin, dwarf, read_debug_offsets};
 use crate::addr::{Addr, Svma};
 use crate::image::{CacheDir, CacheKind, Image, Images};
@@ -130,24 +130,30 @@ impl Runtime<'_> {
             );
             return None;
         };
-        if debug_offsets.as_ref().is_some_and(|table| table.free_threaded) {
+        let flavour = Flavour {
+            free_threaded: debug_offsets.as_ref().is_some_and(|table| table.free_threaded),
+            debug: self.is_debug_build(),
+        };
+        let Some(behaviour) = row.behaviour_of(flavour) else {
             notes.push(
                 "layout",
                 format!(
-                    "{} is a free-threaded build, which coldframe does not know yet",
+                    "{} is a free-threaded build of CPython {version}, of which there is none",
                     self.module.path
                 ),
                 "native frames only",
                 "",
             );
             return None;
-        }
-        let (mut offsets, mut provider, mut detail) = match (self.dwarf_offsets(cache), builtin(version)) {
+        };
+        let (mut offsets, mut provider, mut detail) = match (self.dwarf_offsets(cache), builtin(version, flavour)) {
             (Some(offsets), _) => (offsets, Provider::Dwarf, self.debug_file()),
             // Before its final release a version still moves its fields.
-            (None, Some(row)) if version.is_final() || stated.is_none() => {
-                (row.offsets, Provider::BuiltIn, format!("row {}", row.version))
-            }
+            (None, Some(row)) if version.is_final() || stated.is_none() => (
+                row.offsets,
+                Provider::BuiltIn,
+                format!("row {}{}", row.version, row.flavour),
+            ),
             (None, _) => {
                 notes.push(
                     "layout",
@@ -177,12 +183,11 @@ impl Runtime<'_> {
         }
         Some(Layout {
             version,
-            debug: self.is_debug_build(),
-            free_threaded: false,
+            flavour,
             runtime: self.address,
             image: self.module.range.start,
             offsets,
-            behaviour: row.behaviour,
+            behaviour,
             provider,
             detail,
         })

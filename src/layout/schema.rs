@@ -126,6 +126,8 @@ offsets! {
         gil_last_holder = ["ceval.gil.last_holder"],
         /// 3.8, where the one collector belongs to the process.
         gc_collecting = ["gc.collecting"],
+        /// 3.8, where the limit is that of the process.
+        recursion_limit = ["ceval.recursion_limit"],
     }
     /// `PyInterpreterState` (Include/internal/pycore_interp.h).
     interpreter: InterpreterOffsets = ["_is"] {
@@ -137,9 +139,19 @@ offsets! {
         gil = ["ceval.gil"],
         gc_collecting = ["gc.collecting"],
         finalizing = ["_finalizing"],
+        /// 3.9 to 3.11; later each thread has its own.
+        recursion_limit = ["ceval.recursion_limit"],
+        /// The function that replaces the evaluation loop (PEP 523).
+        eval_frame = ["eval_frame"],
+        /// 3.12+: names by tool id (PEP 669).
+        monitoring_tool_names = ["monitoring_tool_names"],
+        /// 3.14+: the tasks of threads that ended.
+        asyncio_tasks_head = ["asyncio_tasks_head"],
     }
     /// `struct _gil_runtime_state` (Include/internal/pycore_gil.h).
     gil: GilOffsets = ["_gil_runtime_state"] {
+        /// Free-threaded builds only: 0 while there is none.
+        enabled = ["enabled"],
         last_holder = ["last_holder"],
         locked = ["locked"],
     }
@@ -152,6 +164,35 @@ offsets! {
         current_frame = ["current_frame"],
         thread_id = ["thread_id"],
         native_thread_id = ["native_thread_id"],
+        curexc_type = ["curexc_type"],
+        curexc_value = ["curexc_value"],
+        curexc_traceback = ["curexc_traceback"],
+        /// 3.12+: the exception that is being raised.
+        current_exception = ["current_exception"],
+        exc_info = ["exc_info"],
+        /// Up to 3.10, where it counts up.
+        recursion_depth = ["recursion_depth"],
+        /// 3.11+, where it counts down.
+        recursion_remaining = ["py_recursion_remaining", "recursion_remaining"],
+        recursion_limit = ["py_recursion_limit", "recursion_limit"],
+        tracefunc = ["c_tracefunc"],
+        traceobj = ["c_traceobj"],
+        profilefunc = ["c_profilefunc"],
+        profileobj = ["c_profileobj"],
+    }
+    /// `_PyThreadStateImpl` (Include/internal/pycore_tstate.h), which begins with the thread state.
+    thread_impl: ThreadImplOffsets = ["_PyThreadStateImpl"] {
+        /// 3.14+.
+        asyncio_running_loop = ["asyncio_running_loop"],
+        asyncio_running_task = ["asyncio_running_task"],
+        asyncio_tasks_head = ["asyncio_tasks_head"],
+    }
+    /// `_PyErr_StackItem` (Include/cpython/pystate.h).
+    err_stack_item: ErrStackItemOffsets = ["_err_stackitem"] {
+        /// Up to 3.10.
+        exc_traceback = ["exc_traceback"],
+        exc_value = ["exc_value"],
+        previous = ["previous_item"],
     }
     /// `CFrame` of 3.10, `_PyCFrame` of 3.11 and 3.12 (Include/cpython/pystate.h).
     cframe: CFrameOffsets = ["_PyCFrame", "_cframe"] {
@@ -170,6 +211,11 @@ offsets! {
         f_localsplus = ["f_localsplus"],
         /// 3.11+, where the frame itself is a `_PyInterpreterFrame`.
         f_frame = ["f_frame"],
+        /// 3.8 and 3.9.
+        f_stacktop = ["f_stacktop"],
+        f_valuestack = ["f_valuestack"],
+        /// 3.10.
+        f_stackdepth = ["f_stackdepth"],
     }
     /// `_PyInterpreterFrame` (Include/internal/pycore_frame.h, 3.11+).
     frame: FrameOffsets = ["_PyInterpreterFrame"] {
@@ -181,7 +227,13 @@ offsets! {
         instruction = ["instr_ptr", "prev_instr"],
         owner = ["owner"],
         is_entry = ["is_entry"],
+        /// Free-threaded 3.14+: which copy of the instructions runs.
+        tlbc_index = ["tlbc_index"],
         localsplus = ["localsplus"],
+        /// Up to 3.13.
+        stacktop = ["stacktop"],
+        /// 3.14+.
+        stackpointer = ["stackpointer"],
     }
     /// `PyCodeObject` (Include/cpython/code.h).
     code: CodeOffsets = ["PyCodeObject"] {
@@ -204,6 +256,28 @@ offsets! {
         bytecode = ["co_code"],
         code_adaptive = ["co_code_adaptive"],
         firsttraceable = ["_co_firsttraceable"],
+        consts = ["co_consts"],
+        names = ["co_names"],
+        /// 3.12+: what `sys.monitoring` replaced in the code.
+        monitoring = ["_co_monitoring"],
+        /// Free-threaded 3.14+: the copies of the instructions.
+        tlbc = ["co_tlbc"],
+    }
+    /// `_PyCodeArray` (Include/cpython/code.h, free-threaded 3.14+).
+    code_array: CodeArrayOffsets = ["_PyCodeArray"] {
+        count = ["size"],
+        entries = ["entries"],
+    }
+    /// `_PyCoMonitoringData` (Include/cpython/code.h, 3.12+).
+    code_monitoring: CodeMonitoringOffsets = ["_PyCoMonitoringData"] {
+        lines = ["lines"],
+        per_instruction_opcodes = ["per_instruction_opcodes"],
+    }
+    /// `_PyCoLineInstrumentationData`, one per instruction before 3.14, then a table of bytes.
+    line_instrumentation: LineInstrumentationOffsets = ["_PyCoLineInstrumentationData", "_line_instrumentation_data"] {
+        original_opcode = ["original_opcode"],
+        bytes_per_entry = ["bytes_per_entry"],
+        data = ["data"],
     }
     /// `PyObject` (Include/object.h).
     object: ObjectOffsets = ["_object"] {
@@ -348,6 +422,11 @@ offsets! {
     /// `PyGenObject`, and the beginning of `PyCoroObject` and `PyAsyncGenObject` (Include/cpython/genobject.h).
     generator: GeneratorOffsets = ["PyGenObject"] {
         qualname = ["gi_qualname"],
+        /// Up to 3.10.
+        frame = ["gi_frame"],
+        /// 3.11+: the frame lies in the generator.
+        iframe = ["gi_iframe"],
+        frame_state = ["gi_frame_state"],
     }
     /// `rangeobject` (Objects/rangeobject.c).
     range: RangeOffsets = ["rangeobject"] {
@@ -364,6 +443,83 @@ offsets! {
     /// `PyBaseExceptionObject` (Include/cpython/pyerrors.h).
     exception: ExceptionOffsets = ["PyBaseExceptionObject"] {
         args = ["args"],
+        /// 3.11+.
+        notes = ["notes"],
+        traceback = ["traceback"],
+        context = ["context"],
+        cause = ["cause"],
+        suppress_context = ["suppress_context"],
+    }
+    /// `PyTracebackObject` (Include/cpython/traceback.h).
+    traceback: TracebackOffsets = ["_traceback", "PyTracebackObject"] {
+        next = ["tb_next"],
+        frame = ["tb_frame"],
+        lasti = ["tb_lasti"],
+        lineno = ["tb_lineno"],
+    }
+    /// `PyOSErrorObject` (Include/cpython/pyerrors.h).
+    os_error: OsErrorOffsets = ["PyOSErrorObject"] {
+        errno = ["myerrno"],
+        strerror = ["strerror"],
+        filename = ["filename"],
+        filename2 = ["filename2"],
+    }
+    /// `PyImportErrorObject`.
+    import_error: ImportErrorOffsets = ["PyImportErrorObject"] {
+        msg = ["msg"],
+    }
+    /// `PySyntaxErrorObject`.
+    syntax_error: SyntaxErrorOffsets = ["PySyntaxErrorObject"] {
+        msg = ["msg"],
+        filename = ["filename"],
+        lineno = ["lineno"],
+    }
+    /// `PyUnicodeErrorObject`.
+    unicode_error: UnicodeErrorOffsets = ["PyUnicodeErrorObject"] {
+        encoding = ["encoding"],
+        object = ["object"],
+        start = ["start"],
+        end = ["end"],
+        reason = ["reason"],
+    }
+    /// `PyBaseExceptionGroupObject` (3.11+).
+    exception_group: ExceptionGroupOffsets = ["PyBaseExceptionGroupObject"] {
+        msg = ["msg"],
+        exceptions = ["excs"],
+    }
+    /// `PyWeakReference` (Include/cpython/weakrefobject.h).
+    weak_reference: WeakReferenceOffsets = ["_PyWeakReference"] {
+        object = ["wr_object"],
+    }
+    /// `TaskObj` (Modules/_asynciomodule.c).
+    task: TaskOffsets = ["TaskObj"] {
+        event_loop = ["task_loop"],
+        state = ["task_state"],
+        coro = ["task_coro"],
+        name = ["task_name"],
+        fut_waiter = ["task_fut_waiter"],
+        /// 3.14+: its place in the list of tasks.
+        node = ["task_node"],
+    }
+    /// `FutureObj` (Modules/_asynciomodule.c).
+    future: FutureOffsets = ["FutureObj"] {
+        state = ["fut_state"],
+    }
+    /// `futureiterobject` (Modules/_asynciomodule.c): what `await` of a future iterates over.
+    future_iterator: FutureIteratorOffsets = ["futureiterobject"] {
+        future = ["future"],
+    }
+    /// `PyCoroWrapper` (Objects/genobject.c): what `coroutine.__await__()` gives.
+    coroutine_wrapper: CoroutineWrapperOffsets = ["PyCoroWrapper"] {
+        coroutine = ["cw_coroutine"],
+    }
+    /// `PyAsyncGenASend` (Objects/genobject.c): what `__anext__` and `asend` of an asynchronous generator give.
+    async_gen_send: AsyncGenSendOffsets = ["PyAsyncGenASend"] {
+        generator = ["ags_gen"],
+    }
+    /// `PyAsyncGenAThrow` (Objects/genobject.c): likewise `athrow` and `aclose`.
+    async_gen_throw: AsyncGenThrowOffsets = ["PyAsyncGenAThrow"] {
+        generator = ["agt_gen"],
     }
 }
 

@@ -45,6 +45,30 @@ impl fmt::Display for PythonVersion {
     }
 }
 
+/// The ways to configure CPython that move its fields or change how it behaves.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+pub struct Flavour {
+    /// `--disable-gil`.
+    pub free_threaded: bool,
+    /// `--with-pydebug`.
+    pub debug: bool,
+}
+
+impl Flavour {
+    /// `t` and `d` behind a version, as `sys.abiflags` has them.
+    pub fn from_suffix(suffix: &str) -> Option<Flavour> {
+        let all = [false, true].map(|free_threaded| [false, true].map(|debug| Flavour { free_threaded, debug }));
+        all.into_iter().flatten().find(|flavour| flavour.to_string() == suffix)
+    }
+}
+
+impl fmt::Display for Flavour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.free_threaded { "t" } else { "" })?;
+        f.write_str(if self.debug { "d" } else { "" })
+    }
+}
+
 /// How the thread state leads to the innermost frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameRoot {
@@ -147,9 +171,28 @@ pub enum InstanceDict {
     ManagedPair,
     /// One word, 3 words before the object: with bit 0 set the values (plus one), else the dict.
     ManagedTagged,
-    /// The dict pointer 3 words before the object; without one, with Py_TPFLAGS_INLINE_VALUES, the
-    /// values lie right behind the object (`tp_basicsize`).
-    Inline,
+    /// The dict pointer this many bytes before the object (MANAGED_DICT_OFFSET,
+    /// Include/internal/pycore_object.h); without one, with Py_TPFLAGS_INLINE_VALUES, the values lie right
+    /// behind the object (`tp_basicsize`).
+    Inline(u64),
+}
+
+/// Which bits of a str's `state` tell how it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StringState {
+    /// From bit 2 on, behind two bits of `interned`.
+    BitField,
+    /// From bit 8 on, behind a byte of `interned` (free-threaded 3.14+, gh-120384).
+    InternedByte,
+}
+
+/// Which copy of a function's instructions a frame runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bytecode {
+    /// The only one, in the code object.
+    Shared,
+    /// The one that `tlbc_index` of the frame picks of `co_tlbc` (free-threaded 3.14+, gh-115999).
+    PerThread,
 }
 
 /// How a frame refers to objects.
@@ -157,25 +200,44 @@ pub enum InstanceDict {
 pub enum StackRefs {
     /// By pointers.
     Pointers,
-    /// By `_PyStackRef`, whose low two bits are a tag (Include/internal/pycore_stackref.h, 3.14+).
+    /// By `_PyStackRef`, whose low two bits are a tag (Include/internal/pycore_stackref.h, 3.14+). Free-threaded
+    /// 3.14 uses one bit of them for objects, and both for integers alike.
     Tagged,
 }
 
-/// How one minor version behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each field's type says it")]
-pub struct Behaviour {
-    pub frame_root: FrameRoot,
-    pub instruction: Instruction,
-    pub run_start: RunStart,
-    pub anchors: Anchors,
-    pub line_table: LineTable,
-    pub local_slots: LocalSlots,
-    pub int_format: IntFormat,
-    pub dict_keys: DictKeys,
-    pub dict_values: DictValues,
-    pub instance_dict: InstanceDict,
-    pub stack_refs: StackRefs,
+macro_rules! behaviour {
+    ($(#[$meta:meta])* pub struct $Name:ident { $( pub $field:ident: $Type:ty, )* }) => {
+        $(#[$meta])*
+        pub struct $Name { $( pub $field: $Type, )* }
+
+        impl $Name {
+            /// Each aspect and how this version has it, by name, in the order of declaration.
+            pub fn aspects(&self) -> Vec<(&'static str, String)> {
+                vec![$( (stringify!($field), format!("{:?}", self.$field)), )*]
+            }
+        }
+    };
+}
+
+behaviour! {
+    /// How one minor version behaves.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[allow(missing_docs, reason = "each field's type says it")]
+    pub struct Behaviour {
+        pub frame_root: FrameRoot,
+        pub instruction: Instruction,
+        pub run_start: RunStart,
+        pub anchors: Anchors,
+        pub line_table: LineTable,
+        pub local_slots: LocalSlots,
+        pub int_format: IntFormat,
+        pub dict_keys: DictKeys,
+        pub dict_values: DictValues,
+        pub instance_dict: InstanceDict,
+        pub stack_refs: StackRefs,
+        pub string_state: StringState,
+        pub bytecode: Bytecode,
+    }
 }
 
 /// One supported minor version.
@@ -185,6 +247,19 @@ pub struct Version {
     pub minor: u8,
     /// How it behaves.
     pub behaviour: &'static Behaviour,
+    /// How it behaves when compiled with `--disable-gil`; `None` before that was possible (PEP 703).
+    pub free_threaded: Option<&'static Behaviour>,
+}
+
+impl Version {
+    /// How a build of that version behaves; `None` where there are no such builds.
+    pub fn behaviour_of(&self, flavour: Flavour) -> Option<&'static Behaviour> {
+        if flavour.free_threaded {
+            self.free_threaded
+        } else {
+            Some(self.behaviour)
+        }
+    }
 }
 
 const V3_8: Behaviour = Behaviour {
@@ -199,6 +274,8 @@ const V3_8: Behaviour = Behaviour {
     dict_values: DictValues::Array,
     instance_dict: InstanceDict::DictOffset,
     stack_refs: StackRefs::Pointers,
+    string_state: StringState::BitField,
+    bytecode: Bytecode::Shared,
 };
 
 const V3_9: Behaviour = V3_8;
@@ -233,8 +310,13 @@ const V3_12: Behaviour = Behaviour {
 const V3_13: Behaviour = Behaviour {
     frame_root: FrameRoot::CurrentFrame,
     instruction: Instruction::Pointer,
-    instance_dict: InstanceDict::Inline,
+    instance_dict: InstanceDict::Inline(24),
     ..V3_12
+};
+
+const V3_13T: Behaviour = Behaviour {
+    instance_dict: InstanceDict::Inline(8),
+    ..V3_13
 };
 
 const V3_14: Behaviour = Behaviour {
@@ -242,41 +324,58 @@ const V3_14: Behaviour = Behaviour {
     ..V3_13
 };
 
+const V3_14T: Behaviour = Behaviour {
+    stack_refs: V3_14.stack_refs,
+    string_state: StringState::InternedByte,
+    bytecode: Bytecode::PerThread,
+    ..V3_13T
+};
+
 const V3_15: Behaviour = V3_14;
+
+const V3_15T: Behaviour = V3_14T;
 
 /// Every supported version, oldest first.
 pub const VERSIONS: &[Version] = &[
     Version {
         minor: 8,
         behaviour: &V3_8,
+        free_threaded: None,
     },
     Version {
         minor: 9,
         behaviour: &V3_9,
+        free_threaded: None,
     },
     Version {
         minor: 10,
         behaviour: &V3_10,
+        free_threaded: None,
     },
     Version {
         minor: 11,
         behaviour: &V3_11,
+        free_threaded: None,
     },
     Version {
         minor: 12,
         behaviour: &V3_12,
+        free_threaded: None,
     },
     Version {
         minor: 13,
         behaviour: &V3_13,
+        free_threaded: Some(&V3_13T),
     },
     Version {
         minor: 14,
         behaviour: &V3_14,
+        free_threaded: Some(&V3_14T),
     },
     Version {
         minor: 15,
         behaviour: &V3_15,
+        free_threaded: Some(&V3_15T),
     },
 ];
 

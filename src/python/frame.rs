@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{Python, PythonThread};
 use crate::addr::Addr;
-use crate::layout::{Anchors, FrameRoot, Instruction, RunStart};
+use crate::layout::{Anchors, Bytecode, FrameRoot, Instruction, RunStart};
 use crate::source::MemoryExt;
 use crate::source::streams::PythonStep;
 
@@ -134,9 +134,27 @@ impl Python<'_> {
             .read_addr(self.layout.offsets.frame.instruction.of(frame))
             .ok()?;
         let code = self.code(code)?;
-        let offset = pointer.0.wrapping_sub(code.instructions.0) as i64;
+        let first = match self.layout.behaviour.bytecode {
+            Bytecode::Shared => code.instructions,
+            Bytecode::PerThread => self.thread_bytecode(frame, code.address)?,
+        };
+        let offset = pointer.0.wrapping_sub(first.0) as i64;
         let begun = offset >= i64::from(code.first_traceable) * CODE_UNIT;
         Some((i32::try_from(offset).unwrap_or(-1), begun))
+    }
+
+    /// The first instruction of the copy that a frame runs (`_PyFrame_GetBytecode`,
+    /// Include/internal/pycore_interpframe.h).
+    fn thread_bytecode(&self, frame: Addr, code: Addr) -> Option<Addr> {
+        let offsets = &self.layout.offsets;
+        let index = self.memory.read_i32(offsets.frame.tlbc_index.of(frame)).ok()?;
+        let copies = self.memory.read_addr(offsets.code.tlbc.of(code)).ok()?;
+        let count = self.memory.read_i64(offsets.code_array.count.of(copies)).ok()?;
+        if index < 0 || i64::from(index) >= count {
+            return None;
+        }
+        let entry = offsets.code_array.entries.of(copies).add(index as u64 * 8);
+        self.memory.read_addr(entry).ok().filter(|first| !first.is_null())
     }
 
     /// The records of the runs of the eval loop, innermost first, with the frame each runs.

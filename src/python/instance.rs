@@ -44,8 +44,8 @@ impl Python<'_> {
                 }
                 word
             }
-            InstanceDict::Inline if managed => {
-                let dict = self.read_or_null(object.sub(24));
+            InstanceDict::Inline(before) if managed => {
+                let dict = self.read_or_null(object.sub(before));
                 if dict.is_null() && info.has(type_flags::INLINE_VALUES) {
                     let values = object.add(info.basicsize);
                     let valid = self.memory.read_u8(self.layout.offsets.dict_values.valid.of(values));

@@ -19,7 +19,8 @@ pub struct Interpreter {
     pub address: Addr,
     /// Its number; 0 is the main one.
     pub id: i64,
-    /// Its GIL, or the one that all share; `None` where it cannot be read.
+    /// Its GIL, or the one that all share; `None` where it cannot be read, and in a free-threaded build that runs
+    /// without.
     pub gil: Option<Gil>,
     /// Whether the garbage collector is running.
     pub gc_collecting: Option<bool>,
@@ -106,6 +107,9 @@ impl Python<'_> {
         let offsets = &self.layout.offsets;
         let (locked, last_holder) = if offsets.interpreter.gil.is_present() {
             let gil = self.memory.read_addr(offsets.interpreter.gil.of(interpreter)).ok()?;
+            if offsets.gil.enabled.is_present() && self.memory.read_i32(offsets.gil.enabled.of(gil)).ok()? == 0 {
+                return None;
+            }
             (offsets.gil.locked.of(gil), offsets.gil.last_holder.of(gil))
         } else {
             let runtime = self.layout.runtime;

@@ -3,6 +3,7 @@
 use super::Python;
 use super::object::type_flags;
 use crate::addr::Addr;
+use crate::layout::StringState;
 use crate::source::MemoryExt;
 
 /// The longest name (of a variable, function, file) that is read whole.
@@ -22,8 +23,12 @@ impl Python<'_> {
         let offsets = &self.layout.offsets;
         let length = self.memory.read_u64(offsets.ascii.length.of(object)).ok()?;
         let state = self.memory.read_u32(offsets.ascii.state.of(object)).ok()?;
-        // interned:2, kind:3, compact:1, ascii:1 (3.8 to 3.13 alike; before 3.12 then ready:1).
-        let (kind, compact, ascii) = ((state >> 2) & 7, state >> 5 & 1 == 1, state >> 6 & 1 == 1);
+        // kind:3, compact:1, ascii:1 (before 3.12 then ready:1).
+        let bits = match self.layout.behaviour.string_state {
+            StringState::BitField => state >> 2,
+            StringState::InternedByte => state >> 8,
+        };
+        let (kind, compact, ascii) = (bits & 7, bits >> 3 & 1 == 1, bits >> 4 & 1 == 1);
         let (data, width, length) = if kind == 0 && offsets.ascii.wstr.is_present() {
             // Not "ready": only the wchar_t form exists (PyUnicode_FromUnicode, up to 3.11).
             let length = self

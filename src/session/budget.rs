@@ -3,9 +3,9 @@
 use super::ThreadStack;
 use crate::notes::Notes;
 
-/// The most frames that are read of one thread, native and Python each.
+/// The most frames that are read of the first thread, which is the crashed one: native and Python each.
 const MAX_FRAMES: usize = 200_000;
-/// The most of all threads but the crashed one together: a thousand deep recursions would fill the memory.
+/// The most of all threads but the first together: a thousand deep recursions would fill the memory.
 const MAX_OTHER_FRAMES: usize = 50_000;
 /// Each thread gets so many of them, whatever the others take.
 const SHARE: usize = 64;
@@ -31,8 +31,8 @@ impl FrameBudget {
     }
 
     /// For the next thread.
-    pub fn allowed(&self, is_crashed: bool) -> usize {
-        if is_crashed {
+    pub fn allowed(&self, is_first: bool) -> usize {
+        if is_first {
             return MAX_FRAMES;
         }
         let of_the_rest = self.share * self.threads.saturating_sub(1);
@@ -40,9 +40,9 @@ impl FrameBudget {
     }
 
     /// Counts a stack that was read; tells whether the limit cut it.
-    pub fn take(&mut self, stack: &ThreadStack, is_crashed: bool) -> bool {
-        let allowed = self.allowed(is_crashed);
-        if !is_crashed {
+    pub fn take(&mut self, stack: &ThreadStack, is_first: bool) -> bool {
+        let allowed = self.allowed(is_first);
+        if !is_first {
             self.left = self.left.saturating_sub(stack.native.len().max(stack.python.len()));
         }
         self.threads = self.threads.saturating_sub(1);
@@ -57,7 +57,7 @@ impl FrameBudget {
             notes.push(
                 "stack",
                 format!(
-                    "{} threads have deep stacks; {MAX_FRAMES} frames are read of the crashed thread, \
+                    "{} threads have deep stacks; {MAX_FRAMES} frames are read of the first thread, \
                      {MAX_OTHER_FRAMES} of all others",
                     self.cut
                 ),

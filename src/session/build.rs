@@ -110,8 +110,8 @@ fn python(target: &dyn Target, layout: &Layout, interpreters: &[Interpreter], th
     Python {
         implementation: Some("cpython".to_string()),
         version: Some(layout.version.to_string()),
-        build: Some(if layout.debug { "debug" } else { "release" }.to_string()),
-        free_threaded: Some(layout.free_threaded),
+        build: Some(if layout.flavour.debug { "debug" } else { "release" }.to_string()),
+        free_threaded: Some(layout.flavour.free_threaded),
         executable: target.modules().find(layout.image).map(|module| module.path.clone()),
         runtime_address: Some(layout.runtime.into()),
         layout: Some(model::Layout {

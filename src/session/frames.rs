@@ -123,11 +123,11 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
             module: None,
             file: Some(code.filename.clone()),
             line,
-            column: position.column.map(|column| character_column(text(line), column)),
+            column: position.column.and_then(|column| character_column(text(line), column)),
             end_line,
             end_column: position
                 .end_column
-                .map(|column| character_column(text(end_line), column)),
+                .and_then(|column| character_column(text(end_line), column)),
             first_line: Some(code.first_line),
             instruction: Some(step.lasti),
             entry: step.is_entry,
@@ -220,13 +220,15 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
     }
 }
 
-/// CPython counts columns in UTF-8 bytes from 0, the report in characters from 1.
-fn character_column(line: Option<&SourceLine>, byte: u32) -> u32 {
-    let byte = byte as usize;
-    let characters = line
-        .filter(|line| line.text.len() >= byte)
-        .map(|line| line.text.bytes().take(byte).filter(|byte| byte & 0xc0 != 0x80).count());
-    characters.unwrap_or(byte) as u32 + 1
+/// CPython counts columns in UTF-8 bytes from 0, the report in characters from 1. Without the line's text, with that
+/// of another file or in another encoding, nobody can tell how many characters the bytes are.
+fn character_column(line: Option<&SourceLine>, byte: u32) -> Option<u32> {
+    let text = &line?.text;
+    if text.contains(char::REPLACEMENT_CHARACTER) {
+        return None;
+    }
+    let before = text.as_bytes().get(..byte as usize)?;
+    Some(before.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() as u32 + 1)
 }
 
 fn owner(step: &PythonStep, code: &Code) -> Owner {

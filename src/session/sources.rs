@@ -109,6 +109,8 @@ fn read_lines(folder: &Path, file: &str) -> Option<Vec<String>> {
     let mut bytes = Vec::new();
     file.take(MAX_FILE).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
+    // CPython does not count a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     Some(text.lines().map(|line| shorten(line).to_string()).collect())
 }
 

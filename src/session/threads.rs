@@ -36,8 +36,10 @@ impl Walk<'_, '_> {
             let python_thread = by_tid.get(&thread.tid);
             let is_crashed = Some(thread.tid) == crashed_tid;
             let state = python_thread.map(|&(_, state)| state);
-            let stack = self.stack(thread, state, &mut unwinder, budget.allowed(is_crashed));
-            let is_cut = budget.take(&stack, is_crashed);
+            // Of a process that has not crashed, that is the main one.
+            let is_first = threads.is_empty();
+            let stack = self.stack(thread, state, &mut unwinder, budget.allowed(is_first));
+            let is_cut = budget.take(&stack, is_first);
             let mut signal_frames = 0;
             if is_crashed
                 && let Some(last) = &crash

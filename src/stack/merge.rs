@@ -154,6 +154,12 @@ fn lay_out(native: &[NativeStep], python: &[PythonStep], runs: &[Run]) -> Vec<Me
             .map(MergedFrame::Python)
             .collect::<Vec<_>>()
     };
+    // Where unwinding stopped early, the runs after the last that has a place lie beyond.
+    let placed = runs
+        .iter()
+        .rposition(|run| run.native.is_some())
+        .map_or(0, |last| last + 1);
+    let (runs, beyond) = runs.split_at(placed);
     let mut runs = runs.iter().peekable();
     let mut index = 0;
     while index < native.len() {
@@ -176,7 +182,7 @@ fn lay_out(native: &[NativeStep], python: &[PythonStep], runs: &[Run]) -> Vec<Me
             }
         }
     }
-    runs.for_each(|run| frames.extend(visible(run)));
+    runs.chain(beyond).for_each(|run| frames.extend(visible(run)));
     frames
 }
 
@@ -270,6 +276,15 @@ mod tests {
         let merged = merge(&native, &python, |_| false);
         assert_eq!(merged.confidence, Confidence::Partial);
         assert_eq!(merged.frames, [Eval(0), Python(0), Python(2)]);
+    }
+
+    #[test]
+    fn native_frames_that_end_before_the_first_run() {
+        let native = native(&[(0x10, 0x20), (0x20, 0x30)]);
+        let merged = merge(&native, &[frame(0x99, true), shim(0x99)], |_| false);
+        assert_eq!(merged.frames, [Native(0), Native(1), Python(0)]);
+        let merged = merge(&native, &[frame(0, true)], |_| false);
+        assert_eq!(merged.frames, [Native(0), Native(1), Python(0)]);
     }
 
     #[test]

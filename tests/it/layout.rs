@@ -3,15 +3,45 @@ use std::path::{Path, PathBuf};
 use coldframe::addr::AddrRange;
 use coldframe::image::{ImageOptions, Images};
 use coldframe::layout::{
-    BuiltinRow, Offsets, PythonVersion, VERSIONS, builtin, builtin_table, format_table, offsets_from_dwarf,
+    BuiltinRow, Flavour, Offsets, PythonVersion, VERSIONS, builtin, builtin_table, format_table, offsets_from_dwarf,
 };
 use coldframe::source::{BuildId, Module};
 use object::{Object, ObjectSection};
 
 use crate::pythons::{Python, pythons};
 
-/// Offsets from the debug information of a build, inside the file or in a separate one, both below `root`.
-fn offsets_of(root: &Path, library: &Path) -> Option<Offsets> {
+/// Offsets from the debug information of a build, inside the file or in a separate one, both below `root`; those of
+/// `_asyncio` among them, which most builds have as an extension module.
+fn offsets_of(root: &Path, library: &Path, version: PythonVersion, flavour: Flavour) -> Option<Offsets> {
+    let mut offsets = offsets_of_file(root, library)?;
+    if let Some(asyncio) = asyncio_of(root, library, version, flavour)
+        && let Some(more) = offsets_of_file(root, &asyncio)
+    {
+        let mut whole = more;
+        whole.overlay(&offsets);
+        offsets = whole;
+    }
+    Some(offsets)
+}
+
+/// The extension module `_asyncio` of a build, as a path below `root`.
+fn asyncio_of(root: &Path, library: &Path, version: PythonVersion, flavour: Flavour) -> Option<PathBuf> {
+    let threads = if flavour.free_threaded { "t" } else { "" };
+    let folder = format!("python{}.{}{threads}/lib-dynload", version.major(), version.minor());
+    let beside = library.parent()?;
+    let places = [beside.join(&folder), beside.parent()?.join("lib").join(&folder)];
+    places.iter().find_map(|place| {
+        let entries = std::fs::read_dir(root.join(place.strip_prefix("/").ok()?)).ok()?;
+        let tag = format!("_asyncio.cpython-{}{}{flavour}-", version.major(), version.minor());
+        let name = entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .find(|name| name.starts_with(&tag))?;
+        Some(place.join(name))
+    })
+}
+
+fn offsets_of_file(root: &Path, library: &Path) -> Option<Offsets> {
     let data = std::fs::read(root.join(library.strip_prefix("/").ok()?)).ok()?;
     let build_id = object::File::parse(&*data).ok()?.build_id().ok()??.to_vec();
     let module = Module {
@@ -29,12 +59,12 @@ fn offsets_of(root: &Path, library: &Path) -> Option<Offsets> {
 
 /// Builds in private roots, which need not run here: `COLDFRAME_PYTHON_ROOTS`, separated by colons. Their version stands
 /// in `_Py_DebugOffsets`, at the start of the section `.PyRuntime` (3.13+).
-fn builds_in_private_roots() -> Vec<(PythonVersion, PathBuf, PathBuf)> {
+fn builds_in_private_roots() -> Vec<(PythonVersion, Flavour, PathBuf, PathBuf)> {
     let roots = std::env::var_os("COLDFRAME_PYTHON_ROOTS").unwrap_or_default();
     let mut builds = Vec::new();
     for root in std::env::split_paths(&roots) {
-        for row in VERSIONS {
-            let path = PathBuf::from(format!("/usr/bin/python3.{}", row.minor));
+        for (row, suffix) in VERSIONS.iter().flat_map(|row| [(row, ""), (row, "d")]) {
+            let path = PathBuf::from(format!("/usr/bin/python3.{}{suffix}", row.minor));
             let Ok(data) = std::fs::read(root.join(path.strip_prefix("/").unwrap())) else {
                 continue;
             };
@@ -42,7 +72,8 @@ fn builds_in_private_roots() -> Vec<(PythonVersion, PathBuf, PathBuf)> {
             let section = file.section_by_name(".PyRuntime").expect("CPython 3.13 or later");
             let table = section.data().unwrap();
             let version = u32::from_le_bytes(table[8..12].try_into().unwrap());
-            builds.push((PythonVersion(version), root.clone(), path));
+            let flavour = Flavour::from_suffix(suffix).unwrap();
+            builds.push((PythonVersion(version), flavour, root.clone(), path));
         }
     }
     builds
@@ -54,33 +85,33 @@ fn builds_in_private_roots() -> Vec<(PythonVersion, PathBuf, PathBuf)> {
 fn builtin_table_is_current() {
     let mut rows = builtin_table();
     for python in pythons() {
-        let Some(offsets) = offsets_of(Path::new("/"), &python.library) else {
+        let Some(offsets) = offsets_of(Path::new("/"), &python.library, python.version, python.flavour) else {
             continue;
         };
-        // A distribution's build is no source of the table: its patches are its own.
-        if is_distribution(&python) {
+        // A distribution's build is no source of the table: its patches are its own. Nor is one before its final release.
+        if is_distribution(&python) || python.traces_refs || !python.version.is_final() {
             continue;
         }
-        let row = BuiltinRow {
-            version: python.version,
-            offsets,
-        };
-        match rows.iter_mut().find(|known| known.version == python.version) {
-            Some(known) => *known = row,
-            None => rows.push(row),
+        put(&mut rows, python.version, python.flavour, offsets);
+    }
+    for (version, flavour, root, path) in builds_in_private_roots() {
+        if let Some(offsets) = offsets_of(&root, &path, version, flavour) {
+            put(&mut rows, version, flavour, offsets);
         }
     }
-    for (version, root, path) in builds_in_private_roots() {
-        let Some(offsets) = offsets_of(&root, &path) else {
-            continue;
+    // Debug builds have rows of their own only where a release build's would not do.
+    let all = rows.clone();
+    rows.retain(|row| {
+        let release = Flavour {
+            debug: false,
+            ..row.flavour
         };
-        let row = BuiltinRow { version, offsets };
-        match rows.iter_mut().find(|known| known.version == version) {
-            Some(known) => *known = row,
-            None => rows.push(row),
-        }
-    }
-    rows.sort_by_key(|row| row.version);
+        let release = all
+            .iter()
+            .find(|other| (other.version, other.flavour) == (row.version, release));
+        !row.flavour.debug || release.is_none_or(|release| !differing(release, &row.offsets).is_empty())
+    });
+    rows.sort_by_key(|row| (row.version.major(), row.version.minor(), row.flavour, row.version));
     let current = format_table(&rows);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/layout/builtin.tsv");
     if std::env::var_os("UPDATE_GOLDENS").is_some() {
@@ -94,6 +125,23 @@ fn builtin_table_is_current() {
     );
 }
 
+/// The fields that lie elsewhere. The ends of the largest structures, which nothing is read behind, differ between
+/// release and debug builds.
+fn differing(row: &BuiltinRow, stated: &Offsets) -> Vec<String> {
+    let mut names = row.clone().offsets.overlay(stated);
+    names.retain(|name| !["runtime.size", "interpreter.size"].contains(&name.as_str()));
+    names
+}
+
+fn put(rows: &mut Vec<BuiltinRow>, version: PythonVersion, flavour: Flavour, offsets: Offsets) {
+    rows.retain(|row| (row.version, row.flavour) != (version, flavour));
+    rows.push(BuiltinRow {
+        version,
+        flavour,
+        offsets,
+    });
+}
+
 fn is_distribution(python: &Python) -> bool {
     python.executable.starts_with("/usr")
 }
@@ -103,22 +151,30 @@ fn is_distribution(python: &Python) -> bool {
 #[test]
 fn builtin_rows_fit_the_other_builds_at_hand() {
     let mut compared = 0;
-    for python in pythons().iter().filter(|python| is_distribution(python)) {
-        let Some(mut row) = builtin(python.version) else {
+    let in_roots = builds_in_private_roots();
+    let of_roots = in_roots
+        .iter()
+        .map(|(version, flavour, root, path)| (*version, *flavour, root.as_path(), path.as_path()));
+    let pythons = pythons();
+    let of_system = pythons
+        .iter()
+        .filter(|python| is_distribution(python))
+        .map(|python| (python.version, python.flavour, Path::new("/"), python.library.as_path()));
+    for (version, flavour, root, library) in of_system.chain(of_roots) {
+        let Some(row) = builtin(version, flavour) else {
             continue;
         };
-        let Some(stated) = offsets_of(Path::new("/"), &python.library) else {
-            println!("SKIP no debug information for {}", python.library.display());
+        let Some(stated) = offsets_of(root, library, version, flavour) else {
+            println!("SKIP no debug information for {}", library.display());
             continue;
         };
         compared += 1;
-        let differing = row.offsets.overlay(&stated);
         assert_eq!(
-            differing,
+            differing(&row, &stated),
             Vec::<String>::new(),
-            "{} differs from row {}",
-            python.version,
-            row.version
+            "{version}{flavour} differs from row {}{}",
+            row.version,
+            row.flavour
         );
     }
     println!("{compared} builds compared");

@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use coldframe::layout::{PythonVersion, parse_version};
+use coldframe::layout::{Flavour, PythonVersion};
 
 /// One interpreter.
 pub struct Python {
     pub executable: PathBuf,
     pub version: PythonVersion,
+    pub flavour: Flavour,
+    /// Whether it was configured with `--with-trace-refs`, which moves fields as no row of the built-in table has it.
+    pub traces_refs: bool,
     /// The file that holds CPython: the shared library, or the executable itself.
     pub library: PathBuf,
 }
@@ -26,7 +29,9 @@ fn named() -> Vec<PathBuf> {
 }
 
 const PROBE: &str = "import sys, sysconfig, os
-print('%d.%d.%d' % sys.version_info[:3])
+print(sys.hexversion)
+print('t' * bool(sysconfig.get_config_var('Py_GIL_DISABLED')) + 'd' * hasattr(sys, 'gettotalrefcount'))
+print(hasattr(sys, 'getobjects'))
 lib = os.path.join(sysconfig.get_config_var('LIBDIR') or '', sysconfig.get_config_var('INSTSONAME') or '')
 print(os.path.realpath(lib if sysconfig.get_config_var('Py_ENABLE_SHARED') and os.path.isfile(lib) else sys.executable))
 print(os.path.realpath(sys.executable))";
@@ -34,7 +39,7 @@ print(os.path.realpath(sys.executable))";
 /// All supported interpreters found, by version: those of pyenv, the system's own, and those that `COLDFRAME_PYTHONS`
 /// names, separated by colons (tests/provision makes some).
 pub fn pythons() -> Vec<Python> {
-    let mut candidates = vec![PathBuf::from("/usr/bin/python3")];
+    let mut candidates = vec![PathBuf::from("/usr/bin/python3"), PathBuf::from("/usr/bin/python3-dbg")];
     candidates.extend(std::env::split_paths(
         &std::env::var_os("COLDFRAME_PYTHONS").unwrap_or_default(),
     ));
@@ -62,12 +67,16 @@ fn probe(path: &std::path::Path) -> Option<Python> {
     let output = Command::new(path).args(["-I", "-c", PROBE]).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let mut lines = text.lines();
-    let version = parse_version(lines.next()?)?;
+    let version = PythonVersion(lines.next()?.parse().ok()?);
+    let flavour = Flavour::from_suffix(lines.next()?)?;
+    let traces_refs = lines.next()? == "True";
     coldframe::layout::version_row(version)?;
     let library = PathBuf::from(lines.next()?);
     Some(Python {
         executable: PathBuf::from(lines.next()?),
         version,
+        flavour,
+        traces_refs,
         library,
     })
 }

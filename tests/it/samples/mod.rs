@@ -6,8 +6,10 @@
 mod cell;
 mod check;
 mod faulthandler;
+mod freeze;
 mod glob;
 mod header;
+mod inputs;
 mod offline;
 mod oracle;
 mod readers;
@@ -25,6 +27,7 @@ use std::time::Instant;
 use crate::golden::repository;
 use crate::harness::{Folder, has};
 use crate::pythons::{Python, pythons};
+use cell::Inputs;
 use check::Problems;
 use header::Header;
 use offline::EmptyRoot;
@@ -52,7 +55,8 @@ fn samples() -> Vec<PathBuf> {
 fn short(python: &Python) -> String {
     // Those of a distribution are stripped.
     let is_distribution = python.library == python.executable;
-    format!("{}{}", python.version, if is_distribution { "s" } else { "" })
+    let mark = if is_distribution { "s" } else { "" };
+    format!("{}{}{mark}", python.version, python.flavour)
 }
 
 /// Runs `job` for each index on as many threads as there are processors.
@@ -87,6 +91,7 @@ struct Bench {
     /// By Python: the folder of native parts, or why there is none.
     builds: Vec<Result<PathBuf, String>>,
     folder: Folder,
+    inputs: Inputs,
 }
 
 /// One sample on one Python.
@@ -98,6 +103,8 @@ struct Job<'a> {
     native: &'a Path,
     /// Names the cell's own folders.
     label: String,
+    /// What this machine lets be looked at.
+    inputs: Inputs,
 }
 
 impl Bench {
@@ -130,6 +137,10 @@ impl Bench {
             headers,
             builds,
             folder,
+            inputs: Inputs {
+                core: crate::cores::kernel_writes_cores(),
+                live: freeze::is_permitted(),
+            },
         })
     }
 
@@ -181,6 +192,7 @@ impl Bench {
             header,
             native,
             label: format!("{}-{}", name_of(&header.path), short(python)),
+            inputs: self.inputs,
         });
         if problems.is_empty() {
             Verdict::Ok
@@ -217,13 +229,17 @@ fn every_sample_on_every_python() {
 
 /// As users run it; and its dump.
 fn untouched(job: &Job<'_>, root: &EmptyRoot) -> Vec<String> {
-    let run = job.run(&job.label, &[], &BTreeMap::new()).and_then(|outcome| {
-        let (report, value, dump) = outcome.single()?;
-        let mut problems = check::check(job.header, &outcome, &report, has_qualnames(job.python));
-        offline::check(root, dump, &value, &mut problems);
-        readers::check(dump, &mut problems);
-        Ok(problems)
-    });
+    let variables = BTreeMap::new();
+    let run = job
+        .run_for(job.inputs, &job.label, &[], &variables)
+        .and_then(|outcome| {
+            let (report, value, dump) = outcome.single()?;
+            let mut problems = check::check(job.header, &outcome, &report, has_qualnames(job.python));
+            offline::check(root, dump, &value, &mut problems);
+            readers::check(dump, &mut problems);
+            inputs::check(job, &outcome, &value, &variables, &mut problems);
+            Ok(problems)
+        });
     run.map_or_else(|problem| vec![problem], |problems| problems.0)
 }
 

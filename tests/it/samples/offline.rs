@@ -136,7 +136,7 @@ fn without_input(mut report: Value) -> Value {
 }
 
 /// The first place where two values differ.
-fn difference(crash: &Value, offline: &Value, at: &str) -> Option<String> {
+pub fn difference(crash: &Value, offline: &Value, at: &str) -> Option<String> {
     match (crash, offline) {
         (Value::Object(a), Value::Object(b)) => {
             let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
@@ -152,11 +152,7 @@ fn difference(crash: &Value, offline: &Value, at: &str) -> Option<String> {
         _ if crash == offline => None,
         _ => {
             let short = |value: &Value| value.to_string().chars().take(600).collect::<String>();
-            Some(format!(
-                "{at}: at the crash {}, from the dump {}",
-                short(crash),
-                short(offline)
-            ))
+            Some(format!("{at}: at the crash {}, now {}", short(crash), short(offline)))
         }
     }
 }

@@ -71,7 +71,7 @@ pub fn check(header: &Header, oracle: &Value, report: &Report, problems: &mut Pr
                 problems,
             );
             let is_omitted = index + inner >= WITH_LOCALS.0 && index + inner + WITH_LOCALS.1 < frames.len();
-            if is_crashed && !is_omitted {
+            if !is_omitted {
                 check_locals(entry, frame, &format!("{name}, frame {index}"), problems);
             }
         }
@@ -87,13 +87,25 @@ fn check_frame(entry: &Value, frame: &PythonFrame, is_asking: bool, what: &str, 
         frame.qualname.as_deref(),
     );
     // The frame that asked goes on to the line of the crash, which the header has.
-    if !is_asking {
-        problems.expect(
-            &format!("{what}: line"),
-            entry["line"].as_u64(),
-            frame.line.map(u64::from),
-        );
+    if is_asking {
+        return;
     }
+    problems.expect(
+        &format!("{what}: line"),
+        entry["line"].as_u64(),
+        frame.line.map(u64::from),
+    );
+    let expected: Vec<Option<u64>> = match entry["span"].as_array() {
+        Some(span) => span.iter().map(Value::as_u64).collect(),
+        // No end, and no columns.
+        None => vec![entry["line"].as_u64(), None, None, None],
+    };
+    let found = [frame.line, frame.column, frame.end_line, frame.end_column];
+    problems.expect(
+        &format!("{what}: span"),
+        expected,
+        found.map(|number| number.map(u64::from)).to_vec(),
+    );
 }
 
 fn check_locals(entry: &Value, frame: &PythonFrame, what: &str, problems: &mut Problems) {

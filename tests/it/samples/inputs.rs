@@ -1,0 +1,69 @@
+//! The same crash from three inputs: the dump, the kernel's core, and the process while it stood at the signal. All
+//! must show the same frames and values.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+
+use serde_json::Value;
+
+use super::Job;
+use super::cell::Outcome;
+use super::check::Problems;
+use super::offline::difference;
+
+/// What a core does not have: times, sizes, thread names.
+const NOT_IN_CORES: [&str; 3] = ["input", "capture", "notes"];
+/// What a process does not have that has not got its signal yet.
+const NOT_IN_LIVE: [&str; 7] = ["input", "capture", "notes", "crash", "trigger", "findings", "signature"];
+
+/// Compares with the report at the crash, and removes the core.
+pub fn check(job: &Job<'_>, outcome: &Outcome, at_crash: &Value, variables: &Variables, problems: &mut Problems) {
+    if let Some(core) = &outcome.core {
+        let arguments = [core.as_os_str(), OsStr::new("--source-root"), OsStr::new("/")];
+        match job.analyze(&arguments, variables) {
+            Ok(core) => compare("core", at_crash, &core, &NOT_IN_CORES, problems),
+            Err(problem) => problems.push(format!("core: {problem}")),
+        }
+        // All of them together would fill a disk.
+        let _ = std::fs::remove_file(core);
+    }
+    if let Some(live) = &outcome.live {
+        compare("live", at_crash, live, &NOT_IN_LIVE, problems);
+    }
+}
+
+pub type Variables<'a> = BTreeMap<&'a str, String>;
+
+fn compare(what: &str, at_crash: &Value, found: &Value, left_out: &[&str], problems: &mut Problems) {
+    let (at_crash, found) = (comparable(at_crash, left_out), comparable(found, left_out));
+    if let Some(difference) = difference(&at_crash, &found, "report") {
+        problems.push(format!("{what}: {difference}"));
+    }
+}
+
+fn comparable(report: &Value, left_out: &[&str]) -> Value {
+    let mut report = report.clone();
+    if let Some(map) = report.as_object_mut() {
+        map.retain(|key, _| !left_out.contains(&key.as_str()));
+    }
+    if let Some(process) = report["process"].as_object_mut() {
+        process.retain(|key, _| ["pid", "command", "executable"].contains(&key.as_str()));
+    }
+    for python in report["python"].as_array_mut().into_iter().flatten() {
+        python.as_object_mut().map(|map| map.remove("layout"));
+    }
+    for thread in report["threads"].as_array_mut().into_iter().flatten() {
+        thread.as_object_mut().map(|map| map.remove("name"));
+        if left_out.contains(&"crash") {
+            thread.as_object_mut().map(|map| map.remove("crashed"));
+            // Handlers that got the signal before ours, and raised it again.
+            if let Some(frames) = thread["frames"].as_array_mut() {
+                frames.retain(|frame| frame["role"] != "signal");
+            }
+        }
+    }
+    if let Some(threads) = report["threads"].as_array_mut() {
+        threads.sort_by_key(|thread| thread["tid"].as_u64());
+    }
+    report
+}
