@@ -10,173 +10,271 @@ def _coldframe():
 
     # Offsets and sizes in bytes, by build.
     OFFSETS = """
-    field	3.8.18	3.9.18	3.10.13	3.11.7	3.12.1	3.13.0	3.13.18	3.14.10	3.15.2
-    runtime.size	1464	656	672	166688	459944	283320	283408	316616	346568
-    runtime.interpreters_head	32	32	32	40	40	632	632	808	936
-    runtime.interpreters_main	40	40	40	48	48	640	640	816	944
-    runtime.finalizing	16	16	16	24	24	608	608	784	912
-    runtime.gil_locked	1168	368	368	376	-	-	-	-	-
-    runtime.gil_last_holder	1160	360	360	368	-	-	-	-	-
-    runtime.gc_collecting	544	-	-	-	-	-	-	-	-
-    interpreter.size	2720	5656	113528	107752	383552	194968	194984	225864	226240
-    interpreter.next	0	0	0	0	0	7264	7264	7272	7264
-    interpreter.id	16	24	24	48	8	7272	7272	7280	7272
-    interpreter.threads_head	8	8	8	16	72	7344	7344	7344	7336
-    interpreter.modules	56	856	856	888	944	7656	7656	7688	7592
-    interpreter.sysdict	72	872	872	904	352	7640	7640	7672	7576
-    interpreter.gil	-	-	-	-	384	16	16	16	16
-    interpreter.gc_collecting	-	816	816	848	312	7600	7600	7600	7512
-    interpreter.finalizing	-	-	-	-	104	7384	7384	7392	7384
-    gil.size	208	208	208	208	208	208	208	208	208
-    gil.last_holder	8	8	8	8	8	8	8	8	8
-    gil.locked	16	16	16	16	16	16	16	16	16
-    thread.size	264	264	280	360	288	304	312	832	888
-    thread.next	8	8	8	8	8	8	8	8	8
-    thread.interp	16	16	16	16	16	16	16	16	16
-    thread.frame	24	24	24	-	-	-	-	-	-
-    thread.cframe	-	-	48	56	56	-	-	-	-
-    thread.current_frame	-	-	-	-	-	72	72	72	72
-    thread.thread_id	176	176	176	152	136	152	152	152	176
-    thread.native_thread_id	-	-	-	160	144	160	160	160	184
-    cframe.size	-	-	16	24	16	-	-	-	-
-    cframe.current_frame	-	-	-	8	0	-	-	-	-
-    cframe.previous	-	-	8	16	8	-	-	-	-
-    frame_object.size	368	368	360	56	56	72	72	80	80
-    frame_object.f_back	24	24	24	16	16	16	16	16	16
-    frame_object.f_code	32	32	32	-	-	-	-	-	-
-    frame_object.f_builtins	40	40	40	-	-	-	-	-	-
-    frame_object.f_globals	48	48	48	-	-	-	-	-	-
-    frame_object.f_locals	56	56	56	-	-	-	-	-	-
-    frame_object.f_lasti	104	104	96	-	-	-	-	-	-
-    frame_object.f_gen	96	96	88	-	-	-	-	-	-
-    frame_object.f_localsplus	360	360	352	-	-	-	-	-	-
-    frame_object.f_frame	-	-	-	24	24	24	24	24	24
-    frame.size	-	-	-	80	80	80	80	88	88
-    frame.executable	-	-	-	32	0	0	0	0	0
-    frame.previous	-	-	-	48	8	8	8	8	8
-    frame.globals	-	-	-	8	24	24	24	24	24
-    frame.builtins	-	-	-	16	32	32	32	32	32
-    frame.locals	-	-	-	24	40	40	40	40	40
-    frame.instruction	-	-	-	56	56	56	56	56	56
-    frame.owner	-	-	-	69	70	70	70	74	74
-    frame.is_entry	-	-	-	68	-	-	-	-	-
-    frame.localsplus	-	-	-	72	72	72	72	80	80
-    code.size	176	176	176	192	200	208	208	216	216
-    code.argcount	16	16	16	56	52	52	52	52	52
-    code.kwonlyargcount	24	24	24	64	60	60	60	60	60
-    code.flags	36	36	36	48	48	48	48	48	48
-    code.nlocals	28	28	28	80	80	80	80	80	80
-    code.nlocalsplus	-	-	-	76	72	72	72	72	72
-    code.stacksize	32	32	32	68	64	64	64	64	64
-    code.firstlineno	40	40	40	72	68	68	68	68	68
-    code.varnames	72	72	72	-	-	-	-	-	-
-    code.cellvars	88	88	88	-	-	-	-	-	-
-    code.freevars	80	80	80	-	-	-	-	-	-
-    code.localsplusnames	-	-	-	96	96	96	96	96	96
-    code.localspluskinds	-	-	-	104	104	104	104	104	104
-    code.filename	104	104	104	112	112	112	112	112	112
-    code.name	112	112	112	120	120	120	120	120	120
-    code.qualname	-	-	-	128	128	128	128	128	128
-    code.linetable	120	120	120	136	136	136	136	136	136
-    code.bytecode	48	48	48	-	-	-	-	-	-
-    code.code_adaptive	-	-	-	184	192	200	200	208	208
-    code.firsttraceable	-	-	-	168	176	184	184	192	192
-    object.size	16	16	16	16	16	16	16	16	16
-    object.ob_type	8	8	8	8	8	8	8	8	8
-    var_object.size	24	24	24	24	24	24	24	24	24
-    var_object.ob_size	16	16	16	16	16	16	16	16	16
-    type_object.size	416	408	408	408	416	416	416	416	424
-    type_object.name	24	24	24	24	24	24	24	24	24
-    type_object.basicsize	32	32	32	32	32	32	32	32	32
-    type_object.itemsize	40	40	40	40	40	40	40	40	40
-    type_object.flags	168	168	168	168	168	168	168	168	168
-    type_object.members	240	240	240	240	240	240	240	240	240
-    type_object.base	256	256	256	256	256	256	256	256	256
-    type_object.dict	264	264	264	264	264	264	264	264	264
-    type_object.dictoffset	288	288	288	288	288	288	288	288	288
-    heap_type.size	880	880	888	904	920	928	928	936	944
-    heap_type.qualname	864	856	864	864	872	872	872	872	880
-    heap_type.cached_keys	872	864	872	872	880	880	880	880	888
-    member_def.size	40	40	40	40	40	40	40	40	40
-    member_def.name	0	0	0	0	0	0	0	0	0
-    member_def.kind	8	8	8	8	8	8	8	8	8
-    member_def.offset	16	16	16	16	16	16	16	16	16
-    ascii.size	48	48	48	48	40	40	40	40	40
-    ascii.length	16	16	16	16	16	16	16	16	16
-    ascii.state	32	32	32	32	32	32	32	32	32
-    ascii.wstr	40	40	40	40	-	-	-	-	-
-    compact_unicode.size	72	72	72	72	56	56	56	56	56
-    compact_unicode.wstr_length	64	64	64	64	-	-	-	-	-
-    unicode.size	80	80	80	80	64	64	64	64	64
-    unicode.data	72	72	72	72	56	56	56	56	56
-    long.size	32	32	32	32	32	32	32	32	32
-    long.digits	24	24	24	24	24	24	24	24	24
-    long.tag	-	-	-	-	16	16	16	16	16
-    float.size	24	24	24	24	24	24	24	24	24
-    float.value	16	16	16	16	16	16	16	16	16
-    complex.size	32	32	32	32	32	32	32	32	32
-    complex.value	16	16	16	16	16	16	16	16	16
-    bytes.size	40	40	40	40	40	40	40	40	40
-    bytes.data	32	32	32	32	32	32	32	32	32
-    bytearray.size	56	56	56	56	56	56	56	56	64
-    bytearray.start	40	40	40	40	40	40	40	40	40
-    list.size	40	40	40	40	40	40	40	40	40
-    list.items	24	24	24	24	24	24	24	24	24
-    tuple.size	32	32	32	32	32	32	32	40	40
-    tuple.items	24	24	24	24	24	24	24	32	32
-    set.size	200	200	200	200	200	200	200	200	200
-    set.used	24	24	24	24	24	24	24	24	24
-    set.mask	32	32	32	32	32	32	32	32	32
-    set.table	40	40	40	40	40	40	40	40	40
-    dict.size	48	48	48	48	48	48	48	48	48
-    dict.used	16	16	16	16	16	16	16	16	16
-    dict.keys	32	32	32	32	32	32	32	32	32
-    dict.values	40	40	40	40	40	40	40	40	40
-    dict_keys.size	40	40	40	32	32	32	32	32	32
-    dict_keys.size_slots	8	8	8	-	-	-	-	-	-
-    dict_keys.log2_size	-	-	-	8	8	8	8	8	8
-    dict_keys.log2_index_bytes	-	-	-	9	9	9	9	9	9
-    dict_keys.kind	-	-	-	10	10	10	10	10	10
-    dict_keys.nentries	32	32	32	24	24	24	24	24	24
-    dict_keys.indices	40	40	40	32	32	32	32	32	32
-    dict_values.size	-	-	-	8	8	16	16	16	16
-    dict_values.values	-	-	-	0	0	8	8	8	8
-    dict_values.capacity	-	-	-	-	-	0	0	0	0
-    dict_values.count	-	-	-	-	-	1	1	1	1
-    dict_values.valid	-	-	-	-	-	3	3	3	3
-    cell.size	24	24	24	24	24	24	24	24	24
-    cell.contents	16	16	16	16	16	16	16	16	16
-    module.size	56	56	56	56	56	56	56	56	104
-    module.dict	16	16	16	16	16	16	16	16	16
-    module.name	48	48	48	48	48	48	48	48	40
-    function.size	120	120	128	136	144	144	144	152	152
-    function.qualname	104	104	40	40	40	40	40	40	40
-    method.size	48	48	48	48	48	48	48	48	48
-    method.function	16	16	16	16	16	16	16	16	16
-    method.instance	24	24	24	24	24	24	24	24	24
-    builtin.size	56	56	56	56	56	56	56	56	56
-    builtin.definition	16	16	16	16	16	16	16	16	16
-    builtin.owner	24	24	24	24	24	24	24	24	24
-    method_def.size	32	32	32	32	32	32	32	32	32
-    method_def.name	0	0	0	0	0	0	0	0	0
-    method_def.function	8	8	8	8	8	8	8	8	8
-    wrapper.size	32	32	32	32	32	32	32	32	32
-    wrapper.descriptor	16	16	16	16	16	16	16	16	16
-    wrapper.instance	24	24	24	24	24	24	24	24	24
-    descriptor.size	40	40	40	40	40	40	40	40	40
-    descriptor.name	24	24	24	24	24	24	24	24	24
-    generator.size	96	96	88	88	80	80	80	160	160
-    generator.qualname	56	56	48	40	32	32	32	32	32
-    range.size	48	48	48	48	48	48	48	48	48
-    range.start	16	16	16	16	16	16	16	16	16
-    range.stop	24	24	24	24	24	24	24	24	24
-    range.step	32	32	32	32	32	32	32	32	32
-    slice.size	40	40	40	40	40	40	40	40	40
-    slice.start	16	16	16	16	16	16	16	16	16
-    slice.stop	24	24	24	24	24	24	24	24	24
-    slice.step	32	32	32	32	32	32	32	32	32
-    exception.size	64	64	64	72	72	72	72	72	72
-    exception.args	24	24	24	24	24	24	24	24	24
+    field	3.8.18	3.9.18	3.10.13	3.11.7	3.12.1	3.13.0	3.13.18	3.13.18d	3.13.5t	3.14.10	3.14.10d	3.14.4t	3.15.2	3.15.2d
+    runtime.size	1464	656	672	166688	459944	283320	283408	299424	328320	316616	332632	362368	346568	362592
+    runtime.interpreters_head	32	32	32	40	40	632	632	632	632	808	808	808	936	936
+    runtime.interpreters_main	40	40	40	48	48	640	640	640	640	816	816	816	944	944
+    runtime.finalizing	16	16	16	24	24	608	608	608	608	784	784	784	912	912
+    runtime.gil_locked	1168	368	368	376	-	-	-	-	-	-	-	-	-	-
+    runtime.gil_last_holder	1160	360	360	368	-	-	-	-	-	-	-	-	-	-
+    runtime.gc_collecting	544	-	-	-	-	-	-	-	-	-	-	-	-	-
+    runtime.recursion_limit	584	-	-	-	-	-	-	-	-	-	-	-	-	-
+    interpreter.size	2720	5656	113528	107752	383552	194968	194984	195000	215616	225864	225880	246720	226240	226256
+    interpreter.next	0	0	0	0	0	7264	7264	7264	7264	7272	7272	7272	7264	7264
+    interpreter.id	16	24	24	48	8	7272	7272	7272	7272	7280	7280	7280	7272	7272
+    interpreter.threads_head	8	8	8	16	72	7344	7344	7344	7344	7344	7344	7344	7336	7336
+    interpreter.modules	56	856	856	888	944	7656	7656	7656	7664	7688	7688	7712	7592	7592
+    interpreter.sysdict	72	872	872	904	352	7640	7640	7640	7648	7672	7672	7696	7576	7576
+    interpreter.gil	-	-	-	-	384	16	16	16	16	16	16	16	16	16
+    interpreter.gc_collecting	-	816	816	848	312	7600	7600	7600	7600	7600	7600	7600	7512	7512
+    interpreter.finalizing	-	-	-	-	104	7384	7384	7384	7384	7392	7392	7392	7384	7384
+    interpreter.recursion_limit	-	64	64	96	376	8	8	8	8	8	8	8	8	8
+    interpreter.eval_frame	568	1400	1368	1424	1744	8472	8472	8480	8488	8520	8528	8560	8472	8480
+    interpreter.monitoring_tool_names	-	-	-	-	382872	194264	194264	194280	197352	224496	224512	230616	224768	224784
+    interpreter.asyncio_tasks_head	-	-	-	-	-	-	-	-	-	10880	10888	17632	10856	10864
+    gil.size	208	208	208	208	208	208	208	208	216	208	208	216	208	208
+    gil.enabled	-	-	-	-	-	-	-	-	0	-	-	0	-	-
+    gil.last_holder	8	8	8	8	8	8	8	8	16	8	8	16	8	8
+    gil.locked	16	16	16	16	16	16	16	16	24	16	16	24	16	16
+    thread.size	264	264	280	360	288	304	312	312	304	832	832	832	888	888
+    thread.next	8	8	8	8	8	8	8	8	8	8	8	8	8	8
+    thread.interp	16	16	16	16	16	16	16	16	16	16	16	16	16	16
+    thread.frame	24	24	24	-	-	-	-	-	-	-	-	-	-	-
+    thread.cframe	-	-	48	56	56	-	-	-	-	-	-	-	-	-
+    thread.current_frame	-	-	-	-	-	72	72	72	72	72	72	72	72	72
+    thread.thread_id	176	176	176	152	136	152	152	152	152	152	152	152	176	176
+    thread.native_thread_id	-	-	-	160	144	160	160	160	160	160	160	160	184	184
+    thread.curexc_type	88	88	88	96	-	-	-	-	-	-	-	-	-	-
+    thread.curexc_value	96	96	96	104	-	-	-	-	-	-	-	-	-	-
+    thread.curexc_traceback	104	104	104	112	-	-	-	-	-	-	-	-	-	-
+    thread.current_exception	-	-	-	-	96	112	112	112	112	112	112	112	136	136
+    thread.exc_info	144	144	144	120	104	120	120	120	120	120	120	120	144	144
+    thread.recursion_depth	32	32	32	-	-	-	-	-	-	-	-	-	-	-
+    thread.recursion_remaining	-	-	-	32	28	44	44	44	44	48	48	48	52	52
+    thread.recursion_limit	-	-	-	36	32	48	48	48	48	52	52	52	56	56
+    thread.tracefunc	64	64	64	72	72	88	88	88	88	88	88	88	112	112
+    thread.traceobj	80	80	80	88	88	104	104	104	104	104	104	104	128	128
+    thread.profilefunc	56	56	56	64	64	80	80	80	80	80	80	80	104	104
+    thread.profileobj	72	72	72	80	80	96	96	96	96	96	96	96	120	120
+    thread_impl.size	-	-	-	-	-	336	344	344	17816	936	936	15608	1104	1104
+    thread_impl.asyncio_running_loop	-	-	-	-	-	304	312	312	304	864	864	864	1024	1024
+    thread_impl.asyncio_running_task	-	-	-	-	-	-	-	-	-	872	872	872	1032	1032
+    thread_impl.asyncio_tasks_head	-	-	-	-	-	-	-	-	-	880	880	880	1048	1048
+    err_stack_item.size	32	32	32	16	16	16	16	16	16	16	16	16	16	16
+    err_stack_item.exc_traceback	16	16	16	-	-	-	-	-	-	-	-	-	-	-
+    err_stack_item.exc_value	8	8	8	0	0	0	0	0	0	0	0	0	0	0
+    err_stack_item.previous	24	24	24	8	8	8	8	8	8	8	8	8	8	8
+    cframe.size	-	-	16	24	16	-	-	-	-	-	-	-	-	-
+    cframe.current_frame	-	-	-	8	0	-	-	-	-	-	-	-	-	-
+    cframe.previous	-	-	8	16	8	-	-	-	-	-	-	-	-	-
+    frame_object.size	368	368	360	56	56	72	72	72	88	80	80	96	80	80
+    frame_object.f_back	24	24	24	16	16	16	16	16	32	16	16	32	16	16
+    frame_object.f_code	32	32	32	-	-	-	-	-	-	-	-	-	-	-
+    frame_object.f_builtins	40	40	40	-	-	-	-	-	-	-	-	-	-	-
+    frame_object.f_globals	48	48	48	-	-	-	-	-	-	-	-	-	-	-
+    frame_object.f_locals	56	56	56	-	-	-	-	-	-	-	-	-	-	-
+    frame_object.f_lasti	104	104	96	-	-	-	-	-	-	-	-	-	-	-
+    frame_object.f_gen	96	96	88	-	-	-	-	-	-	-	-	-	-	-
+    frame_object.f_localsplus	360	360	352	-	-	-	-	-	-	-	-	-	-	-
+    frame_object.f_frame	-	-	-	24	24	24	24	24	40	24	24	40	24	24
+    frame_object.f_stacktop	72	72	-	-	-	-	-	-	-	-	-	-	-	-
+    frame_object.f_valuestack	64	64	64	-	-	-	-	-	-	-	-	-	-	-
+    frame_object.f_stackdepth	-	-	80	-	-	-	-	-	-	-	-	-	-	-
+    frame.size	-	-	-	80	80	80	80	80	80	88	88	88	88	88
+    frame.executable	-	-	-	32	0	0	0	0	0	0	0	0	0	0
+    frame.previous	-	-	-	48	8	8	8	8	8	8	8	8	8	8
+    frame.globals	-	-	-	8	24	24	24	24	24	24	24	24	24	24
+    frame.builtins	-	-	-	16	32	32	32	32	32	32	32	32	32	32
+    frame.locals	-	-	-	24	40	40	40	40	40	40	40	40	40	40
+    frame.instruction	-	-	-	56	56	56	56	56	56	56	56	56	56	56
+    frame.owner	-	-	-	69	70	70	70	70	70	74	74	78	74	74
+    frame.is_entry	-	-	-	68	-	-	-	-	-	-	-	-	-	-
+    frame.tlbc_index	-	-	-	-	-	-	-	-	-	-	-	72	-	-
+    frame.localsplus	-	-	-	72	72	72	72	72	72	80	80	80	80	80
+    frame.stacktop	-	-	-	64	64	64	64	64	64	-	-	-	-	-
+    frame.stackpointer	-	-	-	-	-	-	-	-	-	64	64	64	64	64
+    code.size	176	176	176	192	200	208	208	208	224	216	216	240	216	216
+    code.argcount	16	16	16	56	52	52	52	52	68	52	52	68	52	52
+    code.kwonlyargcount	24	24	24	64	60	60	60	60	76	60	60	76	60	60
+    code.flags	36	36	36	48	48	48	48	48	64	48	48	64	48	48
+    code.nlocals	28	28	28	80	80	80	80	80	96	80	80	96	80	80
+    code.nlocalsplus	-	-	-	76	72	72	72	72	88	72	72	88	72	72
+    code.stacksize	32	32	32	68	64	64	64	64	80	64	64	80	64	64
+    code.firstlineno	40	40	40	72	68	68	68	68	84	68	68	84	68	68
+    code.varnames	72	72	72	-	-	-	-	-	-	-	-	-	-	-
+    code.cellvars	88	88	88	-	-	-	-	-	-	-	-	-	-	-
+    code.freevars	80	80	80	-	-	-	-	-	-	-	-	-	-	-
+    code.localsplusnames	-	-	-	96	96	96	96	96	112	96	96	112	96	96
+    code.localspluskinds	-	-	-	104	104	104	104	104	120	104	104	120	104	104
+    code.filename	104	104	104	112	112	112	112	112	128	112	112	128	112	112
+    code.name	112	112	112	120	120	120	120	120	136	120	120	136	120	120
+    code.qualname	-	-	-	128	128	128	128	128	144	128	128	144	128	128
+    code.linetable	120	120	120	136	136	136	136	136	152	136	136	152	136	136
+    code.bytecode	48	48	48	-	-	-	-	-	-	-	-	-	-	-
+    code.code_adaptive	-	-	-	184	192	200	200	200	216	208	208	232	208	208
+    code.firsttraceable	-	-	-	168	176	184	184	184	200	192	192	208	192	192
+    code.consts	56	56	56	24	24	24	24	24	40	24	24	40	24	24
+    code.names	64	64	64	32	32	32	32	32	48	32	32	48	32	32
+    code.monitoring	-	-	-	-	168	176	176	176	192	176	176	192	176	176
+    code.tlbc	-	-	-	-	-	-	-	-	-	-	-	224	-	-
+    code_array.size	-	-	-	-	-	-	-	-	-	-	-	16	-	-
+    code_array.count	-	-	-	-	-	-	-	-	-	-	-	0	-	-
+    code_array.entries	-	-	-	-	-	-	-	-	-	-	-	8	-	-
+    code_monitoring.size	-	-	-	-	72	64	64	64	64	128	128	128	136	136
+    code_monitoring.lines	-	-	-	-	40	32	32	32	32	96	96	96	104	104
+    code_monitoring.per_instruction_opcodes	-	-	-	-	56	48	48	48	48	112	112	112	120	120
+    line_instrumentation.size	-	-	-	-	2	2	2	2	2	2	2	2	2	2
+    line_instrumentation.original_opcode	-	-	-	-	0	0	-	-	-	-	-	-	-	-
+    line_instrumentation.bytes_per_entry	-	-	-	-	-	-	0	0	0	0	0	0	0	0
+    line_instrumentation.data	-	-	-	-	-	-	1	1	1	1	1	1	1	1
+    object.size	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    object.ob_type	8	8	8	8	8	8	8	8	24	8	8	24	8	8
+    var_object.size	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+    var_object.ob_size	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    type_object.size	416	408	408	408	416	416	416	416	432	416	416	432	424	424
+    type_object.name	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+    type_object.basicsize	32	32	32	32	32	32	32	32	48	32	32	48	32	32
+    type_object.itemsize	40	40	40	40	40	40	40	40	56	40	40	56	40	40
+    type_object.flags	168	168	168	168	168	168	168	168	184	168	168	184	168	168
+    type_object.members	240	240	240	240	240	240	240	240	256	240	240	256	240	240
+    type_object.base	256	256	256	256	256	256	256	256	272	256	256	272	256	256
+    type_object.dict	264	264	264	264	264	264	264	264	280	264	264	280	264	264
+    type_object.dictoffset	288	288	288	288	288	288	288	288	304	288	288	304	288	288
+    heap_type.size	880	880	888	904	920	928	928	928	944	936	936	960	944	944
+    heap_type.qualname	864	856	864	864	872	872	872	872	888	872	872	888	880	880
+    heap_type.cached_keys	872	864	872	872	880	880	880	880	896	880	880	896	888	888
+    member_def.size	40	40	40	40	40	40	40	40	40	40	40	40	40	40
+    member_def.name	0	0	0	0	0	0	0	0	0	0	0	0	0	0
+    member_def.kind	8	8	8	8	8	8	8	8	8	8	8	8	8	8
+    member_def.offset	16	16	16	16	16	16	16	16	16	16	16	16	16	16
+    ascii.size	48	48	48	48	40	40	40	40	56	40	40	56	40	40
+    ascii.length	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    ascii.state	32	32	32	32	32	32	32	32	48	32	32	48	32	32
+    ascii.wstr	40	40	40	40	-	-	-	-	-	-	-	-	-	-
+    compact_unicode.size	72	72	72	72	56	56	56	56	72	56	56	72	56	56
+    compact_unicode.wstr_length	64	64	64	64	-	-	-	-	-	-	-	-	-	-
+    unicode.size	80	80	80	80	64	64	64	64	80	64	64	80	64	64
+    unicode.data	72	72	72	72	56	56	56	56	72	56	56	72	56	56
+    long.size	32	32	32	32	32	32	32	32	48	32	32	48	32	32
+    long.digits	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+    long.tag	-	-	-	-	16	16	16	16	32	16	16	32	16	16
+    float.size	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+    float.value	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    complex.size	32	32	32	32	32	32	32	32	48	32	32	48	32	32
+    complex.value	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    bytes.size	40	40	40	40	40	40	40	40	56	40	40	56	40	40
+    bytes.data	32	32	32	32	32	32	32	32	48	32	32	48	32	32
+    bytearray.size	56	56	56	56	56	56	56	56	72	56	56	72	64	64
+    bytearray.start	40	40	40	40	40	40	40	40	56	40	40	56	40	40
+    list.size	40	40	40	40	40	40	40	40	56	40	40	56	40	40
+    list.items	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+    tuple.size	32	32	32	32	32	32	32	32	48	40	40	56	40	40
+    tuple.items	24	24	24	24	24	24	24	24	40	32	32	48	32	32
+    set.size	200	200	200	200	200	200	200	200	216	200	200	216	200	200
+    set.used	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+    set.mask	32	32	32	32	32	32	32	32	48	32	32	48	32	32
+    set.table	40	40	40	40	40	40	40	40	56	40	40	56	40	40
+    dict.size	48	48	48	48	48	48	48	48	64	48	48	64	48	48
+    dict.used	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    dict.keys	32	32	32	32	32	32	32	32	48	32	32	48	32	32
+    dict.values	40	40	40	40	40	40	40	40	56	40	40	56	40	40
+    dict_keys.size	40	40	40	32	32	32	32	32	32	32	32	32	32	32
+    dict_keys.size_slots	8	8	8	-	-	-	-	-	-	-	-	-	-	-
+    dict_keys.log2_size	-	-	-	8	8	8	8	8	8	8	8	8	8	8
+    dict_keys.log2_index_bytes	-	-	-	9	9	9	9	9	9	9	9	9	9	9
+    dict_keys.kind	-	-	-	10	10	10	10	10	10	10	10	10	10	10
+    dict_keys.nentries	32	32	32	24	24	24	24	24	24	24	24	24	24	24
+    dict_keys.indices	40	40	40	32	32	32	32	32	32	32	32	32	32	32
+    dict_values.size	-	-	-	8	8	16	16	16	16	16	16	16	16	16
+    dict_values.values	-	-	-	0	0	8	8	8	8	8	8	8	8	8
+    dict_values.capacity	-	-	-	-	-	0	0	0	0	0	0	0	0	0
+    dict_values.count	-	-	-	-	-	1	1	1	1	1	1	1	1	1
+    dict_values.valid	-	-	-	-	-	3	3	3	3	3	3	3	3	3
+    cell.size	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+    cell.contents	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    module.size	56	56	56	56	56	56	56	56	80	56	56	80	104	104
+    module.dict	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    module.name	48	48	48	48	48	48	48	48	64	48	48	64	40	40
+    function.size	120	120	128	136	144	144	144	144	160	152	152	168	152	152
+    function.qualname	104	104	40	40	40	40	40	40	56	40	40	56	40	40
+    method.size	48	48	48	48	48	48	48	48	64	48	48	64	48	48
+    method.function	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    method.instance	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+    builtin.size	56	56	56	56	56	56	56	56	72	56	56	72	56	56
+    builtin.definition	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    builtin.owner	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+    method_def.size	32	32	32	32	32	32	32	32	32	32	32	32	32	32
+    method_def.name	0	0	0	0	0	0	0	0	0	0	0	0	0	0
+    method_def.function	8	8	8	8	8	8	8	8	8	8	8	8	8	8
+    wrapper.size	32	32	32	32	32	32	32	32	48	32	32	48	32	32
+    wrapper.descriptor	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    wrapper.instance	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+    descriptor.size	40	40	40	40	40	40	40	40	56	40	40	56	40	40
+    descriptor.name	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+    generator.size	96	96	88	88	80	80	80	80	96	160	160	176	160	160
+    generator.qualname	56	56	48	40	32	32	32	32	48	32	32	48	32	32
+    generator.frame	16	16	16	-	-	-	-	-	-	-	-	-	-	-
+    generator.iframe	-	-	-	80	72	72	72	72	88	72	72	88	72	72
+    generator.frame_state	-	-	-	75	67	67	67	67	83	67	67	83	67	67
+    range.size	48	48	48	48	48	48	48	48	64	48	48	64	48	48
+    range.start	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    range.stop	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+    range.step	32	32	32	32	32	32	32	32	48	32	32	48	32	32
+    slice.size	40	40	40	40	40	40	40	40	56	40	40	56	40	40
+    slice.start	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    slice.stop	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+    slice.step	32	32	32	32	32	32	32	32	48	32	32	48	32	32
+    exception.size	64	64	64	72	72	72	72	72	88	72	72	88	72	72
+    exception.args	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+    exception.notes	-	-	-	32	32	32	32	32	48	32	32	48	32	32
+    exception.traceback	32	32	32	40	40	40	40	40	56	40	40	56	40	40
+    exception.context	40	40	40	48	48	48	48	48	64	48	48	64	48	48
+    exception.cause	48	48	48	56	56	56	56	56	72	56	56	72	56	56
+    exception.suppress_context	56	56	56	64	64	64	64	64	80	64	64	80	64	64
+    traceback.size	40	40	40	40	40	40	40	40	56	40	40	56	40	40
+    traceback.next	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    traceback.frame	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+    traceback.lasti	32	32	32	32	32	32	32	32	48	32	32	48	32	32
+    traceback.lineno	36	36	36	36	36	36	36	36	52	36	36	52	36	36
+    os_error.size	104	104	104	112	112	112	112	112	128	112	112	128	112	112
+    os_error.errno	64	64	64	72	72	72	72	72	88	72	72	88	72	72
+    os_error.strerror	72	72	72	80	80	80	80	80	96	80	80	96	80	80
+    os_error.filename	80	80	80	88	88	88	88	88	104	88	88	104	88	88
+    os_error.filename2	88	88	88	96	96	96	96	96	112	96	96	112	96	96
+    import_error.size	88	88	88	96	104	104	104	104	120	104	104	120	104	104
+    import_error.msg	64	64	64	72	72	72	72	72	88	72	72	88	72	72
+    syntax_error.size	112	112	128	136	136	136	136	136	152	144	144	160	144	144
+    syntax_error.msg	64	64	64	72	72	72	72	72	88	72	72	88	72	72
+    syntax_error.filename	72	72	72	80	80	80	80	80	96	80	80	96	80	80
+    syntax_error.lineno	80	80	80	88	88	88	88	88	104	88	88	104	88	88
+    unicode_error.size	104	104	104	112	112	112	112	112	128	112	112	128	112	112
+    unicode_error.encoding	64	64	64	72	72	72	72	72	88	72	72	88	72	72
+    unicode_error.object	72	72	72	80	80	80	80	80	96	80	80	96	80	80
+    unicode_error.start	80	80	80	88	88	88	88	88	104	88	88	104	88	88
+    unicode_error.end	88	88	88	96	96	96	96	96	112	96	96	112	96	96
+    unicode_error.reason	96	96	96	104	104	104	104	104	120	104	104	120	104	104
+    exception_group.size	-	-	-	88	88	88	96	96	104	96	96	112	96	96
+    exception_group.msg	-	-	-	72	72	72	72	72	88	72	72	88	72	72
+    exception_group.exceptions	-	-	-	80	80	80	80	80	96	80	80	96	80	80
+    weak_reference.size	56	56	56	64	64	64	64	64	88	64	64	88	64	64
+    weak_reference.object	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    task.size	144	184	192	176	176	144	144	-	160	168	-	192	168	168
+    task.event_loop	16	16	16	16	16	16	16	-	32	16	-	32	16	16
+    task.state	72	80	88	88	88	96	96	-	112	104	-	120	104	104
+    task.coro	112	152	160	136	136	120	120	-	136	128	-	144	128	128
+    task.name	120	160	168	144	144	128	128	-	144	136	-	152	136	136
+    task.fut_waiter	104	144	152	128	128	112	112	-	128	120	-	136	120	120
+    task.node	-	-	-	-	-	-	-	-	-	152	-	168	152	152
+    future.size	104	144	152	128	128	104	104	-	120	112	-	128	112	112
+    future.state	72	80	88	88	88	96	96	-	112	104	-	120	104	104
+    future_iterator.size	24	24	24	24	24	24	24	-	40	24	-	40	24	24
+    future_iterator.future	16	16	16	16	16	16	16	-	32	16	-	32	16	16
+    coroutine_wrapper.size	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+    coroutine_wrapper.coroutine	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    async_gen_send.size	40	40	40	40	40	40	40	40	56	40	40	56	40	40
+    async_gen_send.generator	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    async_gen_throw.size	40	40	40	40	40	40	40	40	56	40	40	56	56	56
+    async_gen_throw.generator	16	16	16	16	16	16	16	16	32	16	16	32	16	16
     """
 
     # What debug information is asked for: slot, structures, members.
@@ -188,6 +286,7 @@ def _coldframe():
     runtime.gil_locked	pyruntimestate	ceval.gil.locked
     runtime.gil_last_holder	pyruntimestate	ceval.gil.last_holder
     runtime.gc_collecting	pyruntimestate	gc.collecting
+    runtime.recursion_limit	pyruntimestate	ceval.recursion_limit
     interpreter.size	_is	-
     interpreter.next	_is	next
     interpreter.id	_is	id
@@ -197,7 +296,12 @@ def _coldframe():
     interpreter.gil	_is	ceval.gil
     interpreter.gc_collecting	_is	gc.collecting
     interpreter.finalizing	_is	_finalizing
+    interpreter.recursion_limit	_is	ceval.recursion_limit
+    interpreter.eval_frame	_is	eval_frame
+    interpreter.monitoring_tool_names	_is	monitoring_tool_names
+    interpreter.asyncio_tasks_head	_is	asyncio_tasks_head
     gil.size	_gil_runtime_state	-
+    gil.enabled	_gil_runtime_state	enabled
     gil.last_holder	_gil_runtime_state	last_holder
     gil.locked	_gil_runtime_state	locked
     thread.size	_ts	-
@@ -208,6 +312,26 @@ def _coldframe():
     thread.current_frame	_ts	current_frame
     thread.thread_id	_ts	thread_id
     thread.native_thread_id	_ts	native_thread_id
+    thread.curexc_type	_ts	curexc_type
+    thread.curexc_value	_ts	curexc_value
+    thread.curexc_traceback	_ts	curexc_traceback
+    thread.current_exception	_ts	current_exception
+    thread.exc_info	_ts	exc_info
+    thread.recursion_depth	_ts	recursion_depth
+    thread.recursion_remaining	_ts	py_recursion_remaining|recursion_remaining
+    thread.recursion_limit	_ts	py_recursion_limit|recursion_limit
+    thread.tracefunc	_ts	c_tracefunc
+    thread.traceobj	_ts	c_traceobj
+    thread.profilefunc	_ts	c_profilefunc
+    thread.profileobj	_ts	c_profileobj
+    thread_impl.size	_PyThreadStateImpl	-
+    thread_impl.asyncio_running_loop	_PyThreadStateImpl	asyncio_running_loop
+    thread_impl.asyncio_running_task	_PyThreadStateImpl	asyncio_running_task
+    thread_impl.asyncio_tasks_head	_PyThreadStateImpl	asyncio_tasks_head
+    err_stack_item.size	_err_stackitem	-
+    err_stack_item.exc_traceback	_err_stackitem	exc_traceback
+    err_stack_item.exc_value	_err_stackitem	exc_value
+    err_stack_item.previous	_err_stackitem	previous_item
     cframe.size	_PyCFrame|_cframe	-
     cframe.current_frame	_PyCFrame|_cframe	current_frame
     cframe.previous	_PyCFrame|_cframe	previous
@@ -221,6 +345,9 @@ def _coldframe():
     frame_object.f_gen	_frame	f_gen
     frame_object.f_localsplus	_frame	f_localsplus
     frame_object.f_frame	_frame	f_frame
+    frame_object.f_stacktop	_frame	f_stacktop
+    frame_object.f_valuestack	_frame	f_valuestack
+    frame_object.f_stackdepth	_frame	f_stackdepth
     frame.size	_PyInterpreterFrame	-
     frame.executable	_PyInterpreterFrame	f_executable|f_code
     frame.previous	_PyInterpreterFrame	previous
@@ -230,7 +357,10 @@ def _coldframe():
     frame.instruction	_PyInterpreterFrame	instr_ptr|prev_instr
     frame.owner	_PyInterpreterFrame	owner
     frame.is_entry	_PyInterpreterFrame	is_entry
+    frame.tlbc_index	_PyInterpreterFrame	tlbc_index
     frame.localsplus	_PyInterpreterFrame	localsplus
+    frame.stacktop	_PyInterpreterFrame	stacktop
+    frame.stackpointer	_PyInterpreterFrame	stackpointer
     code.size	PyCodeObject	-
     code.argcount	PyCodeObject	co_argcount
     code.kwonlyargcount	PyCodeObject	co_kwonlyargcount
@@ -251,6 +381,20 @@ def _coldframe():
     code.bytecode	PyCodeObject	co_code
     code.code_adaptive	PyCodeObject	co_code_adaptive
     code.firsttraceable	PyCodeObject	_co_firsttraceable
+    code.consts	PyCodeObject	co_consts
+    code.names	PyCodeObject	co_names
+    code.monitoring	PyCodeObject	_co_monitoring
+    code.tlbc	PyCodeObject	co_tlbc
+    code_array.size	_PyCodeArray	-
+    code_array.count	_PyCodeArray	size
+    code_array.entries	_PyCodeArray	entries
+    code_monitoring.size	_PyCoMonitoringData	-
+    code_monitoring.lines	_PyCoMonitoringData	lines
+    code_monitoring.per_instruction_opcodes	_PyCoMonitoringData	per_instruction_opcodes
+    line_instrumentation.size	_PyCoLineInstrumentationData|_line_instrumentation_data	-
+    line_instrumentation.original_opcode	_PyCoLineInstrumentationData|_line_instrumentation_data	original_opcode
+    line_instrumentation.bytes_per_entry	_PyCoLineInstrumentationData|_line_instrumentation_data	bytes_per_entry
+    line_instrumentation.data	_PyCoLineInstrumentationData|_line_instrumentation_data	data
     object.size	_object	-
     object.ob_type	_object	ob_type
     var_object.size	PyVarObject	-
@@ -337,6 +481,9 @@ def _coldframe():
     descriptor.name	PyDescrObject	d_name
     generator.size	PyGenObject	-
     generator.qualname	PyGenObject	gi_qualname
+    generator.frame	PyGenObject	gi_frame
+    generator.iframe	PyGenObject	gi_iframe
+    generator.frame_state	PyGenObject	gi_frame_state
     range.size	rangeobject	-
     range.start	rangeobject	start
     range.stop	rangeobject	stop
@@ -347,6 +494,55 @@ def _coldframe():
     slice.step	PySliceObject	step
     exception.size	PyBaseExceptionObject	-
     exception.args	PyBaseExceptionObject	args
+    exception.notes	PyBaseExceptionObject	notes
+    exception.traceback	PyBaseExceptionObject	traceback
+    exception.context	PyBaseExceptionObject	context
+    exception.cause	PyBaseExceptionObject	cause
+    exception.suppress_context	PyBaseExceptionObject	suppress_context
+    traceback.size	_traceback|PyTracebackObject	-
+    traceback.next	_traceback|PyTracebackObject	tb_next
+    traceback.frame	_traceback|PyTracebackObject	tb_frame
+    traceback.lasti	_traceback|PyTracebackObject	tb_lasti
+    traceback.lineno	_traceback|PyTracebackObject	tb_lineno
+    os_error.size	PyOSErrorObject	-
+    os_error.errno	PyOSErrorObject	myerrno
+    os_error.strerror	PyOSErrorObject	strerror
+    os_error.filename	PyOSErrorObject	filename
+    os_error.filename2	PyOSErrorObject	filename2
+    import_error.size	PyImportErrorObject	-
+    import_error.msg	PyImportErrorObject	msg
+    syntax_error.size	PySyntaxErrorObject	-
+    syntax_error.msg	PySyntaxErrorObject	msg
+    syntax_error.filename	PySyntaxErrorObject	filename
+    syntax_error.lineno	PySyntaxErrorObject	lineno
+    unicode_error.size	PyUnicodeErrorObject	-
+    unicode_error.encoding	PyUnicodeErrorObject	encoding
+    unicode_error.object	PyUnicodeErrorObject	object
+    unicode_error.start	PyUnicodeErrorObject	start
+    unicode_error.end	PyUnicodeErrorObject	end
+    unicode_error.reason	PyUnicodeErrorObject	reason
+    exception_group.size	PyBaseExceptionGroupObject	-
+    exception_group.msg	PyBaseExceptionGroupObject	msg
+    exception_group.exceptions	PyBaseExceptionGroupObject	excs
+    weak_reference.size	_PyWeakReference	-
+    weak_reference.object	_PyWeakReference	wr_object
+    task.size	TaskObj	-
+    task.event_loop	TaskObj	task_loop
+    task.state	TaskObj	task_state
+    task.coro	TaskObj	task_coro
+    task.name	TaskObj	task_name
+    task.fut_waiter	TaskObj	task_fut_waiter
+    task.node	TaskObj	task_node
+    future.size	FutureObj	-
+    future.state	FutureObj	fut_state
+    future_iterator.size	futureiterobject	-
+    future_iterator.future	futureiterobject	future
+    coroutine_wrapper.size	PyCoroWrapper	-
+    coroutine_wrapper.coroutine	PyCoroWrapper	cw_coroutine
+    async_gen_send.size	PyAsyncGenASend	-
+    async_gen_send.generator	PyAsyncGenASend	ags_gen
+    async_gen_throw.size	PyAsyncGenAThrow	-
+    async_gen_throw.generator	PyAsyncGenAThrow	agt_gen
     """
 
     # How each version behaves.
@@ -363,6 +559,8 @@ def _coldframe():
             "dict_values": "Array",
             "instance_dict": "DictOffset",
             "stack_refs": "Pointers",
+            "string_state": "BitField",
+            "bytecode": "Shared",
         },
         "3.9": {
             "frame_root": "FrameObject",
@@ -376,6 +574,8 @@ def _coldframe():
             "dict_values": "Array",
             "instance_dict": "DictOffset",
             "stack_refs": "Pointers",
+            "string_state": "BitField",
+            "bytecode": "Shared",
         },
         "3.10": {
             "frame_root": "FrameObject",
@@ -389,6 +589,8 @@ def _coldframe():
             "dict_values": "Array",
             "instance_dict": "DictOffset",
             "stack_refs": "Pointers",
+            "string_state": "BitField",
+            "bytecode": "Shared",
         },
         "3.11": {
             "frame_root": "CFrame",
@@ -402,6 +604,8 @@ def _coldframe():
             "dict_values": "Struct",
             "instance_dict": "ManagedPair",
             "stack_refs": "Pointers",
+            "string_state": "BitField",
+            "bytecode": "Shared",
         },
         "3.12": {
             "frame_root": "CFrame",
@@ -415,6 +619,8 @@ def _coldframe():
             "dict_values": "Struct",
             "instance_dict": "ManagedTagged",
             "stack_refs": "Pointers",
+            "string_state": "BitField",
+            "bytecode": "Shared",
         },
         "3.13": {
             "frame_root": "CurrentFrame",
@@ -426,8 +632,25 @@ def _coldframe():
             "int_format": "Tag",
             "dict_keys": "Log2Size",
             "dict_values": "Struct",
-            "instance_dict": "Inline",
+            "instance_dict": "Inline(24)",
             "stack_refs": "Pointers",
+            "string_state": "BitField",
+            "bytecode": "Shared",
+        },
+        "3.13t": {
+            "frame_root": "CurrentFrame",
+            "instruction": "Pointer",
+            "run_start": "ShimOwner(3)",
+            "anchors": "Shims",
+            "line_table": "Locations",
+            "local_slots": "LocalsPlus",
+            "int_format": "Tag",
+            "dict_keys": "Log2Size",
+            "dict_values": "Struct",
+            "instance_dict": "Inline(8)",
+            "stack_refs": "Pointers",
+            "string_state": "BitField",
+            "bytecode": "Shared",
         },
         "3.14": {
             "frame_root": "CurrentFrame",
@@ -439,8 +662,25 @@ def _coldframe():
             "int_format": "Tag",
             "dict_keys": "Log2Size",
             "dict_values": "Struct",
-            "instance_dict": "Inline",
+            "instance_dict": "Inline(24)",
             "stack_refs": "Tagged",
+            "string_state": "BitField",
+            "bytecode": "Shared",
+        },
+        "3.14t": {
+            "frame_root": "CurrentFrame",
+            "instruction": "Pointer",
+            "run_start": "ShimOwner(3)",
+            "anchors": "Shims",
+            "line_table": "Locations",
+            "local_slots": "LocalsPlus",
+            "int_format": "Tag",
+            "dict_keys": "Log2Size",
+            "dict_values": "Struct",
+            "instance_dict": "Inline(8)",
+            "stack_refs": "Tagged",
+            "string_state": "InternedByte",
+            "bytecode": "PerThread",
         },
         "3.15": {
             "frame_root": "CurrentFrame",
@@ -452,8 +692,25 @@ def _coldframe():
             "int_format": "Tag",
             "dict_keys": "Log2Size",
             "dict_values": "Struct",
-            "instance_dict": "Inline",
+            "instance_dict": "Inline(24)",
             "stack_refs": "Tagged",
+            "string_state": "BitField",
+            "bytecode": "Shared",
+        },
+        "3.15t": {
+            "frame_root": "CurrentFrame",
+            "instruction": "Pointer",
+            "run_start": "ShimOwner(3)",
+            "anchors": "Shims",
+            "line_table": "Locations",
+            "local_slots": "LocalsPlus",
+            "int_format": "Tag",
+            "dict_keys": "Log2Size",
+            "dict_values": "Struct",
+            "instance_dict": "Inline(8)",
+            "stack_refs": "Tagged",
+            "string_state": "InternedByte",
+            "bytecode": "PerThread",
         },
     }
 
@@ -761,7 +1018,7 @@ def _coldframe():
             self.offsets = offsets
             match = re.match(r"(\d+)\.(\d+)\.(\d+)", title)
             self.release = tuple(int(part) for part in match.groups())
-            # What follows the number tells special builds apart: 3.13.0t, 3.13.0-aarch64.
+            # t free-threaded, d debug.
             self.kind = title[match.end() :]
 
 
@@ -788,17 +1045,31 @@ def _coldframe():
         return text if level is None else "%s%s%d" % (text, level, version & 0xF)
 
 
-    def row_for(version, kind):
-        """The nearest row at or before a version of the same minor, else the nearest after it."""
+    def row_for(version, free_threaded, debug):
+        """The offsets for a build: those of the nearest micro release at or before it, else of the nearest after it.
+
+        A debug build has nearly all fields where a release build has them: what its own row lacks, or all where it has none,
+        is as in the release row.
+        """
+        kind = "t" if free_threaded else ""
+        row = _nearest(version, kind)
+        own = _nearest(version, kind + "d") if debug else None
+        if row is None or own is None:
+            return own or row
+        return Row(own.title, dict(row.offsets, **own.offsets))
+
+
+    def _nearest(version, kind):
         release = release_of(version)
-        same = sorted((row for row in rows() if row.release[:2] == release[:2] and row.kind == kind), key=lambda r: r.release)
+        same = [row for row in rows() if row.release[:2] == release[:2] and row.kind == kind]
+        same.sort(key=lambda row: row.release)
         before = [row for row in same if row.release <= release]
         return before[-1] if before else same[0] if same else None
 
 
-    def behaviour_of(version):
-        """How a minor version behaves; None where it is not known."""
-        return BEHAVIOUR.get("%d.%d" % release_of(version)[:2])
+    def behaviour_of(version, free_threaded):
+        """How a build of a minor version behaves; None where it is not known."""
+        return BEHAVIOUR.get("%d.%d%s" % (release_of(version)[:2] + ("t" if free_threaded else "",)))
 
 
     def supported():
@@ -1121,8 +1392,9 @@ def _coldframe():
             """The first `limit` characters of a str; lone surrogates are possible."""
             length = self.str_length(obj)
             state = self.memory.u32(self.at(obj, "ascii.state"))
-            # interned:2, kind:3, compact:1, ascii:1 (Include/cpython/unicodeobject.h).
-            kind, compact, is_ascii = state >> 2 & 7, state >> 5 & 1, state >> 6 & 1
+            # Behind what is interned: kind:3, compact:1, ascii:1 (Include/cpython/unicodeobject.h).
+            bits = state >> (8 if self.layout.is_("string_state", "InternedByte") else 2)
+            kind, compact, is_ascii = bits & 7, bits >> 3 & 1, bits >> 4 & 1
             if kind == 0 and self.has("ascii.wstr"):
                 # Not "ready": only the wchar_t form exists (PyUnicode_FromUnicode, up to 3.11).
                 length = self.i64(obj, "compact_unicode.wstr_length")
@@ -1262,11 +1534,12 @@ def _coldframe():
                         return self._shared_items(info, values, limit)
                     place = obj - 3 * WORD
                 else:
-                    place = self._managed_dict(obj)
+                    is_tagged = self.layout.is_("instance_dict", "ManagedTagged")
+                    place = obj - (3 * WORD if is_tagged else self.layout.argument("instance_dict"))
                     word = self.memory.u64(place)
-                    if self.layout.is_("instance_dict", "ManagedTagged") and word & 1:
+                    if is_tagged and word & 1:
                         return self._shared_items(info, word + 1, limit)
-                    if word == 0 and info.has(INLINE_VALUES):
+                    if not is_tagged and word == 0 and info.has(INLINE_VALUES):
                         values = obj + info.basicsize
                         if self.u8(values, "dict_values.valid"):
                             return self._shared_items(info, values, limit)
@@ -1313,10 +1586,6 @@ def _coldframe():
                     yield self.name(key), value
                 except Unreadable:
                     yield "?", value
-
-        def _managed_dict(self, obj):
-            """Where the pointer to a managed `__dict__` is (MANAGED_DICT_OFFSET, Include/internal/pycore_object.h)."""
-            return obj - (WORD if self.layout.free_threaded else 3 * WORD)
 
         def _shared_items(self, info, values, limit):
             return self._split_items(self.ptr(info.address, "heap_type.cached_keys"), values, limit)
@@ -1977,7 +2246,10 @@ def _coldframe():
                     is_entry = shim is None and self.u8(address, "frame.is_entry") != 0
                 except Unreadable:
                     break
-                frame, is_hidden = self._interpreter_frame(address, anchor, owner)
+                try:
+                    frame, is_hidden = self._interpreter_frame(address, anchor, owner)
+                except Unreadable:
+                    frame, is_hidden = PythonFrame(address, 0, -1, anchor, False), True
                 frame.starts_run = is_entry
                 if not is_hidden:
                     run.append(frame)
@@ -1994,9 +2266,20 @@ def _coldframe():
             code = self.code(executable)
             if code is None:
                 return PythonFrame(address, executable, -1, anchor, False), True
-            lasti = self.ptr(address, "frame.instruction") - code.instructions
+            first = code.instructions
+            if self.layout.is_("bytecode", "PerThread"):
+                first = self._thread_bytecode(address, code)
+            lasti = self.ptr(address, "frame.instruction") - first
             is_hidden = owner != OWNED_BY_GENERATOR and lasti < code.first_traceable * CODE_UNIT
             return PythonFrame(address, executable, lasti if abs(lasti) < 1 << 31 else -1, anchor, False), is_hidden
+
+        def _thread_bytecode(self, address, code):
+            """The copy of the instructions that a frame runs (`_PyFrame_GetBytecode`, Include/internal/pycore_interpframe.h)."""
+            index = self.i32(address, "frame.tlbc_index")
+            copies = self.ptr(code.address, "code.tlbc")
+            if not 0 <= index < self.i64(copies, "code_array.count"):
+                raise Unreadable("bytecode %d of 0x%x" % (index, code.address))
+            return self.memory.u64(self.at(copies, "code_array.entries") + index * WORD)
 
         def stack_ref(self, at):
             """What a frame refers to at that address; 0 where it is no object.
@@ -2158,6 +2441,8 @@ def _coldframe():
     MAX_THREADS = 20000
     # Offset of `tid` in glibc's `struct pthread` (nptl/descr.h): behind the 704 bytes of tcbhead_t on x86_64.
     PTHREAD_TID = 720
+    # What only debug builds export (Objects/object.c).
+    DEBUG_COUNTERS = ("_Py_RefTotal", "_Py_GetRefTotal", "_PyDebug_PrintTotalRefs")
 
 
     class ThreadState:
@@ -2247,6 +2532,9 @@ def _coldframe():
             """(locked, thread state that has it, or had it last) of an interpreter's GIL."""
             if self.has("interpreter.gil"):
                 gil = self.ptr(interpreter.address, "interpreter.gil")
+                # A free-threaded build may run without.
+                if self.has("gil.enabled") and self.i32(gil, "gil.enabled") == 0:
+                    return False, 0
                 locked, holder = self.i32(gil, "gil.locked"), self.ptr(gil, "gil.last_holder")
             else:
                 runtime = self.layout.runtime
@@ -2378,17 +2666,22 @@ def _coldframe():
         if not version:
             yield "the version of the Python at 0x%x cannot be told" % runtime
             return
-        behaviour = behaviour_of(version)
+        free_threaded = stated is not None and stated.free_threaded
+        behaviour = behaviour_of(version, free_threaded)
         if behaviour is None:
             yield "this is CPython %d.%d; the helper knows %s" % (release_of(version)[:2] + (supported(),))
             return
-        free_threaded = stated is not None and stated.free_threaded
         own = stated.offsets if stated else {}
         dwarf = debugger.dwarf_offsets(schema())
         # That of extension modules alone has few of the structures.
         if "interpreter.threads_head" in dwarf and "code.filename" in dwarf:
-            yield _with_exact_version(memory, Layout(version, free_threaded, runtime, dict(dwarf, **own), behaviour, "debug information"))
-        row = row_for(version, "t" if free_threaded else "")
+            offsets = dict(dwarf, **own)
+            yield _with_exact_version(
+                memory, Layout(version, free_threaded, runtime, offsets, behaviour, "debug information")
+            )
+        # A --with-pydebug build exports what counts its references.
+        is_debug = any(debugger.symbol(name) for name in DEBUG_COUNTERS)
+        row = row_for(version, free_threaded, is_debug)
         if row is None:
             yield "there is no built-in layout of CPython %s" % version_text(version)
             return
@@ -2396,14 +2689,12 @@ def _coldframe():
         if version & 0xF0 != 0xF0:
             yield "CPython %s is a prerelease, whose layout only its debug information tells" % version_text(version)
             return
-        layout = Layout(version, free_threaded, runtime, dict(row.offsets, **own), behaviour, "built-in row " + row.title)
-        if own:
-            layout.source = "_Py_DebugOffsets, completed by built-in row " + row.title
+        source = "_Py_DebugOffsets, completed by built-in row %s" if own else "built-in row %s"
+        layout = Layout(version, free_threaded, runtime, dict(row.offsets, **own), behaviour, source % row.title)
         exact = _with_exact_version(memory, layout)
-        better = row_for(exact.version, "t" if free_threaded else "")
-        if better.title != row.title:
-            exact.offsets = dict(better.offsets, **own)
-            exact.source = exact.source.replace(row.title, better.title)
+        better = row_for(exact.version, free_threaded, is_debug)
+        exact.offsets = dict(better.offsets, **own)
+        exact.source = source % better.title
         yield exact
 
 
@@ -3121,37 +3412,14 @@ def _coldframe():
 
 
     DEBUGGER = Gdb()
-
-
-    def _encoding():
-        """Of what gdb prints: its own character set, and that of its Python."""
-        try:
-            return gdb.host_charset()
-        except AttributeError:
-            return locale.getpreferredencoding()
+    # What a command is made of, without the guard of this helper when it was loaded before.
+    ORIGINAL = getattr(gdb.Command, "coldframe_original", gdb.Command)
 
 
     def _write(text):
         """To gdb's output; characters that the terminal lacks, escaped."""
         encoding = locale.getpreferredencoding()
         gdb.write(text.encode(encoding, "backslashreplace").decode(encoding))
-
-
-    class Command(gdb.Command):
-        """One command of the helper."""
-
-        def __init__(self, name, function):
-            self.function = function
-            self.__doc__ = inspect.cleandoc(function.__doc__)
-            kind = gdb.COMMAND_DATA if name in ("py-print", "py-locals", "py-repr") else gdb.COMMAND_STACK
-            gdb.Command.__init__(self, name, kind, gdb.COMPLETE_NONE)
-
-        def invoke(self, argument, from_tty):
-            PEACE.keep()
-            try:
-                run(self.function, DEBUGGER, argument, _write)
-            except gdb.error as error:
-                _write("%s\n" % error)
 
 
     class Printer:
@@ -3187,40 +3455,66 @@ def _coldframe():
                 return None
 
 
-    class Peace:
-        """CPython's own helper may be loaded before this one or after: this one wins, and says so once."""
+    class Command(ORIGINAL):
+        """One command of the helper."""
 
-        def __init__(self):
-            self.has_said = False
+        coldframe = True
 
-        def register(self):
-            for name, function in COMMANDS:
-                Command(name, function)
-            gdb.pretty_printers[:] = [PRINTERS] + [p for p in gdb.pretty_printers if getattr(p, "name", None) != NAME]
+        def __init__(self, name, function):
+            self.function = function
+            self.__doc__ = inspect.cleandoc(function.__doc__)
+            kind = gdb.COMMAND_DATA if name in ("py-print", "py-locals", "py-repr") else gdb.COMMAND_STACK
+            super().__init__(name, kind, gdb.COMPLETE_NONE)
 
-        def keep(self, event=None):
-            """Puts this helper back where another one has taken its place."""
-            places = [gdb] + list(gdb.objfiles()) + list(gdb.progspaces())
-            replaced = False
-            for place in places:
-                others = [p for p in place.pretty_printers if getattr(p, "__name__", "") == FOREIGN_PRINTER]
-                if others:
-                    place.pretty_printers = [p for p in place.pretty_printers if p not in others]
-                    replaced = True
-            if replaced:
-                self.register()
-                if not self.has_said:
-                    self.has_said = True
-                    _write("coldframe's Python helper is used instead of the one that came with CPython\n")
+        def invoke(self, argument, from_tty):
+            remove_foreign_printers()
+            try:
+                run(self.function, DEBUGGER, argument, _write)
+            except gdb.error as error:
+                _write("%s\n" % error)
+
+
+    class Guard(ORIGINAL):
+        """What other scripts make their commands of: CPython's own helper may be loaded after this one, and registers commands
+        of the same names."""
+
+        coldframe_original = ORIGINAL
+
+        def __init__(self, name, *arguments, **options):
+            if name in dict(COMMANDS) and not getattr(self, "coldframe", False):
+                remove_foreign_printers()
+                say_once()
+            else:
+                super().__init__(name, *arguments, **options)
+
+
+    def remove_foreign_printers(event=None):
+        """Takes the pretty printers of CPython's own helper out; whether there were any."""
+        found = False
+        for place in [gdb] + list(gdb.objfiles()) + list(gdb.progspaces()):
+            ours = [printer for printer in place.pretty_printers if getattr(printer, "__name__", "") != FOREIGN_PRINTER]
+            if len(ours) < len(place.pretty_printers):
+                place.pretty_printers = ours
+                found = True
+        return found
+
+
+    _SAID = []
+
+
+    def say_once():
+        if not _SAID:
+            _SAID.append(True)
+            _write("coldframe's Python helper is used instead of the one that came with CPython\n")
 
 
     PRINTERS = Printers()
-    PEACE = Peace()
-    PEACE.register()
-    PEACE.keep()
-    for _events in ("new_objfile", "stop", "before_prompt"):
-        if hasattr(gdb.events, _events):
-            getattr(gdb.events, _events).connect(PEACE.keep)
+    if remove_foreign_printers():
+        say_once()
+    for _name, _function in COMMANDS:
+        Command(_name, _function)
+    gdb.pretty_printers[:] = [PRINTERS] + [p for p in gdb.pretty_printers if getattr(p, "name", None) != NAME]
+    gdb.Command = Guard
 
 
 _coldframe()

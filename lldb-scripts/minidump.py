@@ -46,7 +46,7 @@ class Recorded:
                 version = recorded["version_hex"]
                 source = "the dump (%s)" % recorded["provider"]
                 runtime, offsets = _address(recorded["runtime"]), recorded["offsets"]
-                behaviour = behaviour_of(version)
+                behaviour = behaviour_of(version, recorded["free_threaded"])
                 if behaviour is not None:
                     self.layout = Layout(version, recorded["free_threaded"], runtime, offsets, behaviour, source)
             for tid, pointer in known.get(CONTEXT, {}).get("fs_base", {}).items():

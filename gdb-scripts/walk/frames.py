@@ -215,7 +215,10 @@ class Frames(Values):
                 is_entry = shim is None and self.u8(address, "frame.is_entry") != 0
             except Unreadable:
                 break
-            frame, is_hidden = self._interpreter_frame(address, anchor, owner)
+            try:
+                frame, is_hidden = self._interpreter_frame(address, anchor, owner)
+            except Unreadable:
+                frame, is_hidden = PythonFrame(address, 0, -1, anchor, False), True
             frame.starts_run = is_entry
             if not is_hidden:
                 run.append(frame)
@@ -232,9 +235,20 @@ class Frames(Values):
         code = self.code(executable)
         if code is None:
             return PythonFrame(address, executable, -1, anchor, False), True
-        lasti = self.ptr(address, "frame.instruction") - code.instructions
+        first = code.instructions
+        if self.layout.is_("bytecode", "PerThread"):
+            first = self._thread_bytecode(address, code)
+        lasti = self.ptr(address, "frame.instruction") - first
         is_hidden = owner != OWNED_BY_GENERATOR and lasti < code.first_traceable * CODE_UNIT
         return PythonFrame(address, executable, lasti if abs(lasti) < 1 << 31 else -1, anchor, False), is_hidden
+
+    def _thread_bytecode(self, address, code):
+        """The copy of the instructions that a frame runs (`_PyFrame_GetBytecode`, Include/internal/pycore_interpframe.h)."""
+        index = self.i32(address, "frame.tlbc_index")
+        copies = self.ptr(code.address, "code.tlbc")
+        if not 0 <= index < self.i64(copies, "code_array.count"):
+            raise Unreadable("bytecode %d of 0x%x" % (index, code.address))
+        return self.memory.u64(self.at(copies, "code_array.entries") + index * WORD)
 
     def stack_ref(self, at):
         """What a frame refers to at that address; 0 where it is no object.

@@ -46,7 +46,7 @@ class Row:
         self.offsets = offsets
         match = re.match(r"(\d+)\.(\d+)\.(\d+)", title)
         self.release = tuple(int(part) for part in match.groups())
-        # What follows the number tells special builds apart: 3.13.0t, 3.13.0-aarch64.
+        # t free-threaded, d debug.
         self.kind = title[match.end() :]
 
 
@@ -73,17 +73,31 @@ def version_text(version):
     return text if level is None else "%s%s%d" % (text, level, version & 0xF)
 
 
-def row_for(version, kind):
-    """The nearest row at or before a version of the same minor, else the nearest after it."""
+def row_for(version, free_threaded, debug):
+    """The offsets for a build: those of the nearest micro release at or before it, else of the nearest after it.
+
+    A debug build has nearly all fields where a release build has them: what its own row lacks, or all where it has none,
+    is as in the release row.
+    """
+    kind = "t" if free_threaded else ""
+    row = _nearest(version, kind)
+    own = _nearest(version, kind + "d") if debug else None
+    if row is None or own is None:
+        return own or row
+    return Row(own.title, dict(row.offsets, **own.offsets))
+
+
+def _nearest(version, kind):
     release = release_of(version)
-    same = sorted((row for row in rows() if row.release[:2] == release[:2] and row.kind == kind), key=lambda r: r.release)
+    same = [row for row in rows() if row.release[:2] == release[:2] and row.kind == kind]
+    same.sort(key=lambda row: row.release)
     before = [row for row in same if row.release <= release]
     return before[-1] if before else same[0] if same else None
 
 
-def behaviour_of(version):
-    """How a minor version behaves; None where it is not known."""
-    return BEHAVIOUR.get("%d.%d" % release_of(version)[:2])
+def behaviour_of(version, free_threaded):
+    """How a build of a minor version behaves; None where it is not known."""
+    return BEHAVIOUR.get("%d.%d%s" % (release_of(version)[:2] + ("t" if free_threaded else "",)))
 
 
 def supported():

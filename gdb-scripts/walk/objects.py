@@ -168,8 +168,9 @@ class Objects:
         """The first `limit` characters of a str; lone surrogates are possible."""
         length = self.str_length(obj)
         state = self.memory.u32(self.at(obj, "ascii.state"))
-        # interned:2, kind:3, compact:1, ascii:1 (Include/cpython/unicodeobject.h).
-        kind, compact, is_ascii = state >> 2 & 7, state >> 5 & 1, state >> 6 & 1
+        # Behind what is interned: kind:3, compact:1, ascii:1 (Include/cpython/unicodeobject.h).
+        bits = state >> (8 if self.layout.is_("string_state", "InternedByte") else 2)
+        kind, compact, is_ascii = bits & 7, bits >> 3 & 1, bits >> 4 & 1
         if kind == 0 and self.has("ascii.wstr"):
             # Not "ready": only the wchar_t form exists (PyUnicode_FromUnicode, up to 3.11).
             length = self.i64(obj, "compact_unicode.wstr_length")
@@ -309,11 +310,12 @@ class Objects:
                     return self._shared_items(info, values, limit)
                 place = obj - 3 * WORD
             else:
-                place = self._managed_dict(obj)
+                is_tagged = self.layout.is_("instance_dict", "ManagedTagged")
+                place = obj - (3 * WORD if is_tagged else self.layout.argument("instance_dict"))
                 word = self.memory.u64(place)
-                if self.layout.is_("instance_dict", "ManagedTagged") and word & 1:
+                if is_tagged and word & 1:
                     return self._shared_items(info, word + 1, limit)
-                if word == 0 and info.has(INLINE_VALUES):
+                if not is_tagged and word == 0 and info.has(INLINE_VALUES):
                     values = obj + info.basicsize
                     if self.u8(values, "dict_values.valid"):
                         return self._shared_items(info, values, limit)
@@ -360,10 +362,6 @@ class Objects:
                 yield self.name(key), value
             except Unreadable:
                 yield "?", value
-
-    def _managed_dict(self, obj):
-        """Where the pointer to a managed `__dict__` is (MANAGED_DICT_OFFSET, Include/internal/pycore_object.h)."""
-        return obj - (WORD if self.layout.free_threaded else 3 * WORD)
 
     def _shared_items(self, info, values, limit):
         return self._split_items(self.ptr(info.address, "heap_type.cached_keys"), values, limit)

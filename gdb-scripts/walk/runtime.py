@@ -13,6 +13,8 @@ MAX_INTERPRETERS = 1000
 MAX_THREADS = 20000
 # Offset of `tid` in glibc's `struct pthread` (nptl/descr.h): behind the 704 bytes of tcbhead_t on x86_64.
 PTHREAD_TID = 720
+# What only debug builds export (Objects/object.c).
+DEBUG_COUNTERS = ("_Py_RefTotal", "_Py_GetRefTotal", "_PyDebug_PrintTotalRefs")
 
 
 class ThreadState:
@@ -102,6 +104,9 @@ class Runtime(Frames):
         """(locked, thread state that has it, or had it last) of an interpreter's GIL."""
         if self.has("interpreter.gil"):
             gil = self.ptr(interpreter.address, "interpreter.gil")
+            # A free-threaded build may run without.
+            if self.has("gil.enabled") and self.i32(gil, "gil.enabled") == 0:
+                return False, 0
             locked, holder = self.i32(gil, "gil.locked"), self.ptr(gil, "gil.last_holder")
         else:
             runtime = self.layout.runtime
@@ -233,17 +238,22 @@ def _candidates(debugger, memory, runtime):
     if not version:
         yield "the version of the Python at 0x%x cannot be told" % runtime
         return
-    behaviour = behaviour_of(version)
+    free_threaded = stated is not None and stated.free_threaded
+    behaviour = behaviour_of(version, free_threaded)
     if behaviour is None:
         yield "this is CPython %d.%d; the helper knows %s" % (release_of(version)[:2] + (supported(),))
         return
-    free_threaded = stated is not None and stated.free_threaded
     own = stated.offsets if stated else {}
     dwarf = debugger.dwarf_offsets(schema())
     # That of extension modules alone has few of the structures.
     if "interpreter.threads_head" in dwarf and "code.filename" in dwarf:
-        yield _with_exact_version(memory, Layout(version, free_threaded, runtime, dict(dwarf, **own), behaviour, "debug information"))
-    row = row_for(version, "t" if free_threaded else "")
+        offsets = dict(dwarf, **own)
+        yield _with_exact_version(
+            memory, Layout(version, free_threaded, runtime, offsets, behaviour, "debug information")
+        )
+    # A --with-pydebug build exports what counts its references.
+    is_debug = any(debugger.symbol(name) for name in DEBUG_COUNTERS)
+    row = row_for(version, free_threaded, is_debug)
     if row is None:
         yield "there is no built-in layout of CPython %s" % version_text(version)
         return
@@ -251,14 +261,12 @@ def _candidates(debugger, memory, runtime):
     if version & 0xF0 != 0xF0:
         yield "CPython %s is a prerelease, whose layout only its debug information tells" % version_text(version)
         return
-    layout = Layout(version, free_threaded, runtime, dict(row.offsets, **own), behaviour, "built-in row " + row.title)
-    if own:
-        layout.source = "_Py_DebugOffsets, completed by built-in row " + row.title
+    source = "_Py_DebugOffsets, completed by built-in row %s" if own else "built-in row %s"
+    layout = Layout(version, free_threaded, runtime, dict(row.offsets, **own), behaviour, source % row.title)
     exact = _with_exact_version(memory, layout)
-    better = row_for(exact.version, "t" if free_threaded else "")
-    if better.title != row.title:
-        exact.offsets = dict(better.offsets, **own)
-        exact.source = exact.source.replace(row.title, better.title)
+    better = row_for(exact.version, free_threaded, is_debug)
+    exact.offsets = dict(better.offsets, **own)
+    exact.source = source % better.title
     yield exact
 
 

@@ -21,11 +21,15 @@ pub(super) fn python(rows: &[BuiltinRow]) -> String {
     });
     text.push_str("\"\"\"\n\n# How each version behaves.\nBEHAVIOUR = {\n");
     for row in VERSIONS {
-        text.push_str(&format!("    \"3.{}\": {{\n", row.minor));
-        for (field, variant) in fields(&format!("{:?}", row.behaviour)) {
-            text.push_str(&format!("        \"{field}\": \"{variant}\",\n"));
+        let flavours = [("", Some(row.behaviour)), ("t", row.free_threaded)];
+        for (suffix, behaviour) in flavours {
+            let Some(behaviour) = behaviour else { continue };
+            text.push_str(&format!("    \"3.{}{suffix}\": {{\n", row.minor));
+            for (aspect, variant) in behaviour.aspects() {
+                text.push_str(&format!("        \"{aspect}\": \"{variant}\",\n"));
+            }
+            text.push_str("    },\n");
         }
-        text.push_str("    },\n");
     }
     text.push_str("}\n\n# The words of _Py_DebugOffsets behind its first three, by version.\nDEBUG_OFFSETS = {\n");
     for (minor, words) in debug_offsets_words() {
@@ -41,22 +45,4 @@ pub(super) fn python(rows: &[BuiltinRow]) -> String {
     }
     text.push_str("}\n");
     text
-}
-
-/// Names and values of a struct without nested ones, from what `derive(Debug)` prints.
-fn fields(debug: &str) -> Vec<(&str, &str)> {
-    let inside = debug.split_once('{').map_or("", |(_, rest)| rest).trim_end_matches('}');
-    let fields = inside.split(", ").filter_map(|field| field.trim().split_once(": "));
-    fields.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fields;
-
-    #[test]
-    fn fields_of_a_printed_struct() {
-        let printed = "Behaviour { root: CFrame, start: ShimOwner(3) }";
-        assert_eq!(fields(printed), [("root", "CFrame"), ("start", "ShimOwner(3)")]);
-    }
 }
