@@ -2167,7 +2167,9 @@ def _coldframe():
 
         def source_line(self, frame):
             """The text of that line, where its file is at hand, without the white space around it."""
-            code, number = self.code(frame.code), self.line(frame)
+            return self.source_text(self.code(frame.code), self.line(frame))
+
+        def source_text(self, code, number):
             lines = source_lines(code.filename) if code and number else []
             return lines[number - 1].strip() if number and number <= len(lines) else None
 
@@ -2397,13 +2399,17 @@ def _coldframe():
             self._write_pairs(out, variables, "=", lambda out, name: out.write(name), above)
             out.write(")")
 
+        def frame_of_object(self, obj):
+            """The frame of a `frame` object."""
+            if self.layout.is_("frame_root", "FrameObject"):
+                return self._object_frame(obj, 0)
+            address = self.ptr(obj, "frame_object.f_frame")
+            frame, _ = self._interpreter_frame(address, 0, self.u8(address, "frame.owner"))
+            return frame
+
         def write_frame_object(self, out, obj, above):
             try:
-                if self.layout.is_("frame_root", "FrameObject"):
-                    frame = self._object_frame(obj, 0)
-                else:
-                    address = self.ptr(obj, "frame_object.f_frame")
-                    frame, _ = self._interpreter_frame(address, 0, self.u8(address, "frame.owner"))
+                frame = self.frame_of_object(obj)
             except Unreadable:
                 out.write("<frame at remote 0x%x>" % obj)
                 return
@@ -2473,17 +2479,18 @@ def _coldframe():
             """All interpreters, newest first."""
             found = []
             head = self.ptr(self.layout.runtime, "runtime.interpreters_head")
-            for address in self._list(head, "interpreter.next", MAX_INTERPRETERS):
+            for address in self.linked(head, "interpreter.next", MAX_INTERPRETERS):
                 interpreter = Interpreter(address, self._i64_or(address, "interpreter.id", -1))
                 first = self.ptr_or_null(address, "interpreter.threads_head")
-                for thread in self._list(first, "thread.next", MAX_THREADS):
+                for thread in self.linked(first, "thread.next", MAX_THREADS):
                     native = self._i64_or(thread, "thread.native_thread_id", 0)
                     state = ThreadState(thread, interpreter, self.ptr_or_null(thread, "thread.thread_id"), native)
                     interpreter.threads.append(state)
                 found.append(interpreter)
             return found
 
-        def _list(self, head, slot, limit):
+        def linked(self, head, slot, limit):
+            """The addresses of a linked list, at most `limit`."""
             for count, address in enumerate(self._chain(head, slot)):
                 if count >= limit:
                     break
@@ -2706,6 +2713,87 @@ def _coldframe():
         return layout
 
 
+    # gdb-scripts/walk/exceptions.py
+
+    """Exceptions of a thread: the one that is being raised, those that are being handled, and how they came about."""
+
+
+    # The most exceptions that are followed from one, the most entries of one traceback, the most handlers within each other.
+    MAX_CHAIN = 20
+    MAX_TRACEBACK = 1000
+
+
+    def exceptions(runtime, thread):
+        """("raising" or "handling", address) of the exceptions of a thread state, innermost first."""
+        for slot in ("thread.current_exception", "thread.curexc_value"):
+            current = runtime.ptr_or_null(thread, slot)
+            if _is_exception(runtime, current):
+                yield "raising", current
+        handled = []
+        for item in runtime.linked(runtime.ptr_or_null(thread, "thread.exc_info"), "err_stack_item.previous", MAX_CHAIN):
+            value = runtime.ptr_or_null(item, "err_stack_item.exc_value")
+            if value not in handled and _is_exception(runtime, value):
+                handled.append(value)
+                yield "handling", value
+
+
+    def _is_exception(runtime, obj):
+        try:
+            return obj != 0 and runtime.type_of(obj).has(BASE_EXCEPTION)
+        except Unreadable:
+            return False
+
+
+    def describe(runtime, obj):
+        """The lines of an exception as Python prints it: causes first, each with its traceback."""
+        chain = []
+        link = None
+        while _is_exception(runtime, obj) and len(chain) < MAX_CHAIN and all(obj != known for known, _ in chain):
+            chain.append((obj, link))
+            cause = runtime.ptr_or_null(obj, "exception.cause")
+            if _is_exception(runtime, cause):
+                obj, link = cause, "The above exception was the direct cause of the following one:"
+            elif _suppresses(runtime, obj):
+                break
+            else:
+                obj = runtime.ptr_or_null(obj, "exception.context")
+                link = "During handling of the above exception, the following one occurred:"
+        for index, (obj, link) in enumerate(reversed(chain)):
+            for line in _one(runtime, obj):
+                yield line
+            if link is not None and index + 1 < len(chain):
+                yield link
+
+
+    def _suppresses(runtime, obj):
+        try:
+            return runtime.u8(obj, "exception.suppress_context") != 0
+        except Unreadable:
+            return False
+
+
+    def _one(runtime, obj):
+        head = runtime.ptr_or_null(obj, "exception.traceback")
+        if head:
+            yield "Traceback (most recent call last):"
+        for entry in runtime.linked(head, "traceback.next", MAX_TRACEBACK):
+            try:
+                frame = runtime.frame_of_object(runtime.ptr(entry, "traceback.frame"))
+                frame.lasti = runtime.i32(entry, "traceback.lasti")
+                line = runtime.i32(entry, "traceback.lineno")
+            except Unreadable:
+                break
+            code = runtime.code(frame.code)
+            # -1 until someone asks for it (3.12+).
+            line = line if line > 0 else runtime.line(frame)
+            if code is not None:
+                yield '  File "%s", line %s, in %s' % (code.filename, "?" if line is None else line, code.name)
+                text = runtime.source_text(code, line)
+                if text is not None:
+                    yield "    %s" % text
+        yield runtime.text(obj)
+
+
     # gdb-scripts/walk/stack.py
 
     """The merged stack of the selected thread: native frames, with the Python frames that each runs."""
@@ -2795,18 +2883,21 @@ def _coldframe():
             loose += plain[len(loops) :]
             entries = []
             since = []
+            has_call = False
             for native in self.natives:
                 frames = by_level.get(native.level)
                 if frames is not None:
-                    function, caller = self._unnamed_call(frames[0], since) if frames and since else (0, None)
+                    function, caller = (0, None) if has_call else self._direct_call(frames[0], since)
                     if function:
                         entries.append(Entry(caller, [], self.runtime.text(function)))
                     entries.append(Entry(native, frames, None))
                     since = []
+                    has_call = False
                     continue
                 note = self._note(native, since, by_level)
                 if note:
                     entries.append(Entry(native, [], note))
+                    has_call = has_call or note.startswith(("<", "("))
                 since.append(native)
             return entries + [Entry(None, run, None) for run in loose]
 
@@ -2876,11 +2967,9 @@ def _coldframe():
                         best = (function, native, address)
             return best[0], best[1]
 
-        def _unnamed_call(self, frame, inner):
-            """(object, native frame that called it) of the built-in function that a Python frame called, where the native
-            frames between have no names; (0, None) where there is none."""
-            if all(native.name for native in inner):
-                return 0, None
+        def _direct_call(self, frame, inner):
+            """(object, native frame that called it) of the built-in function that a Python frame called, where no name of a
+            native frame tells; (0, None) where there is none."""
             functions = [word for word in self.runtime.value_stack(frame) if self._is_one_of(word, FUNCTIONS)]
             function, native = self._called(functions, inner)
             outer = [n for n in self.natives if native is not None and n.level > native.level and not n.is_inline]
@@ -3161,6 +3250,22 @@ def _coldframe():
                     yield '     File "%s", line %s, in %s (native frame not known)' % (code.filename, line, code.name)
 
 
+    def py_exc(debugger, argument):
+        """Print the exceptions of the selected thread: the one that is being raised, and those that are being handled."""
+        runtime = open_runtime(debugger)
+        thread = next((thread for thread in debugger.threads() if thread.is_selected), None)
+        states = runtime.states_of(thread.tid if thread else 0, debugger.thread_pointer())
+        if not states:
+            raise Problem(NO_STATE)
+        found = [pair for state in states for pair in exceptions(runtime, state.address)]
+        for what, obj in found:
+            yield "Being raised:" if what == "raising" else "Being handled:"
+            for line in describe(runtime, obj):
+                yield "  " + line
+        if not found:
+            yield "This thread neither raises nor handles an exception"
+
+
     def py_repr(debugger, argument):
         """Print the Python object at an address: py-repr ADDRESS
 
@@ -3192,6 +3297,7 @@ def _coldframe():
         ("py-locals", py_locals),
         ("py-threads", py_threads),
         ("py-mixed-bt", py_mixed_bt),
+        ("py-exc", py_exc),
         ("py-repr", py_repr),
         ("py-info", py_info),
     ]

@@ -3,6 +3,7 @@
 import re
 
 from .debugger import Problem
+from .exceptions import describe, exceptions
 from .frames import source_lines
 from .memory import Unreadable
 from .runtime import open_runtime
@@ -257,6 +258,22 @@ def py_mixed_bt(debugger, argument):
                 yield '     File "%s", line %s, in %s (native frame not known)' % (code.filename, line, code.name)
 
 
+def py_exc(debugger, argument):
+    """Print the exceptions of the selected thread: the one that is being raised, and those that are being handled."""
+    runtime = open_runtime(debugger)
+    thread = next((thread for thread in debugger.threads() if thread.is_selected), None)
+    states = runtime.states_of(thread.tid if thread else 0, debugger.thread_pointer())
+    if not states:
+        raise Problem(NO_STATE)
+    found = [pair for state in states for pair in exceptions(runtime, state.address)]
+    for what, obj in found:
+        yield "Being raised:" if what == "raising" else "Being handled:"
+        for line in describe(runtime, obj):
+            yield "  " + line
+    if not found:
+        yield "This thread neither raises nor handles an exception"
+
+
 def py_repr(debugger, argument):
     """Print the Python object at an address: py-repr ADDRESS
 
@@ -288,6 +305,7 @@ COMMANDS = [
     ("py-locals", py_locals),
     ("py-threads", py_threads),
     ("py-mixed-bt", py_mixed_bt),
+    ("py-exc", py_exc),
     ("py-repr", py_repr),
     ("py-info", py_info),
 ]

@@ -136,7 +136,9 @@ class Frames(Values):
 
     def source_line(self, frame):
         """The text of that line, where its file is at hand, without the white space around it."""
-        code, number = self.code(frame.code), self.line(frame)
+        return self.source_text(self.code(frame.code), self.line(frame))
+
+    def source_text(self, code, number):
         lines = source_lines(code.filename) if code and number else []
         return lines[number - 1].strip() if number and number <= len(lines) else None
 
@@ -366,13 +368,17 @@ class Frames(Values):
         self._write_pairs(out, variables, "=", lambda out, name: out.write(name), above)
         out.write(")")
 
+    def frame_of_object(self, obj):
+        """The frame of a `frame` object."""
+        if self.layout.is_("frame_root", "FrameObject"):
+            return self._object_frame(obj, 0)
+        address = self.ptr(obj, "frame_object.f_frame")
+        frame, _ = self._interpreter_frame(address, 0, self.u8(address, "frame.owner"))
+        return frame
+
     def write_frame_object(self, out, obj, above):
         try:
-            if self.layout.is_("frame_root", "FrameObject"):
-                frame = self._object_frame(obj, 0)
-            else:
-                address = self.ptr(obj, "frame_object.f_frame")
-                frame, _ = self._interpreter_frame(address, 0, self.u8(address, "frame.owner"))
+            frame = self.frame_of_object(obj)
         except Unreadable:
             out.write("<frame at remote 0x%x>" % obj)
             return

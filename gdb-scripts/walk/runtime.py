@@ -45,17 +45,18 @@ class Runtime(Frames):
         """All interpreters, newest first."""
         found = []
         head = self.ptr(self.layout.runtime, "runtime.interpreters_head")
-        for address in self._list(head, "interpreter.next", MAX_INTERPRETERS):
+        for address in self.linked(head, "interpreter.next", MAX_INTERPRETERS):
             interpreter = Interpreter(address, self._i64_or(address, "interpreter.id", -1))
             first = self.ptr_or_null(address, "interpreter.threads_head")
-            for thread in self._list(first, "thread.next", MAX_THREADS):
+            for thread in self.linked(first, "thread.next", MAX_THREADS):
                 native = self._i64_or(thread, "thread.native_thread_id", 0)
                 state = ThreadState(thread, interpreter, self.ptr_or_null(thread, "thread.thread_id"), native)
                 interpreter.threads.append(state)
             found.append(interpreter)
         return found
 
-    def _list(self, head, slot, limit):
+    def linked(self, head, slot, limit):
+        """The addresses of a linked list, at most `limit`."""
         for count, address in enumerate(self._chain(head, slot)):
             if count >= limit:
                 break

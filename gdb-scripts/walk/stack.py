@@ -87,18 +87,21 @@ class Stack:
         loose += plain[len(loops) :]
         entries = []
         since = []
+        has_call = False
         for native in self.natives:
             frames = by_level.get(native.level)
             if frames is not None:
-                function, caller = self._unnamed_call(frames[0], since) if frames and since else (0, None)
+                function, caller = (0, None) if has_call else self._direct_call(frames[0], since)
                 if function:
                     entries.append(Entry(caller, [], self.runtime.text(function)))
                 entries.append(Entry(native, frames, None))
                 since = []
+                has_call = False
                 continue
             note = self._note(native, since, by_level)
             if note:
                 entries.append(Entry(native, [], note))
+                has_call = has_call or note.startswith(("<", "("))
             since.append(native)
         return entries + [Entry(None, run, None) for run in loose]
 
@@ -168,11 +171,9 @@ class Stack:
                     best = (function, native, address)
         return best[0], best[1]
 
-    def _unnamed_call(self, frame, inner):
-        """(object, native frame that called it) of the built-in function that a Python frame called, where the native
-        frames between have no names; (0, None) where there is none."""
-        if all(native.name for native in inner):
-            return 0, None
+    def _direct_call(self, frame, inner):
+        """(object, native frame that called it) of the built-in function that a Python frame called, where no name of a
+        native frame tells; (0, None) where there is none."""
         functions = [word for word in self.runtime.value_stack(frame) if self._is_one_of(word, FUNCTIONS)]
         function, native = self._called(functions, inner)
         outer = [n for n in self.natives if native is not None and n.level > native.level and not n.is_inline]

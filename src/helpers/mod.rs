@@ -39,6 +39,7 @@ const WALK: &[Part] = &[
     part!("gdb-scripts/walk/lines.py"),
     part!("gdb-scripts/walk/frames.py"),
     part!("gdb-scripts/walk/runtime.py"),
+    part!("gdb-scripts/walk/exceptions.py"),
     part!("gdb-scripts/walk/stack.py"),
     part!("gdb-scripts/walk/commands.py"),
 ];
