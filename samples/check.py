@@ -25,7 +25,7 @@ FAULTHANDLER_FRAMES = 100  # it prints no more
 TIMEOUT = 120
 
 SINGLE = {
-    *("signal", "code", "address", "pc", "exception", "process", "ends", "thread"),
+    *("signal", "code", "address", "pc", "exception", "raised", "process", "ends", "thread"),
     *("stderr", "stack", "python", "values"),
 }
 REPEATED = {"build", "frame", "native", "other", "qualname", "unset"}

@@ -28,6 +28,7 @@ def record():
     threads = {thread.ident: thread for thread in threading.enumerate()}
     tops = sys._current_frames()
     tops[crashing] = sys._getframe(1)  # without our own frame
+    handled = sys._current_exceptions() if hasattr(sys, "_current_exceptions") else {}  # 3.11+
     report = {
         "python": sys.version.split()[0].rstrip("+"),
         "pid": os.getpid(),
@@ -39,6 +40,7 @@ def record():
                 "daemon": threads[ident].daemon if ident in threads else None,
                 "tid": threads[ident].native_id if ident in threads else None,
                 "crashed": ident == crashing,
+                "exception": _exception(_error(handled.get(ident))),
                 "frames": _frames(top),
             }
             for ident, top in tops.items()
@@ -108,10 +110,16 @@ def _character(code, line, byte):
     return len(text[:byte].decode("utf-8")) + 1
 
 
-def _exception(error):
+def _error(entry):
+    """What sys._current_exceptions says of a thread: up to 3.11 a triple, as sys.exc_info did."""
+    return entry[1] if isinstance(entry, tuple) else entry
+
+
+def _exception(error, seen=()):
     """An exception with its traceback, outermost frame first as Python links them, and what it came from."""
-    if error is None:
+    if error is None or error in seen:
         return None
+    seen = [*seen, error]
     frames, entry = [], error.__traceback__
     while entry is not None:
         code = entry.tb_frame.f_code
@@ -119,10 +127,13 @@ def _exception(error):
         entry = entry.tb_next
     return {
         "type": type(error).__name__,
+        "str": str(error),
         "repr": repr(error),
+        "notes": getattr(error, "__notes__", []),
         "traceback": frames,
-        "cause": _exception(error.__cause__),
-        "context": None if error.__suppress_context__ else _exception(error.__context__),
+        "cause": _exception(error.__cause__, seen),
+        "context": None if error.__suppress_context__ else _exception(error.__context__, seen),
+        "members": [_exception(member, seen) for member in getattr(error, "exceptions", ())],
     }
 
 

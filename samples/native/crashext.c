@@ -68,6 +68,13 @@ static PyObject *crashext_call(PyObject *module, PyObject *function)
     return PyObject_CallFunction(function, "i", 7);
 }
 
+static PyObject *crashext_raise(PyObject *module, PyObject *message)
+{
+    PyErr_SetObject(PyExc_ValueError, message);
+    crashext_add(NULL, 1);
+    return NULL;
+}
+
 static PyObject *crashext_trap(PyObject *module, PyObject *unused)
 {
     __builtin_trap(); /* ud2 on x86-64: what compilers put where code must not be reached */
@@ -79,6 +86,7 @@ static PyMethodDef methods[] = {
     {"divide", crashext_divide, METH_VARARGS, "Divide two integers, without a look at the divisor."},
     {"overflow", crashext_overflow, METH_NOARGS, "Recurse in C until the stack ends."},
     {"smash", crashext_smash, METH_NOARGS, "Overrun a buffer on the stack."},
+    {"raise_", crashext_raise, METH_O, "Raise a ValueError, and crash before anybody sees it."},
     {"trap", crashext_trap, METH_NOARGS, "Execute an illegal instruction."},
     {"call", crashext_call, METH_O, "Call a Python function with 7."},
     {NULL, NULL, 0, NULL},

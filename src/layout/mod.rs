@@ -18,8 +18,8 @@ pub use dwarf::{DwarfError, offsets_from_dwarf};
 pub use resolve::resolve;
 pub use schema::{Offset, Offsets};
 pub use versions::{
-    Anchors, Behaviour, Bytecode, DictKeys, DictValues, Flavour, FrameRoot, InstanceDict, Instruction, IntFormat,
-    LineTable, LocalSlots, PythonVersion, RunStart, StackRefs, StringState, VERSIONS, Version, version_row,
+    Anchors, Behaviour, Bytecode, DictKeys, DictValues, Flavour, FrameRoot, ImportErrorRepr, InstanceDict, Instruction,
+    IntFormat, LineTable, LocalSlots, PythonVersion, RunStart, StackRefs, StringState, VERSIONS, Version, version_row,
 };
 
 use crate::addr::Addr;

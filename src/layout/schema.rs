@@ -443,8 +443,6 @@ offsets! {
     /// `PyBaseExceptionObject` (Include/cpython/pyerrors.h).
     exception: ExceptionOffsets = ["PyBaseExceptionObject"] {
         args = ["args"],
-        /// 3.11+.
-        notes = ["notes"],
         traceback = ["traceback"],
         context = ["context"],
         cause = ["cause"],
@@ -467,6 +465,8 @@ offsets! {
     /// `PyImportErrorObject`.
     import_error: ImportErrorOffsets = ["PyImportErrorObject"] {
         msg = ["msg"],
+        name = ["name"],
+        path = ["path"],
     }
     /// `PySyntaxErrorObject`.
     syntax_error: SyntaxErrorOffsets = ["PySyntaxErrorObject"] {

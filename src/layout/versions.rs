@@ -205,6 +205,15 @@ pub enum StackRefs {
     Tagged,
 }
 
+/// What the `repr` of an ImportError shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportErrorRepr {
+    /// Its arguments, as that of all exceptions.
+    Arguments,
+    /// And what could not be imported: `name=`, `path=` (3.15).
+    NameAndPath,
+}
+
 macro_rules! behaviour {
     ($(#[$meta:meta])* pub struct $Name:ident { $( pub $field:ident: $Type:ty, )* }) => {
         $(#[$meta])*
@@ -235,6 +244,7 @@ behaviour! {
         pub dict_values: DictValues,
         pub instance_dict: InstanceDict,
         pub stack_refs: StackRefs,
+        pub import_error_repr: ImportErrorRepr,
         pub string_state: StringState,
         pub bytecode: Bytecode,
     }
@@ -274,6 +284,7 @@ const V3_8: Behaviour = Behaviour {
     dict_values: DictValues::Array,
     instance_dict: InstanceDict::DictOffset,
     stack_refs: StackRefs::Pointers,
+    import_error_repr: ImportErrorRepr::Arguments,
     string_state: StringState::BitField,
     bytecode: Bytecode::Shared,
 };
@@ -331,9 +342,15 @@ const V3_14T: Behaviour = Behaviour {
     ..V3_13T
 };
 
-const V3_15: Behaviour = V3_14;
+const V3_15: Behaviour = Behaviour {
+    import_error_repr: ImportErrorRepr::NameAndPath,
+    ..V3_14
+};
 
-const V3_15T: Behaviour = V3_14T;
+const V3_15T: Behaviour = Behaviour {
+    import_error_repr: V3_15.import_error_repr,
+    ..V3_14T
+};
 
 /// Every supported version, oldest first.
 pub const VERSIONS: &[Version] = &[

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::Python;
 use super::linetable::{self, Position};
+use super::object::type_flags;
 use crate::addr::Addr;
 use crate::layout::LocalSlots;
 use crate::source::MemoryExt;
@@ -196,6 +197,19 @@ impl Python<'_> {
             .read_u64(self.layout.offsets.var_object.ob_size.of(tuple))
             .ok()?;
         self.pointers(self.layout.offsets.tuple.items.of(tuple), length.min(max))
+    }
+
+    /// The first `max` items of a list; `None` where it is none.
+    pub(super) fn list_items(&self, list: Addr, max: u64) -> Option<Vec<Addr>> {
+        if !self.type_of(list)?.has(type_flags::LIST) {
+            return None;
+        }
+        let offsets = &self.layout.offsets;
+        let length = self.memory.read_u64(offsets.var_object.ob_size.of(list)).ok()?;
+        match length.min(max) {
+            0 => Some(Vec::new()),
+            count => self.pointers(self.memory.read_addr(offsets.list.items.of(list)).ok()?, count),
+        }
     }
 
     /// An array of `count` pointers.

@@ -8,11 +8,13 @@
 
 mod code;
 mod dict;
+mod exception;
 mod frame;
 mod instance;
 mod int;
 pub mod linetable;
 mod locals;
+mod message;
 mod named;
 mod object;
 mod repr;
@@ -25,6 +27,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 pub use code::Code;
+pub use exception::{Exception, TracebackEntry};
 pub use locals::{Local, LocalState, Scope};
 pub use object::TypeInfo;
 pub use repr::{Limits, Value};

@@ -197,7 +197,7 @@ impl Python<'_> {
     }
 
     /// Follows a linked list until null, a repetition, a read error or `max`.
-    fn chain(&self, head: Addr, max: usize, next: impl Fn(Addr) -> Addr) -> Vec<Addr> {
+    pub(super) fn chain(&self, head: Addr, max: usize, next: impl Fn(Addr) -> Addr) -> Vec<Addr> {
         let mut seen = HashSet::new();
         let mut list = Vec::new();
         let mut at = head;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::sources::SourceText;
 use super::{ThreadStack, Walk};
 use crate::image::MemoryElf;
+use crate::python::linetable::Position;
 use crate::python::{Code, Limits, Local, LocalState, Scope, Value};
 use crate::report::model;
 use crate::report::model::{Frame, NativeFrame, Owner, PythonFrame, Role, SourceLine, ValueState, Variable};
@@ -62,7 +63,7 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
         let mut frames = Vec::new();
         for frame in &merged.frames {
             match *frame {
-                MergedFrame::Python(index) => frames.push(Frame::Python(self.python_frame(&stack.python[index]))),
+                MergedFrame::Python(index) => frames.push(Frame::Python(self.python_frame(&stack.python[index], None))),
                 MergedFrame::Native(_) | MergedFrame::Eval(_) if self.walk.options.no_native => {}
                 MergedFrame::Native(index) => {
                     let role = (index < signal_frames).then_some(Role::Signal);
@@ -98,7 +99,8 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
             .any(|symbol| symbol.function.as_deref().is_some_and(roles::is_eval))
     }
 
-    fn python_frame(&mut self, step: &PythonStep) -> PythonFrame {
+    /// A Python frame at its current instruction; at `line`, where CPython itself says which that is.
+    pub(super) fn python_frame(&mut self, step: &PythonStep, line: Option<u32>) -> PythonFrame {
         let Some((python, code)) = self
             .walk
             .python
@@ -109,7 +111,13 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
                 ..PythonFrame::default()
             };
         };
-        let position = code.position(python, step.lasti).unwrap_or_default();
+        let mut position = code.position(python, step.lasti).unwrap_or_default();
+        if let Some(line) = line.filter(|line| *line != position.line) {
+            position = Position {
+                line,
+                ..Position::default()
+            };
+        }
         let line = (position.line > 0).then_some(position.line);
         let end_line = line.and(position.end_line);
         let source = match line {

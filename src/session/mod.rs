@@ -7,6 +7,7 @@
 
 mod budget;
 mod build;
+mod exceptions;
 mod fault;
 mod frames;
 mod sources;
@@ -19,6 +20,7 @@ use crate::python::{Interpreter, Limits, Python};
 use crate::report::Report;
 use crate::source::Target;
 use crate::source::streams::{NativeStep, PythonStep, RecordedLayout, RecordedSources};
+use crate::triage;
 
 pub use sources::{SourceFolders, SourceText};
 
@@ -107,7 +109,8 @@ pub fn analyze(
         options,
     };
     let (threads, stacks, crash) = walk.threads(&mut sources);
-    let report = build::report(target, layout.as_ref(), &interpreters, threads, crash, notes);
+    let mut report = build::report(target, layout.as_ref(), &interpreters, threads, crash, notes);
+    report.signature = triage::sign(&report);
     Analysis {
         report,
         layout: layout.as_ref().map(Layout::to_recorded),

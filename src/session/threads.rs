@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::budget::FrameBudget;
+use super::exceptions::ThreadExceptions;
 use super::fault::first_fault;
 use super::frames::FrameBuilder;
 use super::sources::SourceText;
@@ -12,6 +13,9 @@ use crate::report::model;
 use crate::source::streams::PythonStep;
 use crate::source::{Crash, Thread};
 use crate::unwind::{self, Unwinder};
+
+/// How many objects the values of all exceptions together may cost.
+const EXCEPTION_OBJECTS: u32 = 5_000;
 
 impl Walk<'_, '_> {
     /// The threads, the crashed one first; their frames as found; and the crash, as the outermost
@@ -27,6 +31,9 @@ impl Walk<'_, '_> {
         let is_crashed = |thread: &&Thread| Some(thread.tid) == crashed_tid;
         let all = self.target.threads();
         let mut budget = FrameBudget::new(all.len());
+        let mut limits = self.options.limits.clone();
+        limits.budget = EXCEPTION_OBJECTS;
+        let mut exception_limits = (!self.options.no_locals).then_some(limits);
         // The budget for values is spent in this order.
         for thread in all
             .iter()
@@ -49,6 +56,12 @@ impl Walk<'_, '_> {
                 crash = Some(fault);
             }
             let (frames, is_partial) = builder.frames(&stack, signal_frames);
+            let exceptions = match (self.python, state) {
+                (Some(python), Some(state)) => {
+                    builder.exceptions(python, state, &stack.python, exception_limits.as_mut())
+                }
+                _ => ThreadExceptions::default(),
+            };
             let (python_name, daemon) = builder.thread_name(&stack.python);
             threads.push(model::Thread {
                 tid: thread.tid,
@@ -63,6 +76,8 @@ impl Walk<'_, '_> {
                 }),
                 interpreter: python_thread.map(|(interpreter, _)| interpreter.id),
                 frames,
+                exception: exceptions.exception,
+                handling: exceptions.handling,
                 truncated: is_partial || is_cut,
                 ..model::Thread::default()
             });

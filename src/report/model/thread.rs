@@ -35,9 +35,12 @@ pub struct Thread {
     pub state: Option<String>,
     /// Its merged stack, innermost frame first.
     pub frames: Vec<Frame>,
-    /// The exception it was raising or handling.
+    /// The exception it was raising, else the one it was handling (`sys.exc_info()`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exception: Option<Exception>,
+    /// The exception it was handling while it raised one that does not have it in its chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handling: Option<Exception>,
     /// A walk stopped at a limit or at damage: outer frames are missing.
     #[serde(default, skip_serializing_if = "is_false")]
     pub truncated: bool,

@@ -8,6 +8,7 @@
 //! Invariant: a pure function of report and options; no clock, terminal, environment or file is asked.
 
 mod escape;
+mod exception;
 mod findings;
 mod fold;
 mod headline;

@@ -6,13 +6,11 @@ use super::escape::clip;
 use super::fold::Look;
 use super::stack::{self, Detail};
 use super::style::paint;
-use super::{Out, main_thread};
-use crate::report::model::{Exception, Report, Thread};
+use super::{Out, exception, main_thread};
+use crate::report::model::{Report, Thread};
 
 /// The most groups of other threads shown.
 const MAX_GROUPS: usize = 50;
-/// The most exceptions of one chain shown.
-const MAX_CHAIN: usize = 8;
 
 pub(super) fn write_main(out: &mut Out, report: &Report) {
     let Some(thread) = main_thread(report) else {
@@ -31,9 +29,7 @@ pub(super) fn write_main(out: &mut Out, report: &Report) {
         steps: if out.is_short() { 40 } else { 400 },
     };
     write_stack(out, thread, detail);
-    if let Some(exception) = &thread.exception {
-        write_exception(out, exception);
-    }
+    exception::write(out, thread);
 }
 
 pub(super) fn write_others(out: &mut Out, report: &Report) {
@@ -67,9 +63,7 @@ pub(super) fn write_others(out: &mut Out, report: &Report) {
             steps: 30,
         };
         write_stack(out, first, detail);
-        if let Some(exception) = &first.exception {
-            write_exception(out, exception);
-        }
+        exception::write(out, first);
     }
     if groups.len() > MAX_GROUPS {
         out.gap();
@@ -146,48 +140,5 @@ fn short_name(thread: &Thread) -> String {
     match thread.python_name.as_ref().or(thread.name.as_ref()) {
         Some(name) => format!("{} \"{}\"", thread.tid, clip(name, 40)),
         None => thread.tid.to_string(),
-    }
-}
-
-fn write_exception(out: &mut Out, exception: &Exception) {
-    let style = out.style();
-    let mut next = Some((exception, "exception set:"));
-    for _ in 0..MAX_CHAIN {
-        let Some((exception, relation)) = next else {
-            return;
-        };
-        out.line(&format!(
-            "  {} {}",
-            paint(style.dim, relation),
-            paint(style.alarm, &title(out, exception))
-        ));
-        for note in exception.notes.iter().take(5) {
-            out.line(&format!("      {}", clip(note, out.options.width)));
-        }
-        if !out.is_short() {
-            let detail = Detail {
-                source: true,
-                locals: 0,
-                steps: 20,
-            };
-            stack::write(out, &exception.traceback, detail);
-        }
-        next = match (&exception.cause, &exception.context) {
-            (Some(cause), _) => Some((cause, "caused by:")),
-            (None, Some(context)) => Some((context, "while handling:")),
-            (None, None) => None,
-        };
-    }
-    if next.is_some() {
-        out.line(&paint(style.dim, "  … and more"));
-    }
-}
-
-/// As the last line of a Python traceback.
-fn title(out: &Out, exception: &Exception) -> String {
-    let name = clip(exception.type_name.as_deref().unwrap_or("an exception"), 80);
-    match exception.value.as_deref() {
-        None | Some("") => name,
-        Some(value) => format!("{name}: {}", clip(value, out.options.width * 2)),
     }
 }

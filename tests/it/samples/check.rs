@@ -6,8 +6,8 @@ use coldframe::report::Report;
 use coldframe::report::model::{Frame, NativeFrame, PythonFrame, Role, Scope, Thread, ValueState, Variable};
 
 use super::cell::Outcome;
-use super::glob;
 use super::header::{Count, Header, Native};
+use super::{exception, glob};
 
 /// Everything that differs.
 #[derive(Default)]
@@ -86,6 +86,7 @@ pub fn check(header: &Header, outcome: &Outcome, report: &Report, has_qualnames:
             ));
         }
     }
+    exception::check_header(header, thread, &mut problems);
     check_native(&header.natives, &native_frames(thread), &mut problems);
     check_names(header, &frames, has_qualnames, &mut problems);
     for (name, expected) in &header.others {

@@ -67,12 +67,13 @@ pub enum Value {
     Glob(String),
 }
 
-const SINGLE: [&str; 12] = [
+const SINGLE: [&str; 13] = [
     "signal",
     "code",
     "address",
     "pc",
     "exception",
+    "raised",
     "process",
     "ends",
     "thread",

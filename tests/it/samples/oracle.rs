@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::check::{Problems, find_thread, python_frames, scope_word};
 use super::header::Header;
-use super::values;
+use super::{exception, values};
 
 /// The most frames of one thread whose locals are in a report, counted from the inner and from the outer end.
 const WITH_LOCALS: (usize, usize) = (150, 49);
@@ -52,6 +52,11 @@ pub fn check(header: &Header, oracle: &Value, report: &Report, problems: &mut Pr
                 expected["daemon"].as_bool(),
                 Some(daemon),
             );
+        }
+        if is_crashed {
+            exception::check("crashed thread", &oracle["exception"], thread, problems);
+        } else if expected["exception"].is_object() {
+            exception::check(name, &expected["exception"], thread, problems);
         }
         let frames = python_frames(thread);
         let entries = expected["frames"].as_array().map(Vec::as_slice).unwrap_or_default();
