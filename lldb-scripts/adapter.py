@@ -65,7 +65,7 @@ class Lldb(Debugger):
             self._recorded = Recorded(path) if path else Recorded("/dev/null")
         return self._recorded
 
-    def hints(self, memory):
+    def recorded_layout(self):
         return self.recorded().layout
 
     def read(self, address, size):

@@ -223,7 +223,6 @@ slice.stop	24	24	24	24	24	24	24	24	40	24	24	40	24	24
 slice.step	32	32	32	32	32	32	32	32	48	32	32	48	32	32
 exception.size	64	64	64	72	72	72	72	72	88	72	72	88	72	72
 exception.args	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-exception.notes	-	-	-	32	32	32	32	32	48	32	32	48	32	32
 exception.traceback	32	32	32	40	40	40	40	40	56	40	40	56	40	40
 exception.context	40	40	40	48	48	48	48	48	64	48	48	64	48	48
 exception.cause	48	48	48	56	56	56	56	56	72	56	56	72	56	56
@@ -240,6 +239,8 @@ os_error.filename	80	80	80	88	88	88	88	88	104	88	88	104	88	88
 os_error.filename2	88	88	88	96	96	96	96	96	112	96	96	112	96	96
 import_error.size	88	88	88	96	104	104	104	104	120	104	104	120	104	104
 import_error.msg	64	64	64	72	72	72	72	72	88	72	72	88	72	72
+import_error.name	72	72	72	80	80	80	80	80	96	80	80	96	80	80
+import_error.path	80	80	80	88	88	88	88	88	104	88	88	104	88	88
 syntax_error.size	112	112	128	136	136	136	136	136	152	144	144	160	144	144
 syntax_error.msg	64	64	64	72	72	72	72	72	88	72	72	88	72	72
 syntax_error.filename	72	72	72	80	80	80	80	80	96	80	80	96	80	80
@@ -255,17 +256,17 @@ exception_group.msg	-	-	-	72	72	72	72	72	88	72	72	88	72	72
 exception_group.exceptions	-	-	-	80	80	80	80	80	96	80	80	96	80	80
 weak_reference.size	56	56	56	64	64	64	64	64	88	64	64	88	64	64
 weak_reference.object	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-task.size	144	184	192	176	176	144	144	-	160	168	-	192	168	168
-task.event_loop	16	16	16	16	16	16	16	-	32	16	-	32	16	16
-task.state	72	80	88	88	88	96	96	-	112	104	-	120	104	104
-task.coro	112	152	160	136	136	120	120	-	136	128	-	144	128	128
-task.name	120	160	168	144	144	128	128	-	144	136	-	152	136	136
-task.fut_waiter	104	144	152	128	128	112	112	-	128	120	-	136	120	120
-task.node	-	-	-	-	-	-	-	-	-	152	-	168	152	152
-future.size	104	144	152	128	128	104	104	-	120	112	-	128	112	112
-future.state	72	80	88	88	88	96	96	-	112	104	-	120	104	104
-future_iterator.size	24	24	24	24	24	24	24	-	40	24	-	40	24	24
-future_iterator.future	16	16	16	16	16	16	16	-	32	16	-	32	16	16
+task.size	144	184	192	176	176	144	144	144	160	168	168	192	168	168
+task.event_loop	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+task.state	72	80	88	88	88	96	96	96	112	104	104	120	104	104
+task.coro	112	152	160	136	136	120	120	120	136	128	128	144	128	128
+task.name	120	160	168	144	144	128	128	128	144	136	136	152	136	136
+task.fut_waiter	104	144	152	128	128	112	112	112	128	120	120	136	120	120
+task.node	-	-	-	-	-	-	-	-	-	152	152	168	152	152
+future.size	104	144	152	128	128	104	104	104	120	112	112	128	112	112
+future.state	72	80	88	88	88	96	96	96	112	104	104	120	104	104
+future_iterator.size	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+future_iterator.future	16	16	16	16	16	16	16	16	32	16	16	32	16	16
 coroutine_wrapper.size	24	24	24	24	24	24	24	24	40	24	24	40	24	24
 coroutine_wrapper.coroutine	16	16	16	16	16	16	16	16	32	16	16	32	16	16
 async_gen_send.size	40	40	40	40	40	40	40	40	56	40	40	56	40	40
@@ -491,7 +492,6 @@ slice.stop	PySliceObject	stop
 slice.step	PySliceObject	step
 exception.size	PyBaseExceptionObject	-
 exception.args	PyBaseExceptionObject	args
-exception.notes	PyBaseExceptionObject	notes
 exception.traceback	PyBaseExceptionObject	traceback
 exception.context	PyBaseExceptionObject	context
 exception.cause	PyBaseExceptionObject	cause
@@ -508,6 +508,8 @@ os_error.filename	PyOSErrorObject	filename
 os_error.filename2	PyOSErrorObject	filename2
 import_error.size	PyImportErrorObject	-
 import_error.msg	PyImportErrorObject	msg
+import_error.name	PyImportErrorObject	name
+import_error.path	PyImportErrorObject	path
 syntax_error.size	PySyntaxErrorObject	-
 syntax_error.msg	PySyntaxErrorObject	msg
 syntax_error.filename	PySyntaxErrorObject	filename
@@ -556,6 +558,7 @@ BEHAVIOUR = {
         "dict_values": "Array",
         "instance_dict": "DictOffset",
         "stack_refs": "Pointers",
+        "import_error_repr": "Arguments",
         "string_state": "BitField",
         "bytecode": "Shared",
     },
@@ -571,6 +574,7 @@ BEHAVIOUR = {
         "dict_values": "Array",
         "instance_dict": "DictOffset",
         "stack_refs": "Pointers",
+        "import_error_repr": "Arguments",
         "string_state": "BitField",
         "bytecode": "Shared",
     },
@@ -586,6 +590,7 @@ BEHAVIOUR = {
         "dict_values": "Array",
         "instance_dict": "DictOffset",
         "stack_refs": "Pointers",
+        "import_error_repr": "Arguments",
         "string_state": "BitField",
         "bytecode": "Shared",
     },
@@ -601,6 +606,7 @@ BEHAVIOUR = {
         "dict_values": "Struct",
         "instance_dict": "ManagedPair",
         "stack_refs": "Pointers",
+        "import_error_repr": "Arguments",
         "string_state": "BitField",
         "bytecode": "Shared",
     },
@@ -616,6 +622,7 @@ BEHAVIOUR = {
         "dict_values": "Struct",
         "instance_dict": "ManagedTagged",
         "stack_refs": "Pointers",
+        "import_error_repr": "Arguments",
         "string_state": "BitField",
         "bytecode": "Shared",
     },
@@ -631,6 +638,7 @@ BEHAVIOUR = {
         "dict_values": "Struct",
         "instance_dict": "Inline(24)",
         "stack_refs": "Pointers",
+        "import_error_repr": "Arguments",
         "string_state": "BitField",
         "bytecode": "Shared",
     },
@@ -646,6 +654,7 @@ BEHAVIOUR = {
         "dict_values": "Struct",
         "instance_dict": "Inline(8)",
         "stack_refs": "Pointers",
+        "import_error_repr": "Arguments",
         "string_state": "BitField",
         "bytecode": "Shared",
     },
@@ -661,6 +670,7 @@ BEHAVIOUR = {
         "dict_values": "Struct",
         "instance_dict": "Inline(24)",
         "stack_refs": "Tagged",
+        "import_error_repr": "Arguments",
         "string_state": "BitField",
         "bytecode": "Shared",
     },
@@ -676,6 +686,7 @@ BEHAVIOUR = {
         "dict_values": "Struct",
         "instance_dict": "Inline(8)",
         "stack_refs": "Tagged",
+        "import_error_repr": "Arguments",
         "string_state": "InternedByte",
         "bytecode": "PerThread",
     },
@@ -691,6 +702,7 @@ BEHAVIOUR = {
         "dict_values": "Struct",
         "instance_dict": "Inline(24)",
         "stack_refs": "Tagged",
+        "import_error_repr": "NameAndPath",
         "string_state": "BitField",
         "bytecode": "Shared",
     },
@@ -706,6 +718,7 @@ BEHAVIOUR = {
         "dict_values": "Struct",
         "instance_dict": "Inline(8)",
         "stack_refs": "Tagged",
+        "import_error_repr": "NameAndPath",
         "string_state": "InternedByte",
         "bytecode": "PerThread",
     },
@@ -868,6 +881,8 @@ class Memory:
     def __init__(self, read):
         self._read = read
         self._blocks = {}
+        # Of memory that was recorded piece by piece, gdb reads what lies between from files, and goes on with the file.
+        self.is_pieces = False
 
     def bytes(self, address, size):
         """`size` bytes at `address`, all of them or Unreadable."""
@@ -876,7 +891,7 @@ class Memory:
         if address <= 0 or size < 0 or size > MAX_READ or address + size > 1 << 64:
             raise Unreadable("%d bytes at 0x%x" % (size, address))
         start = address & ~(BLOCK - 1)
-        if size > 4 * BLOCK:
+        if size > 4 * BLOCK or self.is_pieces:
             return self._read(address, size)
         parts = []
         at = start
@@ -991,8 +1006,8 @@ class Layout:
         self.behaviour = behaviour
         # Where the offsets came from, for people.
         self.source = source
-        # What did not fit, for people.
-        self.complaints = []
+        # Whether a dump came with it.
+        self.is_recorded = False
 
     def is_(self, name, variant):
         """Whether this build behaves in that way."""
@@ -1112,6 +1127,51 @@ def schema():
         yield slot, structures.split("|"), [] if members == "-" else members.split("|")
 
 
+# gdb-scripts/walk/recorded.py
+
+"""The layout that comes with a core that `coldframe export-core` made."""
+
+import json
+
+
+# src/export/mod.rs, LAYOUT_AT and LAYOUT_MAGIC: no process has anything there.
+LAYOUT_AT = 0x434600000000
+LAYOUT_MAGIC = b"coldframe-layout"
+# The longest layout that is read.
+MAX_LAYOUT = 1 << 20
+
+
+def layout_of(recorded):
+    """The layout that a dump keeps (src/source/streams.rs, `RecordedLayout`); None where it is not understood."""
+    try:
+        version, free_threaded = recorded["version_hex"], recorded["free_threaded"]
+        runtime = recorded["runtime"]
+        runtime = int(runtime, 16) if isinstance(runtime, str) else runtime
+        behaviour = behaviour_of(version, free_threaded)
+        source = "the dump (%s)" % recorded["provider"]
+        if behaviour is None:
+            return None
+        layout = Layout(version, free_threaded, runtime, recorded["offsets"], behaviour, source)
+    except (KeyError, TypeError, ValueError):
+        # A dump of another version of coldframe.
+        return None
+    # What the walk of the capture had no use for is not in the dump, so that probing it means nothing.
+    layout.is_recorded = True
+    return layout
+
+
+def exported_layout(memory):
+    """The layout in the memory of an exported core; None in any other process."""
+    try:
+        if memory.bytes(LAYOUT_AT, len(LAYOUT_MAGIC)) != LAYOUT_MAGIC:
+            return None
+        size = memory.u32(LAYOUT_AT + len(LAYOUT_MAGIC))
+        text = memory.bytes(LAYOUT_AT + len(LAYOUT_MAGIC) + 4, min(size, MAX_LAYOUT))
+        return layout_of(json.loads(text.decode("utf-8")))
+    except (Unreadable, ValueError):
+        return None
+
+
 # gdb-scripts/walk/debugger.py
 
 """What the walk asks of a debugger. gdb-scripts/adapter.py and lldb-scripts/adapter.py answer."""
@@ -1205,7 +1265,7 @@ class Debugger:
         """The value of an expression in the debugger's language, as an address; raises Problem."""
         raise Problem("Expected an address")
 
-    def hints(self, memory):
+    def recorded_layout(self):
         """A Layout that came with the file that is debugged; None where there is none."""
         return None
 
@@ -2594,19 +2654,20 @@ def open_runtime(debugger):
         raise Problem("There is no process or core file")
     layout = _LAYOUTS.get(process)
     # A process that was started again has its runtime elsewhere, or not yet.
-    if layout is None or Runtime(memory, layout).probe() is not None:
+    if layout is None or not layout.is_recorded and Runtime(memory, layout).probe() is not None:
         layout = find_layout(debugger, memory)
         if layout is None:
             raise Problem("No Python runtime was found in this process")
         _LAYOUTS[process] = layout
+    memory.is_pieces = layout.is_recorded
     return Runtime(memory, layout)
 
 
 def find_layout(debugger, memory):
     """The layout of the process; None where there is no runtime. Raises Problem where nothing fits."""
-    hints = debugger.hints(memory)
-    if hints is not None:
-        return hints
+    recorded = debugger.recorded_layout() or exported_layout(memory)
+    if recorded is not None:
+        return recorded
     reasons = []
     for runtime in _places(debugger, memory):
         for layout in _candidates(debugger, memory, runtime):
@@ -3278,8 +3339,6 @@ def py_info(debugger, argument):
     layout = runtime.layout
     yield "CPython %s, _PyRuntime at 0x%x" % (layout.name(), layout.runtime)
     yield "layout: %s" % layout.source
-    for complaint in layout.complaints:
-        yield complaint
 
 
 # Every command, by its name.
@@ -3355,23 +3414,12 @@ class Recorded:
         self.thread_pointers = {}
         known = streams(path, (CONTEXT, LAYOUT))
         try:
-            recorded = known.get(LAYOUT)
-            if recorded is not None:
-                version = recorded["version_hex"]
-                source = "the dump (%s)" % recorded["provider"]
-                runtime, offsets = _address(recorded["runtime"]), recorded["offsets"]
-                behaviour = behaviour_of(version, recorded["free_threaded"])
-                if behaviour is not None:
-                    self.layout = Layout(version, recorded["free_threaded"], runtime, offsets, behaviour, source)
+            self.layout = layout_of(known[LAYOUT]) if LAYOUT in known else None
             for tid, pointer in known.get(CONTEXT, {}).get("fs_base", {}).items():
-                self.thread_pointers[int(tid)] = _address(pointer)
+                self.thread_pointers[int(tid)] = int(pointer)
         except (KeyError, TypeError, ValueError, AttributeError):
             # A dump of another version of coldframe; the process itself is asked then.
             pass
-
-
-def _address(value):
-    return int(value, 16) if isinstance(value, str) else int(value)
 
 
 # lldb-scripts/adapter.py
@@ -3438,7 +3486,7 @@ class Lldb(Debugger):
             self._recorded = Recorded(path) if path else Recorded("/dev/null")
         return self._recorded
 
-    def hints(self, memory):
+    def recorded_layout(self):
         return self.recorded().layout
 
     def read(self, address, size):

@@ -3,7 +3,7 @@
 import json
 import struct
 
-from walk.layout import Layout, behaviour_of
+from walk.recorded import layout_of
 
 # src/source/streams.rs, `stream_type`.
 CONTEXT = 0x43460001
@@ -41,20 +41,9 @@ class Recorded:
         self.thread_pointers = {}
         known = streams(path, (CONTEXT, LAYOUT))
         try:
-            recorded = known.get(LAYOUT)
-            if recorded is not None:
-                version = recorded["version_hex"]
-                source = "the dump (%s)" % recorded["provider"]
-                runtime, offsets = _address(recorded["runtime"]), recorded["offsets"]
-                behaviour = behaviour_of(version, recorded["free_threaded"])
-                if behaviour is not None:
-                    self.layout = Layout(version, recorded["free_threaded"], runtime, offsets, behaviour, source)
+            self.layout = layout_of(known[LAYOUT]) if LAYOUT in known else None
             for tid, pointer in known.get(CONTEXT, {}).get("fs_base", {}).items():
-                self.thread_pointers[int(tid)] = _address(pointer)
+                self.thread_pointers[int(tid)] = int(pointer)
         except (KeyError, TypeError, ValueError, AttributeError):
             # A dump of another version of coldframe; the process itself is asked then.
             pass
-
-
-def _address(value):
-    return int(value, 16) if isinstance(value, str) else int(value)

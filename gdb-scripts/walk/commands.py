@@ -289,8 +289,6 @@ def py_info(debugger, argument):
     layout = runtime.layout
     yield "CPython %s, _PyRuntime at 0x%x" % (layout.name(), layout.runtime)
     yield "layout: %s" % layout.source
-    for complaint in layout.complaints:
-        yield complaint
 
 
 # Every command, by its name.

@@ -89,7 +89,7 @@ class Debugger:
         """The value of an expression in the debugger's language, as an address; raises Problem."""
         raise Problem("Expected an address")
 
-    def hints(self, memory):
+    def recorded_layout(self):
         """A Layout that came with the file that is debugged; None where there is none."""
         return None
 

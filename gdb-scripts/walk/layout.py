@@ -22,8 +22,8 @@ class Layout:
         self.behaviour = behaviour
         # Where the offsets came from, for people.
         self.source = source
-        # What did not fit, for people.
-        self.complaints = []
+        # Whether a dump came with it.
+        self.is_recorded = False
 
     def is_(self, name, variant):
         """Whether this build behaves in that way."""

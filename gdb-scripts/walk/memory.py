@@ -21,6 +21,8 @@ class Memory:
     def __init__(self, read):
         self._read = read
         self._blocks = {}
+        # Of memory that was recorded piece by piece, gdb reads what lies between from files, and goes on with the file.
+        self.is_pieces = False
 
     def bytes(self, address, size):
         """`size` bytes at `address`, all of them or Unreadable."""
@@ -29,7 +31,7 @@ class Memory:
         if address <= 0 or size < 0 or size > MAX_READ or address + size > 1 << 64:
             raise Unreadable("%d bytes at 0x%x" % (size, address))
         start = address & ~(BLOCK - 1)
-        if size > 4 * BLOCK:
+        if size > 4 * BLOCK or self.is_pieces:
             return self._read(address, size)
         parts = []
         at = start

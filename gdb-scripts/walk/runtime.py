@@ -7,6 +7,7 @@ from .frames import Frames
 from .layout import COOKIE, Layout, behaviour_of, read_debug_offsets, release_of, row_for, schema, supported
 from .layout import version_text
 from .memory import Memory, Unreadable
+from .recorded import exported_layout
 
 # The most interpreters, and thread states of one, that are followed.
 MAX_INTERPRETERS = 1000
@@ -163,19 +164,20 @@ def open_runtime(debugger):
         raise Problem("There is no process or core file")
     layout = _LAYOUTS.get(process)
     # A process that was started again has its runtime elsewhere, or not yet.
-    if layout is None or Runtime(memory, layout).probe() is not None:
+    if layout is None or not layout.is_recorded and Runtime(memory, layout).probe() is not None:
         layout = find_layout(debugger, memory)
         if layout is None:
             raise Problem("No Python runtime was found in this process")
         _LAYOUTS[process] = layout
+    memory.is_pieces = layout.is_recorded
     return Runtime(memory, layout)
 
 
 def find_layout(debugger, memory):
     """The layout of the process; None where there is no runtime. Raises Problem where nothing fits."""
-    hints = debugger.hints(memory)
-    if hints is not None:
-        return hints
+    recorded = debugger.recorded_layout() or exported_layout(memory)
+    if recorded is not None:
+        return recorded
     reasons = []
     for runtime in _places(debugger, memory):
         for layout in _candidates(debugger, memory, runtime):

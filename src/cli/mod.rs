@@ -6,6 +6,7 @@ mod analyze;
 mod capture_helper;
 mod color;
 mod executable;
+mod export_core;
 mod helpers;
 mod message;
 mod run;
@@ -32,6 +33,7 @@ enum Command {
     Run(run::Run),
     Analyze(analyze::Analyze),
     Helpers(helpers::Helpers),
+    ExportCore(export_core::ExportCore),
     #[command(hide = true)]
     CaptureHelper(capture_helper::CaptureHelper),
 }
@@ -48,6 +50,7 @@ impl Cli {
             Command::Run(command) => command.run(),
             Command::Analyze(command) => command.run(),
             Command::Helpers(command) => command.run(),
+            Command::ExportCore(command) => command.run(),
             Command::CaptureHelper(command) => Ok(command.run()),
         }
     }

@@ -33,6 +33,7 @@ macro_rules! part {
 const WALK: &[Part] = &[
     part!("gdb-scripts/walk/memory.py"),
     part!("gdb-scripts/walk/layout.py"),
+    part!("gdb-scripts/walk/recorded.py"),
     part!("gdb-scripts/walk/debugger.py"),
     part!("gdb-scripts/walk/objects.py"),
     part!("gdb-scripts/walk/values.py"),

@@ -3,7 +3,7 @@
 mod transcript;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use coldframe::helpers::{Debugger, generate};
@@ -115,40 +115,43 @@ fn lldb_on(lldb: &str, crash: &Crash, python: Option<&Path>, core: &Path, frames
     debug(&crash.folder, process)
 }
 
-/// Both helpers against `analyze`, on the core and on the dump of one crash.
+/// `coldframe export-core` of the dump.
+fn exported(crash: &Crash) -> PathBuf {
+    let core = crash.folder.join("exported.core");
+    let mut process = bare(COLDFRAME.as_ref(), &crash.folder);
+    process.arg("export-core").arg(&crash.dump).arg("-o").arg(&core);
+    let done = output(process);
+    assert!(done.status.success(), "{}", stderr(&done));
+    core
+}
+
+/// Both helpers against `analyze`: on the core of a crash, on its dump, and on the core made from that.
 fn compare(python: &Python, sample: &str) -> Vec<String> {
     let crash = crash(&python.executable, sample, DEFAULT_FILTER);
+    let executable = python.executable.as_path();
     let what = format!("{sample} on {}", python.version);
-    let expected = report(&crash.folder, &[&crash.core]);
-    let count = python_frames(&expected).len();
+    let of_core = report(&crash.folder, &[&crash.core]);
+    let of_dump = report(&crash.folder, &[&crash.dump]);
+    let exported = exported(&crash);
+    let count = python_frames(&of_core).len();
     let mut found = Vec::new();
     let mut check = |how: &str, expected: &Value, text: String| {
-        found.extend(
-            differences(expected, &text)
-                .into_iter()
-                .map(|line| format!("{what}, {how}: {line}")),
-        );
+        let lines = differences(expected, &text).into_iter();
+        found.extend(lines.map(|line| format!("{what}, {how}: {line}")));
     };
     if find_program("gdb").is_some() {
+        check("gdb on the core", &of_core, gdb(&crash, executable, &crash.core, count));
         check(
-            "gdb on the core",
-            &expected,
-            gdb(&crash, &python.executable, &crash.core, count),
+            "gdb on the exported core",
+            &of_dump,
+            gdb(&crash, executable, &exported, count),
         );
     }
     if let Some(lldb) = lldb() {
-        let executable = Some(python.executable.as_path());
-        check(
-            "lldb on the core",
-            &expected,
-            lldb_on(lldb, &crash, executable, &crash.core, count),
-        );
-        let expected = report(&crash.folder, &[&crash.dump]);
-        check(
-            "lldb on the dump",
-            &expected,
-            lldb_on(lldb, &crash, None, &crash.dump, count),
-        );
+        let on = |program: Option<&Path>, core: &Path| lldb_on(lldb, &crash, program, core, count);
+        check("lldb on the core", &of_core, on(Some(executable), &crash.core));
+        check("lldb on the dump", &of_dump, on(None, &crash.dump));
+        check("lldb on the exported core", &of_dump, on(Some(executable), &exported));
     }
     found
 }
@@ -191,4 +194,21 @@ fn helpers_agree_with_analyze_on_other_crashes() {
         found.extend(compare(&python, sample));
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn a_core_is_not_exported_again() {
+    let folder = Folder::new();
+    let core = folder.join("core");
+    // ELF, 64 bits, little-endian, ET_CORE, x86_64, no program headers.
+    let mut header = vec![0u8; 64];
+    header[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+    (header[16], header[18], header[20], header[54]) = (4, 62, 1, 56);
+    fs::write(&core, header).unwrap();
+    let mut process = bare(COLDFRAME.as_ref(), &folder);
+    process.arg("export-core").arg(&core).args(["-o", "out"]);
+    let done = output(process);
+    assert_eq!(done.status.code(), Some(1));
+    assert!(stderr(&done).contains("analyze"), "{}", stderr(&done));
+    assert!(!folder.join("out").exists());
 }
