@@ -200,10 +200,11 @@ fn helpers_agree_with_analyze_on_other_crashes() {
 fn a_core_is_not_exported_again() {
     let folder = Folder::new();
     let core = folder.join("core");
-    // ELF, 64 bits, little-endian, ET_CORE, x86_64, no program headers.
-    let mut header = vec![0u8; 64];
+    // ELF, 64 bits, little-endian, ET_CORE, x86_64, and one program header, of empty notes.
+    let mut header = vec![0u8; 120];
     header[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
-    (header[16], header[18], header[20], header[54]) = (4, 62, 1, 56);
+    (header[16], header[18], header[20], header[32], header[54]) = (4, 62, 1, 64, 56);
+    (header[56], header[64]) = (1, 4);
     fs::write(&core, header).unwrap();
     let mut process = bare(COLDFRAME.as_ref(), &folder);
     process.arg("export-core").arg(&core).args(["-o", "out"]);
