@@ -301,7 +301,7 @@ class Objects:
     # Instances.
 
     def instance_items(self, obj, limit=MAX_ITEMS):
-        """(key, value) of an instance's `__dict__`, wherever it is; None where it has none."""
+        """(key, value) of an instance's `__dict__`, wherever it is; None where it has none, or has not made it yet."""
         info = self.type_of(obj)
         if info.has(MANAGED_DICT):
             if self.layout.is_("instance_dict", "ManagedPair"):
@@ -329,7 +329,7 @@ class Objects:
         else:
             return None
         dictionary = self.memory.u64(place)
-        return self.dict_items(dictionary, limit) if dictionary else ()
+        return self.dict_items(dictionary, limit) if dictionary else None
 
     def slots(self, obj):
         """(name, value) of what `__slots__` of its class and the bases hold: member descriptors of the heap type

@@ -5,10 +5,14 @@
 mod analyze;
 mod capture_helper;
 mod color;
+mod coredumpctl;
+mod debuginfod;
 mod executable;
 mod export_core;
 mod helpers;
+mod layout;
 mod message;
+mod output;
 mod run;
 
 use std::process::ExitCode;
@@ -34,6 +38,7 @@ enum Command {
     Analyze(analyze::Analyze),
     Helpers(helpers::Helpers),
     ExportCore(export_core::ExportCore),
+    Layout(layout::Layout),
     #[command(hide = true)]
     CaptureHelper(capture_helper::CaptureHelper),
 }
@@ -51,6 +56,7 @@ impl Cli {
             Command::Analyze(command) => command.run(),
             Command::Helpers(command) => command.run(),
             Command::ExportCore(command) => command.run(),
+            Command::Layout(command) => command.run(),
             Command::CaptureHelper(command) => Ok(command.run()),
         }
     }

@@ -31,7 +31,7 @@ pub struct Options {
     pub limits: Limits,
     /// Leave out locals.
     pub no_locals: bool,
-    /// Leave out native frames.
+    /// Leave out native frames; stacks are then unwound only to find the first fault.
     pub no_native: bool,
     /// Where source files are looked for.
     pub sources: SourceFolders,
