@@ -175,7 +175,9 @@ class Gdb(Debugger):
 
 def _structure(name):
     """A structure by its tag or typedef; None where debug information has none."""
-    for spelled in ("struct " + name, name):
+    # A name that is not there is searched for in all files.
+    spellings = (name, "struct " + name) if name.startswith("Py") else ("struct " + name, name)
+    for spelled in spellings:
         try:
             kind = gdb.lookup_type(spelled).strip_typedefs()
             if kind.code == gdb.TYPE_CODE_STRUCT and kind.fields():

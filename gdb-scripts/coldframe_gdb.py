@@ -56,10 +56,6 @@ def _coldframe():
     thread.traceobj	80	80	80	88	88	104	104	104	104	104	104	104	128	128
     thread.profilefunc	56	56	56	64	64	80	80	80	80	80	80	80	104	104
     thread.profileobj	72	72	72	80	80	96	96	96	96	96	96	96	120	120
-    thread_impl.size	-	-	-	-	-	336	344	344	17816	936	936	15608	1104	1104
-    thread_impl.asyncio_running_loop	-	-	-	-	-	304	312	312	304	864	864	864	1024	1024
-    thread_impl.asyncio_running_task	-	-	-	-	-	-	-	-	-	872	872	872	1032	1032
-    thread_impl.asyncio_tasks_head	-	-	-	-	-	-	-	-	-	880	880	880	1048	1048
     err_stack_item.size	32	32	32	16	16	16	16	16	16	16	16	16	16	16
     err_stack_item.exc_traceback	16	16	16	-	-	-	-	-	-	-	-	-	-	-
     err_stack_item.exc_value	8	8	8	0	0	0	0	0	0	0	0	0	0	0
@@ -120,13 +116,6 @@ def _coldframe():
     code_array.size	-	-	-	-	-	-	-	-	-	-	-	16	-	-
     code_array.count	-	-	-	-	-	-	-	-	-	-	-	0	-	-
     code_array.entries	-	-	-	-	-	-	-	-	-	-	-	8	-	-
-    code_monitoring.size	-	-	-	-	72	64	64	64	64	128	128	128	136	136
-    code_monitoring.lines	-	-	-	-	40	32	32	32	32	96	96	96	104	104
-    code_monitoring.per_instruction_opcodes	-	-	-	-	56	48	48	48	48	112	112	112	120	120
-    line_instrumentation.size	-	-	-	-	2	2	2	2	2	2	2	2	2	2
-    line_instrumentation.original_opcode	-	-	-	-	0	0	-	-	-	-	-	-	-	-
-    line_instrumentation.bytes_per_entry	-	-	-	-	-	-	0	0	0	0	0	0	0	0
-    line_instrumentation.data	-	-	-	-	-	-	1	1	1	1	1	1	1	1
     object.size	16	16	16	16	16	16	16	16	32	16	16	32	16	16
     object.ob_type	8	8	8	8	8	8	8	8	24	8	8	24	8	8
     var_object.size	24	24	24	24	24	24	24	24	40	24	24	40	24	24
@@ -235,47 +224,6 @@ def _coldframe():
     traceback.frame	24	24	24	24	24	24	24	24	40	24	24	40	24	24
     traceback.lasti	32	32	32	32	32	32	32	32	48	32	32	48	32	32
     traceback.lineno	36	36	36	36	36	36	36	36	52	36	36	52	36	36
-    os_error.size	104	104	104	112	112	112	112	112	128	112	112	128	112	112
-    os_error.errno	64	64	64	72	72	72	72	72	88	72	72	88	72	72
-    os_error.strerror	72	72	72	80	80	80	80	80	96	80	80	96	80	80
-    os_error.filename	80	80	80	88	88	88	88	88	104	88	88	104	88	88
-    os_error.filename2	88	88	88	96	96	96	96	96	112	96	96	112	96	96
-    import_error.size	88	88	88	96	104	104	104	104	120	104	104	120	104	104
-    import_error.msg	64	64	64	72	72	72	72	72	88	72	72	88	72	72
-    import_error.name	72	72	72	80	80	80	80	80	96	80	80	96	80	80
-    import_error.path	80	80	80	88	88	88	88	88	104	88	88	104	88	88
-    syntax_error.size	112	112	128	136	136	136	136	136	152	144	144	160	144	144
-    syntax_error.msg	64	64	64	72	72	72	72	72	88	72	72	88	72	72
-    syntax_error.filename	72	72	72	80	80	80	80	80	96	80	80	96	80	80
-    syntax_error.lineno	80	80	80	88	88	88	88	88	104	88	88	104	88	88
-    unicode_error.size	104	104	104	112	112	112	112	112	128	112	112	128	112	112
-    unicode_error.encoding	64	64	64	72	72	72	72	72	88	72	72	88	72	72
-    unicode_error.object	72	72	72	80	80	80	80	80	96	80	80	96	80	80
-    unicode_error.start	80	80	80	88	88	88	88	88	104	88	88	104	88	88
-    unicode_error.end	88	88	88	96	96	96	96	96	112	96	96	112	96	96
-    unicode_error.reason	96	96	96	104	104	104	104	104	120	104	104	120	104	104
-    exception_group.size	-	-	-	88	88	88	96	96	104	96	96	112	96	96
-    exception_group.msg	-	-	-	72	72	72	72	72	88	72	72	88	72	72
-    exception_group.exceptions	-	-	-	80	80	80	80	80	96	80	80	96	80	80
-    weak_reference.size	56	56	56	64	64	64	64	64	88	64	64	88	64	64
-    weak_reference.object	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    task.size	144	184	192	176	176	144	144	144	160	168	168	192	168	168
-    task.event_loop	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    task.state	72	80	88	88	88	96	96	96	112	104	104	120	104	104
-    task.coro	112	152	160	136	136	120	120	120	136	128	128	144	128	128
-    task.name	120	160	168	144	144	128	128	128	144	136	136	152	136	136
-    task.fut_waiter	104	144	152	128	128	112	112	112	128	120	120	136	120	120
-    task.node	-	-	-	-	-	-	-	-	-	152	152	168	152	152
-    future.size	104	144	152	128	128	104	104	104	120	112	112	128	112	112
-    future.state	72	80	88	88	88	96	96	96	112	104	104	120	104	104
-    future_iterator.size	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-    future_iterator.future	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    coroutine_wrapper.size	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-    coroutine_wrapper.coroutine	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    async_gen_send.size	40	40	40	40	40	40	40	40	56	40	40	56	40	40
-    async_gen_send.generator	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    async_gen_throw.size	40	40	40	40	40	40	40	40	56	40	40	56	56	56
-    async_gen_throw.generator	16	16	16	16	16	16	16	16	32	16	16	32	16	16
     """
 
     # What debug information is asked for: slot, structures, members.
@@ -325,10 +273,6 @@ def _coldframe():
     thread.traceobj	_ts	c_traceobj
     thread.profilefunc	_ts	c_profilefunc
     thread.profileobj	_ts	c_profileobj
-    thread_impl.size	_PyThreadStateImpl	-
-    thread_impl.asyncio_running_loop	_PyThreadStateImpl	asyncio_running_loop
-    thread_impl.asyncio_running_task	_PyThreadStateImpl	asyncio_running_task
-    thread_impl.asyncio_tasks_head	_PyThreadStateImpl	asyncio_tasks_head
     err_stack_item.size	_err_stackitem	-
     err_stack_item.exc_traceback	_err_stackitem	exc_traceback
     err_stack_item.exc_value	_err_stackitem	exc_value
@@ -389,13 +333,6 @@ def _coldframe():
     code_array.size	_PyCodeArray	-
     code_array.count	_PyCodeArray	size
     code_array.entries	_PyCodeArray	entries
-    code_monitoring.size	_PyCoMonitoringData	-
-    code_monitoring.lines	_PyCoMonitoringData	lines
-    code_monitoring.per_instruction_opcodes	_PyCoMonitoringData	per_instruction_opcodes
-    line_instrumentation.size	_PyCoLineInstrumentationData|_line_instrumentation_data	-
-    line_instrumentation.original_opcode	_PyCoLineInstrumentationData|_line_instrumentation_data	original_opcode
-    line_instrumentation.bytes_per_entry	_PyCoLineInstrumentationData|_line_instrumentation_data	bytes_per_entry
-    line_instrumentation.data	_PyCoLineInstrumentationData|_line_instrumentation_data	data
     object.size	_object	-
     object.ob_type	_object	ob_type
     var_object.size	PyVarObject	-
@@ -504,47 +441,6 @@ def _coldframe():
     traceback.frame	_traceback|PyTracebackObject	tb_frame
     traceback.lasti	_traceback|PyTracebackObject	tb_lasti
     traceback.lineno	_traceback|PyTracebackObject	tb_lineno
-    os_error.size	PyOSErrorObject	-
-    os_error.errno	PyOSErrorObject	myerrno
-    os_error.strerror	PyOSErrorObject	strerror
-    os_error.filename	PyOSErrorObject	filename
-    os_error.filename2	PyOSErrorObject	filename2
-    import_error.size	PyImportErrorObject	-
-    import_error.msg	PyImportErrorObject	msg
-    import_error.name	PyImportErrorObject	name
-    import_error.path	PyImportErrorObject	path
-    syntax_error.size	PySyntaxErrorObject	-
-    syntax_error.msg	PySyntaxErrorObject	msg
-    syntax_error.filename	PySyntaxErrorObject	filename
-    syntax_error.lineno	PySyntaxErrorObject	lineno
-    unicode_error.size	PyUnicodeErrorObject	-
-    unicode_error.encoding	PyUnicodeErrorObject	encoding
-    unicode_error.object	PyUnicodeErrorObject	object
-    unicode_error.start	PyUnicodeErrorObject	start
-    unicode_error.end	PyUnicodeErrorObject	end
-    unicode_error.reason	PyUnicodeErrorObject	reason
-    exception_group.size	PyBaseExceptionGroupObject	-
-    exception_group.msg	PyBaseExceptionGroupObject	msg
-    exception_group.exceptions	PyBaseExceptionGroupObject	excs
-    weak_reference.size	_PyWeakReference	-
-    weak_reference.object	_PyWeakReference	wr_object
-    task.size	TaskObj	-
-    task.event_loop	TaskObj	task_loop
-    task.state	TaskObj	task_state
-    task.coro	TaskObj	task_coro
-    task.name	TaskObj	task_name
-    task.fut_waiter	TaskObj	task_fut_waiter
-    task.node	TaskObj	task_node
-    future.size	FutureObj	-
-    future.state	FutureObj	fut_state
-    future_iterator.size	futureiterobject	-
-    future_iterator.future	futureiterobject	future
-    coroutine_wrapper.size	PyCoroWrapper	-
-    coroutine_wrapper.coroutine	PyCoroWrapper	cw_coroutine
-    async_gen_send.size	PyAsyncGenASend	-
-    async_gen_send.generator	PyAsyncGenASend	ags_gen
-    async_gen_throw.size	PyAsyncGenAThrow	-
-    async_gen_throw.generator	PyAsyncGenAThrow	agt_gen
     """
 
     # How each version behaves.
@@ -1123,11 +1019,16 @@ def _coldframe():
         return DebugOffsets(version, free_threaded != 0, offsets)
 
 
-    def schema():
-        """What debug information is asked for: (slot, names of the structure, paths of the member), newest names first."""
+    def schema(row):
+        """What debug information is asked for: (slot, names of the structure, paths of the member), newest names first.
+
+        Structures that the row of that version lacks are left out: searching for what is not there takes longest.
+        """
+        known = {slot.partition(".")[0] for slot in row.offsets} if row is not None else None
         for line in SCHEMA.strip().splitlines():
             slot, structures, members = line.strip().split("\t")
-            yield slot, structures.split("|"), [] if members == "-" else members.split("|")
+            if known is None or slot.partition(".")[0] in known:
+                yield slot, structures.split("|"), [] if members == "-" else members.split("|")
 
 
     # gdb-scripts/walk/recorded.py
@@ -1585,7 +1486,7 @@ def _coldframe():
         # Instances.
 
         def instance_items(self, obj, limit=MAX_ITEMS):
-            """(key, value) of an instance's `__dict__`, wherever it is; None where it has none."""
+            """(key, value) of an instance's `__dict__`, wherever it is; None where it has none, or has not made it yet."""
             info = self.type_of(obj)
             if info.has(MANAGED_DICT):
                 if self.layout.is_("instance_dict", "ManagedPair"):
@@ -1613,7 +1514,7 @@ def _coldframe():
             else:
                 return None
             dictionary = self.memory.u64(place)
-            return self.dict_items(dictionary, limit) if dictionary else ()
+            return self.dict_items(dictionary, limit) if dictionary else None
 
         def slots(self, obj):
             """(name, value) of what `__slots__` of its class and the bases hold: member descriptors of the heap type
@@ -2740,16 +2641,16 @@ def _coldframe():
             yield "this is CPython %d.%d; the helper knows %s" % (release_of(version)[:2] + (supported(),))
             return
         own = stated.offsets if stated else {}
-        dwarf = debugger.dwarf_offsets(schema())
+        # A --with-pydebug build exports what counts its references.
+        is_debug = any(debugger.symbol(name) for name in DEBUG_COUNTERS)
+        row = row_for(version, free_threaded, is_debug)
+        dwarf = debugger.dwarf_offsets(schema(row))
         # That of extension modules alone has few of the structures.
         if "interpreter.threads_head" in dwarf and "code.filename" in dwarf:
             offsets = dict(dwarf, **own)
             yield _with_exact_version(
                 memory, Layout(version, free_threaded, runtime, offsets, behaviour, "debug information")
             )
-        # A --with-pydebug build exports what counts its references.
-        is_debug = any(debugger.symbol(name) for name in DEBUG_COUNTERS)
-        row = row_for(version, free_threaded, is_debug)
         if row is None:
             yield "there is no built-in layout of CPython %s" % version_text(version)
             return
@@ -2997,19 +2898,24 @@ def _coldframe():
             known = self.debugger.argument(native, argument)
             if known and self._is_one_of(known, types):
                 return known
-            words = []
             outer = [n for n in self.natives if n.level > native.level and n.level in by_level]
+            words = []
             if outer and by_level[outer[0].level]:
-                words += runtime.value_stack(by_level[outer[0].level][0])
-            words += self.debugger.registers(native)
-            words += self._stack_words(native)
-            seen = []
+                words = runtime.value_stack(by_level[outer[0].level][0])
+            called = self._those_of(words, types)
+            seen = self._those_of(words + self.debugger.registers(native) + list(self._stack_words(native)), types)
+            if inner is None:
+                return seen[0] if seen else 0
+            # A function that ends with a call of another one may be gone from the stack.
+            alone = called if len(called) == 1 else seen if len(seen) == 1 else [0]
+            return self._called(seen, inner)[0] or alone[0]
+
+        def _those_of(self, words, types):
+            found = []
             for word in words:
-                if word not in seen and self._is_one_of(word, types):
-                    seen.append(word)
-            if not inner:
-                return seen[0] if len(seen) == 1 or inner is None and seen else 0
-            return self._called(seen, inner)[0]
+                if word not in found and self._is_one_of(word, types):
+                    found.append(word)
+            return found
 
         def _called(self, functions, inner):
             """The one of several built-in functions that one of these native frames is in, and that frame."""
@@ -3548,7 +3454,9 @@ def _coldframe():
 
     def _structure(name):
         """A structure by its tag or typedef; None where debug information has none."""
-        for spelled in ("struct " + name, name):
+        # A name that is not there is searched for in all files.
+        spellings = (name, "struct " + name) if name.startswith("Py") else ("struct " + name, name)
+        for spelled in spellings:
             try:
                 kind = gdb.lookup_type(spelled).strip_typedefs()
                 if kind.code == gdb.TYPE_CODE_STRUCT and kind.fields():

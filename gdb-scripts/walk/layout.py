@@ -136,8 +136,13 @@ def read_debug_offsets(memory, runtime):
     return DebugOffsets(version, free_threaded != 0, offsets)
 
 
-def schema():
-    """What debug information is asked for: (slot, names of the structure, paths of the member), newest names first."""
+def schema(row):
+    """What debug information is asked for: (slot, names of the structure, paths of the member), newest names first.
+
+    Structures that the row of that version lacks are left out: searching for what is not there takes longest.
+    """
+    known = {slot.partition(".")[0] for slot in row.offsets} if row is not None else None
     for line in SCHEMA.strip().splitlines():
         slot, structures, members = line.strip().split("\t")
-        yield slot, structures.split("|"), [] if members == "-" else members.split("|")
+        if known is None or slot.partition(".")[0] in known:
+            yield slot, structures.split("|"), [] if members == "-" else members.split("|")

@@ -247,16 +247,16 @@ def _candidates(debugger, memory, runtime):
         yield "this is CPython %d.%d; the helper knows %s" % (release_of(version)[:2] + (supported(),))
         return
     own = stated.offsets if stated else {}
-    dwarf = debugger.dwarf_offsets(schema())
+    # A --with-pydebug build exports what counts its references.
+    is_debug = any(debugger.symbol(name) for name in DEBUG_COUNTERS)
+    row = row_for(version, free_threaded, is_debug)
+    dwarf = debugger.dwarf_offsets(schema(row))
     # That of extension modules alone has few of the structures.
     if "interpreter.threads_head" in dwarf and "code.filename" in dwarf:
         offsets = dict(dwarf, **own)
         yield _with_exact_version(
             memory, Layout(version, free_threaded, runtime, offsets, behaviour, "debug information")
         )
-    # A --with-pydebug build exports what counts its references.
-    is_debug = any(debugger.symbol(name) for name in DEBUG_COUNTERS)
-    row = row_for(version, free_threaded, is_debug)
     if row is None:
         yield "there is no built-in layout of CPython %s" % version_text(version)
         return

@@ -140,19 +140,24 @@ class Stack:
         known = self.debugger.argument(native, argument)
         if known and self._is_one_of(known, types):
             return known
-        words = []
         outer = [n for n in self.natives if n.level > native.level and n.level in by_level]
+        words = []
         if outer and by_level[outer[0].level]:
-            words += runtime.value_stack(by_level[outer[0].level][0])
-        words += self.debugger.registers(native)
-        words += self._stack_words(native)
-        seen = []
+            words = runtime.value_stack(by_level[outer[0].level][0])
+        called = self._those_of(words, types)
+        seen = self._those_of(words + self.debugger.registers(native) + list(self._stack_words(native)), types)
+        if inner is None:
+            return seen[0] if seen else 0
+        # A function that ends with a call of another one may be gone from the stack.
+        alone = called if len(called) == 1 else seen if len(seen) == 1 else [0]
+        return self._called(seen, inner)[0] or alone[0]
+
+    def _those_of(self, words, types):
+        found = []
         for word in words:
-            if word not in seen and self._is_one_of(word, types):
-                seen.append(word)
-        if not inner:
-            return seen[0] if len(seen) == 1 or inner is None and seen else 0
-        return self._called(seen, inner)[0]
+            if word not in found and self._is_one_of(word, types):
+                found.append(word)
+        return found
 
     def _called(self, functions, inner):
         """The one of several built-in functions that one of these native frames is in, and that frame."""

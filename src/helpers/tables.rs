@@ -3,15 +3,21 @@
 use crate::layout::{BuiltinRow, Offsets, VERSIONS, debug_offsets_names, debug_offsets_words, format_table};
 
 /// The part `tables` that the others import from.
-pub(super) fn python(rows: &[BuiltinRow]) -> String {
+pub(super) fn python(rows: &[BuiltinRow], is_walked: &dyn Fn(&str) -> bool) -> String {
     let mut text = String::from("# Tables of src/layout.\n");
     text.push_str("\n# Offsets and sizes in bytes, by build.\nOFFSETS = \"\"\"\n");
     for line in format_table(rows).lines().filter(|line| !line.starts_with('#')) {
-        text.push_str(line);
-        text.push('\n');
+        // The first line has the names of the builds.
+        if line.starts_with("field\t") || is_walked(line) {
+            text.push_str(line);
+            text.push('\n');
+        }
     }
     text.push_str("\"\"\"\n\n# What debug information is asked for: slot, structures, members.\nSCHEMA = \"\"\"\n");
     Offsets::default().for_each(&mut |slot| {
+        if !is_walked(slot.name) {
+            return;
+        }
         let members = if slot.members.is_empty() {
             "-".to_string()
         } else {

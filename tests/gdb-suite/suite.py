@@ -96,6 +96,7 @@ def outcomes(python, helper, only, stripped):
             copy = os.path.join(folder, os.path.basename(library))
             subprocess.check_call(["strip", "-g", "-o", copy, library])
             environment["LD_LIBRARY_PATH"] = folder
+            environment["PATH"] = "%s:%s" % (gdb_for(folder), environment["PATH"])
         command = [os.path.join(folder, "python"), os.path.abspath(__file__), "--inside", only]
         done = subprocess.run(
             command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -105,6 +106,18 @@ def outcomes(python, helper, only, stripped):
         return json.loads(lines[-1]) if lines and lines[-1].startswith("{") else None
     finally:
         shutil.rmtree(folder)
+
+
+def gdb_for(folder):
+    """A folder with a `gdb` that gives LD_LIBRARY_PATH to the program alone: gdb may be made with the same libpython."""
+    place = os.path.join(folder, "bin")
+    wrapper = os.path.join(place, "gdb")
+    os.mkdir(place)
+    with open(wrapper, "w") as script:
+        script.write("#!/bin/sh\nunset LD_LIBRARY_PATH\n")
+        script.write('exec %s -iex "set environment LD_LIBRARY_PATH %s" "$@"\n' % (shutil.which("gdb"), folder))
+    os.chmod(wrapper, 0o755)
+    return place
 
 
 def library_of(python):
