@@ -73,6 +73,7 @@ def _coldframe():
     frame_object.f_gen	96	96	88	-	-	-	-	-	-	-	-	-	-	-
     frame_object.f_localsplus	360	360	352	-	-	-	-	-	-	-	-	-	-	-
     frame_object.f_frame	-	-	-	24	24	24	24	24	40	24	24	40	24	24
+    frame_object.f_lineno	108	108	100	40	40	40	40	40	56	40	40	56	40	40
     frame_object.f_stacktop	72	72	-	-	-	-	-	-	-	-	-	-	-	-
     frame_object.f_valuestack	64	64	64	-	-	-	-	-	-	-	-	-	-	-
     frame_object.f_stackdepth	-	-	80	-	-	-	-	-	-	-	-	-	-	-
@@ -118,6 +119,7 @@ def _coldframe():
     code_array.entries	-	-	-	-	-	-	-	-	-	-	-	8	-	-
     object.size	16	16	16	16	16	16	16	16	32	16	16	32	16	16
     object.ob_type	8	8	8	8	8	8	8	8	24	8	8	24	8	8
+    object.refcount	0	0	0	0	0	0	0	0	-	0	0	-	0	0
     var_object.size	24	24	24	24	24	24	24	24	40	24	24	40	24	24
     var_object.ob_size	16	16	16	16	16	16	16	16	32	16	16	32	16	16
     type_object.size	416	408	408	408	416	416	416	416	432	416	416	432	424	424
@@ -129,6 +131,8 @@ def _coldframe():
     type_object.base	256	256	256	256	256	256	256	256	272	256	256	272	256	256
     type_object.dict	264	264	264	264	264	264	264	264	280	264	264	280	264	264
     type_object.dictoffset	288	288	288	288	288	288	288	288	304	288	288	304	288	288
+    type_object.repr	88	88	88	88	88	88	88	88	104	88	88	104	88	88
+    type_object.mro	344	344	344	344	344	344	344	344	360	344	344	360	344	344
     heap_type.size	880	880	888	904	920	928	928	928	944	936	936	960	944	944
     heap_type.qualname	864	856	864	864	872	872	872	872	888	872	872	888	880	880
     heap_type.cached_keys	872	864	872	872	880	880	880	880	896	880	880	896	888	888
@@ -157,6 +161,7 @@ def _coldframe():
     bytearray.start	40	40	40	40	40	40	40	40	56	40	40	56	40	40
     list.size	40	40	40	40	40	40	40	40	56	40	40	56	40	40
     list.items	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+    list.allocated	32	32	32	32	32	32	32	32	48	32	32	48	32	32
     tuple.size	32	32	32	32	32	32	32	32	48	40	40	56	40	40
     tuple.items	24	24	24	24	24	24	24	24	40	32	32	48	32	32
     set.size	200	200	200	200	200	200	200	200	216	200	200	216	200	200
@@ -186,6 +191,9 @@ def _coldframe():
     module.name	48	48	48	48	48	48	48	48	64	48	48	64	40	40
     function.size	120	120	128	136	144	144	144	144	160	152	152	168	152	152
     function.qualname	104	104	40	40	40	40	40	40	56	40	40	56	40	40
+    function.name	64	64	32	32	32	32	32	32	48	32	32	48	32	32
+    function.module	88	88	104	104	104	104	104	104	120	104	104	120	104	104
+    function.code	16	16	48	48	48	48	48	48	64	48	48	64	48	48
     method.size	48	48	48	48	48	48	48	48	64	48	48	64	48	48
     method.function	16	16	16	16	16	16	16	16	32	16	16	32	16	16
     method.instance	24	24	24	24	24	24	24	24	40	24	24	40	24	24
@@ -199,6 +207,7 @@ def _coldframe():
     wrapper.descriptor	16	16	16	16	16	16	16	16	32	16	16	32	16	16
     wrapper.instance	24	24	24	24	24	24	24	24	40	24	24	40	24	24
     descriptor.size	40	40	40	40	40	40	40	40	56	40	40	56	40	40
+    descriptor.of_type	16	16	16	16	16	16	16	16	32	16	16	32	16	16
     descriptor.name	24	24	24	24	24	24	24	24	40	24	24	40	24	24
     generator.size	96	96	88	88	80	80	80	80	96	160	160	176	160	160
     generator.qualname	56	56	48	40	32	32	32	32	48	32	32	48	32	32
@@ -290,6 +299,7 @@ def _coldframe():
     frame_object.f_gen	_frame	f_gen
     frame_object.f_localsplus	_frame	f_localsplus
     frame_object.f_frame	_frame	f_frame
+    frame_object.f_lineno	_frame	f_lineno
     frame_object.f_stacktop	_frame	f_stacktop
     frame_object.f_valuestack	_frame	f_valuestack
     frame_object.f_stackdepth	_frame	f_stackdepth
@@ -335,6 +345,7 @@ def _coldframe():
     code_array.entries	_PyCodeArray	entries
     object.size	_object	-
     object.ob_type	_object	ob_type
+    object.refcount	_object	ob_refcnt
     var_object.size	PyVarObject	-
     var_object.ob_size	PyVarObject	ob_size
     type_object.size	_typeobject	-
@@ -346,6 +357,8 @@ def _coldframe():
     type_object.base	_typeobject	tp_base
     type_object.dict	_typeobject	tp_dict
     type_object.dictoffset	_typeobject	tp_dictoffset
+    type_object.repr	_typeobject	tp_repr
+    type_object.mro	_typeobject	tp_mro
     heap_type.size	_heaptypeobject	-
     heap_type.qualname	_heaptypeobject	ht_qualname
     heap_type.cached_keys	_heaptypeobject	ht_cached_keys
@@ -374,6 +387,7 @@ def _coldframe():
     bytearray.start	PyByteArrayObject	ob_start
     list.size	PyListObject	-
     list.items	PyListObject	ob_item
+    list.allocated	PyListObject	allocated
     tuple.size	PyTupleObject	-
     tuple.items	PyTupleObject	ob_item
     set.size	PySetObject	-
@@ -403,6 +417,9 @@ def _coldframe():
     module.name	PyModuleObject	md_name
     function.size	PyFunctionObject	-
     function.qualname	PyFunctionObject	func_qualname
+    function.name	PyFunctionObject	func_name
+    function.module	PyFunctionObject	func_module
+    function.code	PyFunctionObject	func_code
     method.size	PyMethodObject	-
     method.function	PyMethodObject	im_func
     method.instance	PyMethodObject	im_self
@@ -416,6 +433,7 @@ def _coldframe():
     wrapper.descriptor	wrapperobject	descr
     wrapper.instance	wrapperobject	self
     descriptor.size	PyDescrObject	-
+    descriptor.of_type	PyDescrObject	d_type
     descriptor.name	PyDescrObject	d_name
     generator.size	PyGenObject	-
     generator.qualname	PyGenObject	gi_qualname
@@ -457,6 +475,10 @@ def _coldframe():
             "dict_values": "Array",
             "instance_dict": "DictOffset",
             "stack_refs": "Pointers",
+            "type_names": "Short",
+            "ordered_dict": "Pairs",
+            "namespace_order": "Sorted",
+            "object_descriptors": "Named",
             "import_error_repr": "Arguments",
             "string_state": "BitField",
             "bytecode": "Shared",
@@ -473,6 +495,10 @@ def _coldframe():
             "dict_values": "Array",
             "instance_dict": "DictOffset",
             "stack_refs": "Pointers",
+            "type_names": "Short",
+            "ordered_dict": "Pairs",
+            "namespace_order": "Insertion",
+            "object_descriptors": "Named",
             "import_error_repr": "Arguments",
             "string_state": "BitField",
             "bytecode": "Shared",
@@ -489,6 +515,10 @@ def _coldframe():
             "dict_values": "Array",
             "instance_dict": "DictOffset",
             "stack_refs": "Pointers",
+            "type_names": "Short",
+            "ordered_dict": "Pairs",
+            "namespace_order": "Insertion",
+            "object_descriptors": "Named",
             "import_error_repr": "Arguments",
             "string_state": "BitField",
             "bytecode": "Shared",
@@ -505,6 +535,10 @@ def _coldframe():
             "dict_values": "Struct",
             "instance_dict": "ManagedPair",
             "stack_refs": "Pointers",
+            "type_names": "Short",
+            "ordered_dict": "Pairs",
+            "namespace_order": "Insertion",
+            "object_descriptors": "Named",
             "import_error_repr": "Arguments",
             "string_state": "BitField",
             "bytecode": "Shared",
@@ -521,6 +555,10 @@ def _coldframe():
             "dict_values": "Struct",
             "instance_dict": "ManagedTagged",
             "stack_refs": "Pointers",
+            "type_names": "Short",
+            "ordered_dict": "Dict",
+            "namespace_order": "Insertion",
+            "object_descriptors": "Named",
             "import_error_repr": "Arguments",
             "string_state": "BitField",
             "bytecode": "Shared",
@@ -537,6 +575,10 @@ def _coldframe():
             "dict_values": "Struct",
             "instance_dict": "Inline(24)",
             "stack_refs": "Pointers",
+            "type_names": "Full",
+            "ordered_dict": "Dict",
+            "namespace_order": "Insertion",
+            "object_descriptors": "Named",
             "import_error_repr": "Arguments",
             "string_state": "BitField",
             "bytecode": "Shared",
@@ -553,6 +595,10 @@ def _coldframe():
             "dict_values": "Struct",
             "instance_dict": "Inline(8)",
             "stack_refs": "Pointers",
+            "type_names": "Full",
+            "ordered_dict": "Dict",
+            "namespace_order": "Insertion",
+            "object_descriptors": "Named",
             "import_error_repr": "Arguments",
             "string_state": "BitField",
             "bytecode": "Shared",
@@ -569,6 +615,10 @@ def _coldframe():
             "dict_values": "Struct",
             "instance_dict": "Inline(24)",
             "stack_refs": "Tagged",
+            "type_names": "Full",
+            "ordered_dict": "Dict",
+            "namespace_order": "Insertion",
+            "object_descriptors": "Named",
             "import_error_repr": "Arguments",
             "string_state": "BitField",
             "bytecode": "Shared",
@@ -585,6 +635,10 @@ def _coldframe():
             "dict_values": "Struct",
             "instance_dict": "Inline(8)",
             "stack_refs": "Tagged",
+            "type_names": "Full",
+            "ordered_dict": "Dict",
+            "namespace_order": "Insertion",
+            "object_descriptors": "Named",
             "import_error_repr": "Arguments",
             "string_state": "InternedByte",
             "bytecode": "PerThread",
@@ -601,6 +655,10 @@ def _coldframe():
             "dict_values": "Struct",
             "instance_dict": "Inline(24)",
             "stack_refs": "Tagged",
+            "type_names": "Full",
+            "ordered_dict": "Dict",
+            "namespace_order": "Insertion",
+            "object_descriptors": "Unnamed",
             "import_error_repr": "NameAndPath",
             "string_state": "BitField",
             "bytecode": "Shared",
@@ -617,6 +675,10 @@ def _coldframe():
             "dict_values": "Struct",
             "instance_dict": "Inline(8)",
             "stack_refs": "Tagged",
+            "type_names": "Full",
+            "ordered_dict": "Dict",
+            "namespace_order": "Insertion",
+            "object_descriptors": "Unnamed",
             "import_error_repr": "NameAndPath",
             "string_state": "InternedByte",
             "bytecode": "PerThread",
