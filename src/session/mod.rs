@@ -10,6 +10,7 @@ mod build;
 mod exceptions;
 mod fault;
 mod frames;
+mod interpreters;
 mod sources;
 mod threads;
 
