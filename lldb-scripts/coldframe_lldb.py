@@ -117,6 +117,8 @@ code_array.entries	-	-	-	-	-	-	-	-	-	-	-	8	-	-
 object.size	16	16	16	16	16	16	16	16	32	16	16	32	16	16
 object.ob_type	8	8	8	8	8	8	8	8	24	8	8	24	8	8
 object.refcount	0	0	0	0	0	0	0	0	-	0	0	-	0	0
+object.local_references	-	-	-	-	-	-	-	-	12	-	-	12	-	-
+object.shared_references	-	-	-	-	-	-	-	-	16	-	-	16	-	-
 var_object.size	24	24	24	24	24	24	24	24	40	24	24	40	24	24
 var_object.ob_size	16	16	16	16	16	16	16	16	32	16	16	32	16	16
 type_object.size	416	408	408	408	416	416	416	416	432	416	416	432	424	424
@@ -343,6 +345,8 @@ code_array.entries	_PyCodeArray	entries
 object.size	_object	-
 object.ob_type	_object	ob_type
 object.refcount	_object	ob_refcnt
+object.local_references	_object	ob_ref_local
+object.shared_references	_object	ob_ref_shared
 var_object.size	PyVarObject	-
 var_object.ob_size	PyVarObject	ob_size
 type_object.size	_typeobject	-
