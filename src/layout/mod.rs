@@ -5,6 +5,7 @@
 //!
 //! Invariant: this is the only folder that compares Python versions; nothing here walks objects.
 
+mod asyncio;
 mod builtin;
 mod debug_offsets;
 mod dwarf;
@@ -18,8 +19,9 @@ pub use dwarf::{DwarfError, offsets_from_dwarf};
 pub use resolve::resolve;
 pub use schema::{Offset, Offsets};
 pub use versions::{
-    Anchors, Behaviour, Bytecode, DictKeys, DictValues, Flavour, FrameRoot, ImportErrorRepr, InstanceDict, Instruction,
-    IntFormat, LineTable, LocalSlots, PythonVersion, RunStart, StackRefs, StringState, VERSIONS, Version, version_row,
+    Anchors, Awaits, Behaviour, Bytecode, DictKeys, DictValues, Flavour, FrameRoot, ImportErrorRepr, InstanceDict,
+    Instruction, IntFormat, LineTable, LocalSlots, PythonVersion, RunStart, StackRefs, StringState, VERSIONS, Version,
+    version_row,
 };
 
 use crate::addr::Addr;

@@ -10,6 +10,7 @@ mod code;
 mod dict;
 mod exception;
 mod frame;
+mod hooks;
 mod instance;
 mod int;
 pub mod linetable;
@@ -20,7 +21,10 @@ mod object;
 mod repr;
 mod runtime;
 mod string;
+mod suspended;
+mod tasks;
 mod text;
+mod threading;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -28,10 +32,13 @@ use std::rc::Rc;
 
 pub use code::Code;
 pub use exception::{Exception, TracebackEntry};
+pub use hooks::Hook;
 pub use locals::{Local, LocalState, Scope};
 pub use object::TypeInfo;
 pub use repr::{Limits, Value};
 pub use runtime::{Gil, Interpreter, PythonThread};
+pub use tasks::{Runner, Task};
+pub use threading::{Recursion, ThreadObject};
 
 use crate::addr::Addr;
 use crate::layout::Layout;

@@ -10,7 +10,10 @@ mod build;
 mod exceptions;
 mod fault;
 mod frames;
+mod runtime;
 mod sources;
+mod state;
+mod tasks;
 mod threads;
 
 use crate::image::{CacheDir, Images, Symbolizer};
@@ -107,13 +110,15 @@ pub fn analyze(
         notes,
         options,
     };
-    let (threads, stacks, crash) = walk.threads(&mut sources);
-    let report = build::report(target, layout.as_ref(), &interpreters, threads, crash, notes);
+    let found = walk.threads(&mut sources);
+    let runtime = layout.as_ref().map(|layout| walk.runtime(layout, &found.threads));
+    let mut report = build::report(target, runtime, found.threads, found.crash, notes);
+    report.tasks = found.tasks;
     Analysis {
         report,
         layout: layout.as_ref().map(Layout::to_recorded),
         sources: sources.into_used(),
-        stacks,
+        stacks: found.stacks,
     }
 }
 

@@ -7,7 +7,7 @@ use coldframe::report::model::{Frame, NativeFrame, PythonFrame, Role, Scope, Thr
 
 use super::cell::Outcome;
 use super::header::{Count, Header, Native};
-use super::{exception, glob};
+use super::{exception, glob, state};
 
 /// Everything that differs.
 #[derive(Default)]
@@ -87,6 +87,8 @@ pub fn check(header: &Header, outcome: &Outcome, report: &Report, has_qualnames:
         }
     }
     exception::check_header(header, thread, &mut problems);
+    state::check_hooks(header, report, &mut problems);
+    state::check_states(header, report, &mut problems);
     check_native(&header.natives, &native_frames(thread), &mut problems);
     check_names(header, &frames, has_qualnames, &mut problems);
     for (name, expected) in &header.others {

@@ -20,6 +20,12 @@ pub struct Header {
     /// Function and qualified name.
     pub qualnames: Vec<(String, String)>,
     pub variables: Vec<Variable>,
+    /// Thread and function.
+    pub trace: Vec<(String, String)>,
+    pub profile: Vec<(String, String)>,
+    pub tools: Vec<String>,
+    /// Thread and what it is doing.
+    pub states: Vec<(String, String)>,
     /// Function and variable.
     pub unset: Vec<(String, String)>,
     single: BTreeMap<String, String>,
@@ -67,13 +73,14 @@ pub enum Value {
     Glob(String),
 }
 
-const SINGLE: [&str; 13] = [
+const SINGLE: [&str; 14] = [
     "signal",
     "code",
     "address",
     "pc",
     "exception",
     "raised",
+    "evaluator",
     "process",
     "ends",
     "thread",
@@ -143,6 +150,10 @@ impl Header {
             }
             "qualname" => self.qualnames.push(pair(value)?),
             "unset" => self.unset.push(pair(value)?),
+            "state" => self.states.push(pair(value)?),
+            "trace" => self.trace.push(pair(value)?),
+            "profile" => self.profile.push(pair(value)?),
+            "tool" => self.tools.push(value.to_string()),
             "argument" | "local" | "cell" | "free" => self.variables.push(variable(key, value)?),
             _ => return None,
         }
