@@ -13,4 +13,5 @@ pub mod report;
 pub mod session;
 pub mod source;
 pub mod stack;
+pub mod triage;
 pub mod unwind;

@@ -34,6 +34,8 @@ pub struct Variable {
 pub const DIR: &str = "COLDFRAME_DIR";
 /// Cache folder.
 pub const CACHE: &str = "COLDFRAME_CACHE";
+/// Bound of the cache.
+pub const CACHE_MAX: &str = crate::image::CACHE_MAX_VARIABLE;
 /// Where the supervisor listens.
 pub const SUPERVISOR: &str = "COLDFRAME_SUPERVISOR";
 /// Form of the report.
@@ -51,6 +53,11 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: CACHE,
         meaning: "the folder for the extracted handler and for cached symbols",
+        setter: Setter::User,
+    },
+    Variable {
+        name: CACHE_MAX,
+        meaning: "how much the cache keeps, in bytes or with K, M or G behind the number [default: 512M]",
         setter: Setter::User,
     },
     Variable {

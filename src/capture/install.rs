@@ -17,6 +17,7 @@ use memmap2::MmapOptions;
 use nix::unistd::{AccessFlags, access};
 use thiserror::Error;
 
+use super::outdated;
 use super::sound::{check_folder, check_path, io_error, open_file};
 
 /// File name of the helper, which the handler looks for beside itself.
@@ -140,7 +141,12 @@ pub fn in_place(binary: &Path, euid: u32) -> Result<Installed, InstallError> {
 /// # Errors
 /// When the folder cannot be made, written, trusted or executed from.
 pub fn install_below(base: &Path, binary: &Path, euid: u32) -> Result<Installed, InstallError> {
-    let name = format!("handler-{}-{:016x}", env!("CARGO_PKG_VERSION"), fnv1a(IMAGE));
+    let name = format!(
+        "{}{}-{:016x}",
+        outdated::PREFIX,
+        env!("CARGO_PKG_VERSION"),
+        fnv1a(IMAGE)
+    );
     make_folder(base)?;
     // Links on the way are resolved once; what they led to is then checked and used.
     let base = base.canonicalize().map_err(|error| io_error("resolve", base, error))?;
@@ -158,6 +164,8 @@ pub fn install_below(base: &Path, binary: &Path, euid: u32) -> Result<Installed,
     let helper = folder.join(HELPER_NAME);
     place_helper(&helper, binary, euid)?;
     prove_executable(&handler, &helper)?;
+    outdated::mark_used(&folder);
+    outdated::remove_outdated(&base, &folder, euid);
     Ok(Installed { handler })
 }
 

@@ -21,11 +21,13 @@ pub mod helper;
 pub mod install;
 pub mod leftover;
 mod origin;
+mod outdated;
 mod recording;
 pub mod request;
 pub mod select;
 mod sound;
 pub mod supervisor;
+mod watchdog;
 pub mod write;
 
 pub use select::{Selection, SelectionRequest, select};

@@ -5,8 +5,12 @@
 mod analyze;
 mod capture_helper;
 mod color;
+mod coredumpctl;
+mod debuginfod;
 mod executable;
+mod layout;
 mod message;
+mod output;
 mod run;
 
 use std::process::ExitCode;
@@ -30,6 +34,7 @@ pub struct Cli {
 enum Command {
     Run(run::Run),
     Analyze(analyze::Analyze),
+    Layout(layout::Layout),
     #[command(hide = true)]
     CaptureHelper(capture_helper::CaptureHelper),
 }
@@ -45,6 +50,7 @@ impl Cli {
         match self.command {
             Command::Run(command) => command.run(),
             Command::Analyze(command) => command.run(),
+            Command::Layout(command) => command.run(),
             Command::CaptureHelper(command) => Ok(command.run()),
         }
     }

@@ -12,6 +12,7 @@ use coldframe::capture::environment::{Environment, REPORT, choose_dump_folder};
 use coldframe::capture::install::find_or_install;
 use coldframe::capture::leftover::{Leftover, leftovers};
 use coldframe::capture::supervisor;
+use coldframe::image::CacheDir;
 use coldframe::report::signals::signal_name;
 use coldframe::report::text::{self, Form, Style, TextOptions, quoted};
 use coldframe::report::{Report, json, packed};
@@ -73,10 +74,16 @@ impl Run {
         let started = SystemTime::now() - Duration::from_secs(1);
         let (environment, mut listener, folder) = self.prepare();
         let address = listener.as_ref().map(Listener::address).unwrap_or_default();
+        let mut is_captured = false;
         match supervisor::run(&self.command, &environment, &mut listener, &mut |delivery| {
+            is_captured = true;
             self.print(delivery);
         }) {
             Ok(ending) => {
+                // The helper, which has no time for it, may have stored something.
+                if let Some(cache) = CacheDir::from_env().filter(|_| is_captured) {
+                    cache.trim();
+                }
                 if self.report != ReportForm::None {
                     leftovers(&folder, &address, started).iter().for_each(tell);
                 }

@@ -1,36 +1,59 @@
-//! A folder that keeps expensive answers from one run to the next.
+//! A folder that keeps expensive answers from one run to the next (docs/cache.md).
+
+mod trim;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
 
 const MAGIC: [u8; 8] = *b"cfcache1";
 /// Magic, version of the kind, CRC-32 of the contents, length of the contents.
 const HEADER: usize = 8 + 4 + 4 + 8;
 /// The largest contents that are stored or loaded, in bytes.
 pub const MAX_BYTES: usize = 16 << 20;
-/// The most files one kind keeps; the oldest go first.
-const MAX_FILES: usize = 1000;
+/// How many bytes of files are kept, see [`CacheDir::trim`].
+pub const CACHE_MAX_VARIABLE: &str = "COLDFRAME_CACHE_MAX";
+/// Loading moves a file's time of change where that is further back than this.
+const USE_STEP: Duration = Duration::from_secs(10 * 60);
+/// How often a process trims that has stored nothing itself.
+const TRIM_STEP: Duration = Duration::from_secs(60 * 60);
+/// Its time of change is that of the last trim.
+const TRIM_STAMP: &str = "trimmed";
 
-/// What is kept: a subfolder, and the version of the contents. Contents of another version are
-/// not loaded.
+pub use trim::Trimmed;
+
+/// What is kept, and the version of the contents: both name the subfolder, so that programs of different versions do
+/// not replace each other's.
 #[derive(Clone, Copy, Debug)]
 pub struct CacheKind {
-    /// Name of the subfolder.
+    /// What it is: letters and digits.
     pub name: &'static str,
     /// To be raised with every change of the contents' format.
     pub version: u32,
 }
 
+impl CacheKind {
+    fn folder(self) -> String {
+        format!("{}-{:x}", self.name, self.version)
+    }
+}
+
 /// The user's cache folder for coldframe.
 ///
 /// Safe under concurrent use: a file is replaced as a whole, by rename. Whatever is wrong with a file
-/// (cut short, of another version, altered, somebody else's), it counts as absent.
+/// (cut short, of another version, altered, somebody else's), it counts as absent. A folder that cannot be written serves
+/// what it has.
+///
+/// Storing removes nothing; a command that has time calls [`CacheDir::trim`] at its end.
 #[derive(Clone, Debug)]
 pub struct CacheDir {
     root: PathBuf,
+    /// Something was stored through this value or a clone of it.
+    has_stored: Arc<AtomicBool>,
 }
 
 impl CacheDir {
@@ -61,7 +84,10 @@ impl CacheDir {
             ));
         }
         make_private(root)?;
-        Ok(CacheDir { root: root.to_owned() })
+        Ok(CacheDir {
+            root: root.to_owned(),
+            has_stored: Arc::default(),
+        })
     }
 
     /// What [`CacheDir::store`] kept under `key`.
@@ -83,6 +109,7 @@ impl CacheDir {
             return None;
         }
         bytes.drain(..HEADER);
+        mark_used(&file, &meta);
         Some(bytes)
     }
 
@@ -98,7 +125,7 @@ impl CacheDir {
             return Err(invalid("too large to be cached"));
         }
         let path = self.path(kind, key).ok_or_else(|| invalid("not a cache key"))?;
-        let folder = self.root.join(kind.name);
+        let folder = self.root.join(kind.folder());
         make_private(&folder)?;
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let part = folder.join(format!(".{}-{serial}.part", std::process::id()));
@@ -108,14 +135,49 @@ impl CacheDir {
             let _ = fs::remove_file(&part);
         }
         written?;
-        prune(&folder);
+        self.has_stored.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The folder of a kind whose files the caller writes itself (each under another name first, ending in `.part`) and
+    /// reads in place. They count and are evicted like the others.
+    ///
+    /// # Errors
+    /// Where it cannot be made, or is not this user's alone.
+    pub fn folder(&self, kind: CacheKind) -> io::Result<PathBuf> {
+        let folder = self.root.join(kind.folder());
+        make_private(&folder)?;
+        self.has_stored.store(true, Ordering::Relaxed);
+        Ok(folder)
+    }
+
+    /// Removes what was used longest ago until the rest fits into `COLDFRAME_CACHE_MAX` (default: 512 MiB), and what is of
+    /// versions that nobody uses any more. Does nothing where nothing was stored through this value and another
+    /// process has trimmed not long ago.
+    pub fn trim(&self) -> Option<Trimmed> {
+        let now = SystemTime::now();
+        let stamp = self.root.join(TRIM_STAMP);
+        let last = fs::metadata(&stamp).and_then(|meta| meta.modified()).ok();
+        let is_recent = last.is_some_and(|last| now.duration_since(last).is_ok_and(|age| age < TRIM_STEP));
+        if is_recent && !self.has_stored.swap(false, Ordering::Relaxed) {
+            return None;
+        }
+        // Where that cannot be written, nothing can be removed either.
+        fs::write(&stamp, "").ok()?;
+        let asked = std::env::var(CACHE_MAX_VARIABLE).ok();
+        let max_bytes = asked.and_then(|text| trim::parse_size(&text));
+        Some(self.trim_to(max_bytes.unwrap_or(trim::DEFAULT_MAX_BYTES)))
+    }
+
+    /// As [`CacheDir::trim`], at once and to a bound in bytes.
+    pub fn trim_to(&self, max_bytes: u64) -> Trimmed {
+        trim::trim(&self.root, max_bytes, SystemTime::now())
     }
 
     fn path(&self, kind: CacheKind, key: &str) -> Option<PathBuf> {
         let safe = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
         let valid = !key.is_empty() && key.len() <= 128 && !key.starts_with('.') && key.bytes().all(safe);
-        valid.then(|| self.root.join(kind.name).join(key))
+        valid.then(|| self.root.join(kind.folder()).join(key))
     }
 }
 
@@ -161,21 +223,12 @@ fn make_private(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes the oldest quarter where a kind has grown past its bound. Races with other writers cost a
-/// recomputation at worst.
-fn prune(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    let paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
-    if paths.len() <= MAX_FILES {
-        return;
-    }
-    let mut aged: Vec<_> = paths
-        .into_iter()
-        .map(|p| (fs::metadata(&p).and_then(|m| m.modified()).ok(), p))
-        .collect();
-    aged.sort();
-    for (_, path) in aged.iter().take(MAX_FILES / 4) {
-        let _ = fs::remove_file(path);
+/// What was used stays longest.
+fn mark_used(file: &File, meta: &fs::Metadata) {
+    let age = meta.modified().ok().and_then(|then| then.elapsed().ok());
+    if age.is_none_or(|age| age > USE_STEP) {
+        // Fails in a folder that is mounted read-only, where nothing is evicted either.
+        let _ = file.set_modified(SystemTime::now());
     }
 }
 
@@ -197,7 +250,7 @@ mod tests {
         cache.store(KIND, "ab12", b"first").unwrap();
         cache.store(KIND, "ab12", b"second").unwrap();
         assert_eq!(cache.load(KIND, "ab12").as_deref(), Some(&b"second"[..]));
-        let file = dir.path().join("new/folder/test/ab12");
+        let file = dir.path().join("new/folder/test-3/ab12");
         assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(file.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
         assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
@@ -208,7 +261,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = CacheDir::at(dir.path()).unwrap();
         cache.store(KIND, "k", b"contents").unwrap();
-        let file = dir.path().join("test/k");
+        let file = dir.path().join("test-3/k");
         let good = fs::read(&file).unwrap();
         for cut in 0..good.len() {
             fs::write(&file, &good[..cut]).unwrap();

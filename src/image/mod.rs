@@ -8,6 +8,7 @@
 //! the module's is ever used.
 
 mod cache;
+mod debuginfod;
 mod dwarf;
 mod elf_file;
 mod error;
@@ -16,13 +17,15 @@ mod images;
 mod loaded;
 mod locate;
 mod memory_elf;
+mod needed;
 mod overlay;
 mod root;
 mod symbol_cache;
 mod symbol_table;
 mod symbols;
 
-pub use cache::{CacheDir, CacheKind};
+pub use cache::{CACHE_MAX_VARIABLE, CacheDir, CacheKind, Trimmed};
+pub use debuginfod::{Artifact, Debuginfod, DebuginfodOptions, Progress};
 pub use dwarf::Slice;
 pub use elf_file::Section;
 pub use error::ImageError;

@@ -175,6 +175,12 @@ impl Table {
     }
 }
 
+/// The words of a final release's table, by their names `group.field`, as far as they are known.
+pub(super) fn known_words(version: PythonVersion) -> Option<Vec<String>> {
+    let table = TABLES.iter().find(|table| version.minor() == table.minor)?;
+    Some(table.words().collect())
+}
+
 /// What the table says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DebugOffsets {

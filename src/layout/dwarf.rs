@@ -103,7 +103,7 @@ fn scan_unit<R: Reader>(
 }
 
 /// Follows typedefs and qualifiers to a structure or union with members.
-fn complete_structure<R: Reader>(
+pub(super) fn complete_structure<R: Reader>(
     unit: &Unit<R>,
     at: UnitOffset<R::Offset>,
     depth: u32,
@@ -125,7 +125,7 @@ fn complete_structure<R: Reader>(
     }
 }
 
-fn type_of<R: Reader>(entry: &DebuggingInformationEntry<R>) -> Option<UnitOffset<R::Offset>> {
+pub(super) fn type_of<R: Reader>(entry: &DebuggingInformationEntry<R>) -> Option<UnitOffset<R::Offset>> {
     match entry.attr_value(gimli::DW_AT_type)? {
         AttributeValue::UnitRef(offset) => Some(offset),
         _ => None,

@@ -9,13 +9,18 @@ mod asyncio;
 mod builtin;
 mod debug_offsets;
 mod dwarf;
+mod inspect;
+mod interpreter;
 mod resolve;
 mod schema;
+mod table_type;
 mod versions;
 
 pub use builtin::{BuiltinRow, builtin, builtin_table, format_table, parse_table, parse_version};
 pub use debug_offsets::{DebugOffsets, read_debug_offsets};
 pub use dwarf::{DwarfError, offsets_from_dwarf};
+pub use inspect::{Comparison, FieldDifference, InspectedField, Inspection, VersionRequest, asyncio_beside};
+pub use interpreter::{InterpreterError, find_interpreter};
 pub use resolve::resolve;
 pub use schema::{Offset, Offsets};
 pub use versions::{

@@ -39,14 +39,8 @@ pub fn resolve(target: &dyn Target, images: &Images, cache: Option<&CacheDir>, n
 /// Before 3.7 there was no `_PyRuntime`; the name of a file still tells that it is Python, and which.
 fn note_no_runtime(target: &dyn Target, notes: &Notes) {
     let old = target.modules().iter().find_map(|module| {
-        let version = module.name().trim_start_matches("lib").strip_prefix("python")?;
-        let end = version
-            .find(|c: char| c != '.' && !c.is_ascii_digit())
-            .unwrap_or(version.len());
-        let version = version[..end].trim_end_matches('.');
-        version
-            .contains('.')
-            .then(|| format!("{} is CPython {version}", module.path))
+        let version = version_of_name(module.name())?;
+        Some(format!("{} is CPython {version}", module.path))
     });
     let what = match old {
         Some(old) => format!("{old}; {}", supported()),
@@ -55,7 +49,18 @@ fn note_no_runtime(target: &dyn Target, notes: &Notes) {
     notes.push("python", what, "native frames only", "");
 }
 
-fn supported() -> String {
+/// `libpython2.7.so.1.0` and `python3.6` name their version.
+pub(super) fn version_of_name(name: &str) -> Option<&str> {
+    let version = name.trim_start_matches("lib").strip_prefix("python")?;
+    let end = version
+        .find(|c: char| c != '.' && !c.is_ascii_digit())
+        .unwrap_or(version.len());
+    let version = version[..end].trim_end_matches('.');
+    version.contains('.').then_some(version)
+}
+
+/// Which versions are.
+pub(super) fn supported() -> String {
     let minors = VERSIONS.iter().map(|row| row.minor);
     format!(
         "coldframe knows 3.{} to 3.{}",
@@ -81,11 +86,13 @@ fn find_runtime<'a>(target: &'a dyn Target, images: &Images) -> Option<Runtime<'
         let name = module.name();
         name.starts_with("libpython") || name.starts_with("python") || module.path == *executable
     };
-    let likely = modules.iter().filter(is_likely);
+    let (likely, others): (Vec<&Module>, Vec<&Module>) = modules.iter().partition(is_likely);
+    // Servers are asked only for what may well be Python.
+    let likely = likely.into_iter().map(|module| (module, images.demand(module)));
     likely
-        .chain(modules.iter().filter(|module| !is_likely(module)))
-        .find_map(|module| {
-            let image = images.image(module).ok()?;
+        .chain(others.into_iter().map(|module| (module, images.image(module))))
+        .find_map(|(module, image)| {
+            let image = image.ok()?;
             let bias = image.bias(module.range.start)?;
             let address = Addr(runtime_address(&image)?.0.wrapping_add(bias));
             Some(Runtime {
@@ -99,7 +106,7 @@ fn find_runtime<'a>(target: &'a dyn Target, images: &Images) -> Option<Runtime<'
 
 /// `_PyRuntime` by its symbol, or, where that was stripped, as what the section of its own begins with
 /// (Python/pylifecycle.c, 3.10+).
-fn runtime_address(image: &Image) -> Option<Svma> {
+pub(super) fn runtime_address(image: &Image) -> Option<Svma> {
     let by_section = || Some(image.section(".PyRuntime")?.address).filter(|address| address.0 != 0);
     image.symbol_address("_PyRuntime").or_else(by_section)
 }
@@ -134,7 +141,7 @@ impl Runtime<'_> {
         };
         let flavour = Flavour {
             free_threaded: debug_offsets.as_ref().is_some_and(|table| table.free_threaded),
-            debug: self.is_debug_build(),
+            debug: is_debug_build(&self.image),
         };
         let Some(behaviour) = row.behaviour_of(flavour) else {
             notes.push(
@@ -205,12 +212,6 @@ impl Runtime<'_> {
         Some(PythonVersion::release(3, minor_of_name(self.module.name())?, 0))
     }
 
-    /// A `--with-pydebug` build exports what counts its references.
-    fn is_debug_build(&self) -> bool {
-        let counters = ["_Py_RefTotal", "_Py_GetRefTotal", "_PyDebug_PrintTotalRefs"];
-        counters.iter().any(|name| self.image.symbol_address(name).is_some())
-    }
-
     fn debug_file(&self) -> String {
         self.image
             .debug_path()
@@ -236,8 +237,14 @@ impl Runtime<'_> {
     }
 }
 
+/// A `--with-pydebug` build exports what counts its references.
+pub(super) fn is_debug_build(image: &Image) -> bool {
+    let counters = ["_Py_RefTotal", "_Py_GetRefTotal", "_PyDebug_PrintTotalRefs"];
+    counters.iter().any(|name| image.symbol_address(name).is_some())
+}
+
 /// `libpython3.8.so.1.0` and `python3.8` name their minor version.
-fn minor_of_name(name: &str) -> Option<u8> {
+pub(super) fn minor_of_name(name: &str) -> Option<u8> {
     let after = name.split_once("python3.")?.1;
     let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok()

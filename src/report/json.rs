@@ -24,6 +24,14 @@ pub fn pretty(report: &Report) -> Result<String, JsonError> {
     Ok(safe(serde_json::to_string_pretty(report)?))
 }
 
+/// Any of the models here over many lines, with a line end.
+///
+/// # Errors
+/// As for [`pretty`].
+pub fn pretty_value(value: &impl serde::Serialize) -> Result<String, JsonError> {
+    Ok(safe(serde_json::to_string_pretty(value)?))
+}
+
 /// The report in one line, with a line end.
 ///
 /// # Errors

@@ -64,7 +64,6 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
         for frame in &merged.frames {
             match *frame {
                 MergedFrame::Python(index) => frames.push(Frame::Python(self.python_frame(&stack.python[index], None))),
-                MergedFrame::Native(_) | MergedFrame::Eval(_) if self.walk.options.no_native => {}
                 MergedFrame::Native(index) => {
                     let role = (index < signal_frames).then_some(Role::Signal);
                     self.native_frames(&stack.native[index], role, &mut frames);

@@ -23,6 +23,7 @@ use crate::python::{Interpreter, Limits, Python};
 use crate::report::Report;
 use crate::source::Target;
 use crate::source::streams::{NativeStep, PythonStep, RecordedLayout, RecordedSources};
+use crate::triage;
 
 pub use sources::{SourceFolders, SourceText};
 
@@ -33,7 +34,7 @@ pub struct Options {
     pub limits: Limits,
     /// Leave out locals.
     pub no_locals: bool,
-    /// Leave out native frames.
+    /// Leave out native frames; stacks are then unwound only to find the first fault.
     pub no_native: bool,
     /// Where source files are looked for.
     pub sources: SourceFolders,
@@ -114,6 +115,7 @@ pub fn analyze(
     let runtime = layout.as_ref().map(|layout| walk.runtime(layout, &found.threads));
     let mut report = build::report(target, runtime, found.threads, found.crash, notes);
     report.tasks = found.tasks;
+    report.signature = triage::sign(&report);
     Analysis {
         report,
         layout: layout.as_ref().map(Layout::to_recorded),

@@ -68,7 +68,7 @@ impl Walk<'_, '_> {
             let state = python_thread.map(|&(_, state)| state);
             // Of a process that has not crashed, that is the main one.
             let is_first = threads.is_empty();
-            let stack = self.stack(thread, state, &mut unwinder, budget.allowed(is_first));
+            let mut stack = self.stack(thread, state, &mut unwinder, budget.allowed(is_first));
             let is_cut = budget.take(&stack, is_first);
             let mut signal_frames = 0;
             if is_crashed
@@ -77,6 +77,9 @@ impl Walk<'_, '_> {
             {
                 signal_frames = index + 1;
                 crash = Some(fault);
+            }
+            if self.options.no_native {
+                stack.native.clear();
             }
             let (frames, is_partial) = builder.frames(&stack, signal_frames);
             let exceptions = match (self.python, state) {
@@ -211,14 +214,20 @@ impl Walk<'_, '_> {
         ThreadStack {
             tid: thread.tid,
             native: match &thread.registers {
-                Some(registers) => unwinder.unwind(registers, self.notes, &limits),
-                None => Vec::new(),
+                Some(registers) if self.needs_native(thread) => unwinder.unwind(registers, self.notes, &limits),
+                _ => Vec::new(),
             },
             python: match (self.python, state) {
                 (Some(python), Some(state)) => python.frames(state, max),
                 _ => Vec::new(),
             },
         }
+    }
+
+    /// A signal that was sent may be one that a handler raised again: only the stack knows what came first.
+    fn needs_native(&self, thread: &Thread) -> bool {
+        let is_sent = |crash: &Crash| crash.tid == thread.tid && crash.code <= 0;
+        !self.options.no_native || self.target.crash().is_some_and(is_sent)
     }
 
     fn main_thread_name(&self, thread: &Thread, has_state: bool) -> Option<String> {

@@ -137,6 +137,7 @@ pub fn bare(program: &OsStr, folder: &Folder) -> Command {
         "COLDFRAME_LOCALS",
         "COLDFRAME_REPORT",
         "COLDFRAME_SUPERVISOR",
+        "DEBUGINFOD_URLS",
         "LD_PRELOAD",
         "PYTHONFAULTHANDLER",
     ] {

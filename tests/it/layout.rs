@@ -3,7 +3,8 @@ use std::path::{Path, PathBuf};
 use coldframe::addr::AddrRange;
 use coldframe::image::{ImageOptions, Images};
 use coldframe::layout::{
-    BuiltinRow, Flavour, Offsets, PythonVersion, VERSIONS, builtin, builtin_table, format_table, offsets_from_dwarf,
+    BuiltinRow, Flavour, Offsets, PythonVersion, VERSIONS, asyncio_beside, builtin, builtin_table, format_table,
+    offsets_from_dwarf,
 };
 use coldframe::source::{BuildId, Module};
 use object::{Object, ObjectSection};
@@ -14,31 +15,15 @@ use crate::pythons::{Python, pythons};
 /// `_asyncio` among them, which most builds have as an extension module.
 fn offsets_of(root: &Path, library: &Path, version: PythonVersion, flavour: Flavour) -> Option<Offsets> {
     let mut offsets = offsets_of_file(root, library)?;
-    if let Some(asyncio) = asyncio_of(root, library, version, flavour)
-        && let Some(more) = offsets_of_file(root, &asyncio)
+    let place = root.join(library.strip_prefix("/").ok()?);
+    if let Some(asyncio) = asyncio_beside(&place, version, flavour)
+        && let Some(more) = offsets_of_file(root, &Path::new("/").join(asyncio.strip_prefix(root).ok()?))
     {
         let mut whole = more;
         whole.overlay(&offsets);
         offsets = whole;
     }
     Some(offsets)
-}
-
-/// The extension module `_asyncio` of a build, as a path below `root`.
-fn asyncio_of(root: &Path, library: &Path, version: PythonVersion, flavour: Flavour) -> Option<PathBuf> {
-    let threads = if flavour.free_threaded { "t" } else { "" };
-    let folder = format!("python{}.{}{threads}/lib-dynload", version.major(), version.minor());
-    let beside = library.parent()?;
-    let places = [beside.join(&folder), beside.parent()?.join("lib").join(&folder)];
-    places.iter().find_map(|place| {
-        let entries = std::fs::read_dir(root.join(place.strip_prefix("/").ok()?)).ok()?;
-        let tag = format!("_asyncio.cpython-{}{}{flavour}-", version.major(), version.minor());
-        let name = entries
-            .flatten()
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .find(|name| name.starts_with(&tag))?;
-        Some(place.join(name))
-    })
 }
 
 fn offsets_of_file(root: &Path, library: &Path) -> Option<Offsets> {

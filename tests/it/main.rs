@@ -4,10 +4,16 @@
 
 /// What `analyze` cannot read.
 mod bad_input;
+/// The cache folder: many users at once, damage, bounds.
+mod cache;
+/// Cores that systemd-coredump has stored.
+mod coredumpctl;
 /// ELF cores: the kernel's and gcore's, compared with our dump of the same crash.
 mod cores;
 /// Real crashes: Python and C, threads, stack overflows, handlers that were there before or came after.
 mod crashes;
+/// Debug information from servers.
+mod debuginfod;
 /// System calls that a sandbox denies, privileges dropped: a record, and the status intact.
 mod denied;
 /// Dumps of live processes: written, read back, opened by other readers.
@@ -24,6 +30,10 @@ mod images;
 mod install;
 /// The built-in table of offsets equals what the builds at hand state.
 mod layout;
+/// `coldframe layout`: builds by every name, versions, checks, messages.
+mod layout_command;
+/// Every situation in which a process may die: status, dump, time.
+mod matrix;
 /// Native stacks of real processes, compared with gdb's.
 mod native;
 /// The same of live CPythons, with their symbols.

@@ -282,9 +282,34 @@ pub struct Signature {
     /// The same for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// The frames that went into the key.
+    /// The frames that went into the key, and the Python frame nearest to them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frames: Vec<String>,
+    /// As `key`, but telling apart from where in Python the cause was reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_site_key: Option<String>,
+    /// The kind of death, for example `MEM`, `ABRT: free(): invalid pointer`, `HANG`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The image at fault without folder and version, `python` for the interpreter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
+    /// The native functions of the key, innermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub native: Vec<String>,
+    /// The nearest Python function of the program itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<String>,
+    /// The image had no symbols: the key holds `module` and `python` only, and a group of the same
+    /// with symbols may take it in.
+    #[serde(default, skip_serializing_if = "frame::is_false")]
+    pub incomplete: bool,
+    /// The version of the rules: keys made by different rules do not compare.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<String>,
+    /// Why each frame is in the key or is not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub explain: Vec<String>,
 }
 
 /// What a capture cost.

@@ -40,7 +40,7 @@ fn push(out: &mut String, c: char) -> usize {
 }
 
 /// The text, escaped, in at most `max` columns; what was cut is marked by an ellipsis.
-pub(super) fn clip(text: &str, max: usize) -> String {
+pub(in crate::report) fn clip(text: &str, max: usize) -> String {
     let mut out = String::new();
     let mut width = 0;
     // A second bound: characters without width (combining marks) could go on for ever.

@@ -24,7 +24,7 @@ mod threads;
 use std::collections::HashSet;
 
 use super::model::{Address, Report, Thread};
-pub(in crate::report) use escape::is_hostile;
+pub(in crate::report) use escape::{clip, is_hostile};
 pub use headline::quoted;
 pub use style::Style;
 

@@ -11,8 +11,8 @@ const ORDER: [&[&str]; 11] = [
     &["python"],
     &["stack"],
     &["report"],
-    &["session"],
     &["triage"],
+    &["session"],
     &["capture", "helpers"],
     &["cli", "shell", "dap"],
 ];
