@@ -156,7 +156,12 @@ impl Runtime<'_> {
             return None;
         };
         let (mut offsets, mut provider, mut detail) = match (self.dwarf_offsets(cache), builtin(version, flavour)) {
-            (Some(offsets), _) => (offsets, Provider::Dwarf, self.debug_file()),
+            (Some(mut offsets), row) => {
+                if let Some(row) = row {
+                    offsets.complete_extensions(&row.offsets);
+                }
+                (offsets, Provider::Dwarf, self.debug_file())
+            }
             // Before its final release a version still moves its fields.
             (None, Some(row)) if version.is_final() || stated.is_none() => (
                 row.offsets,

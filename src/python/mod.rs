@@ -16,15 +16,14 @@ mod int;
 pub mod linetable;
 mod locals;
 mod message;
-mod named;
 mod object;
-mod repr;
 mod runtime;
 mod string;
 mod suspended;
 mod tasks;
 mod text;
 mod threading;
+mod values;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -35,10 +34,10 @@ pub use exception::{Exception, TracebackEntry};
 pub use hooks::Hook;
 pub use locals::{Local, LocalState, Scope};
 pub use object::TypeInfo;
-pub use repr::{Limits, Value};
 pub use runtime::{Gil, Interpreter, PythonThread};
 pub use tasks::{Runner, Task};
 pub use threading::{Recursion, ThreadObject};
+pub use values::{Limits, Value};
 
 use crate::addr::Addr;
 use crate::layout::Layout;
@@ -52,6 +51,7 @@ pub struct Python<'a> {
     notes: &'a Notes,
     codes: RefCell<HashMap<Addr, Option<Rc<Code>>>>,
     types: RefCell<HashMap<Addr, Option<Rc<TypeInfo>>>>,
+    reprs: RefCell<HashMap<Addr, Rc<values::Found>>>,
 }
 
 impl<'a> Python<'a> {
@@ -63,6 +63,7 @@ impl<'a> Python<'a> {
             notes,
             codes: RefCell::default(),
             types: RefCell::default(),
+            reprs: RefCell::default(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::object::{TypeInfo, type_flags};
+use super::object::TypeInfo;
 use super::{Interpreter, Limits, Python};
 use crate::addr::Addr;
 use crate::layout::Offset;
@@ -74,7 +74,7 @@ impl Python<'_> {
             // 3.8 to 3.11; 3.12 and later, where tasks in C left the sets with 3.14.
             for name in ["_all_tasks", "_scheduled_tasks", "_eager_tasks"] {
                 let set = self.dict_get(dict, name).unwrap_or_default();
-                self.members(set).into_iter().for_each(&mut add);
+                self.task_set(set).into_iter().for_each(&mut add);
             }
         }
         let running = self.running_tasks(interpreter, module);
@@ -115,7 +115,7 @@ impl Python<'_> {
     }
 
     /// The members of a set, or what the weak references of a WeakSet point to.
-    fn members(&self, set: Addr) -> Vec<Addr> {
+    fn task_set(&self, set: Addr) -> Vec<Addr> {
         let Some(info) = self.type_of(set) else {
             return Vec::new();
         };
@@ -169,7 +169,7 @@ impl Python<'_> {
     }
 
     fn task(&self, object: Addr, running: Option<Runner>) -> Option<Task> {
-        let fields = self.fields(object)?;
+        let fields = self.task_fields(object)?;
         // What has no coroutine is no task, whatever the layout says.
         let info = self.type_of(fields.coro)?;
         if fields.is_done || info.is_builtin("NoneType") {
@@ -186,7 +186,7 @@ impl Python<'_> {
         let mut steps = if running.is_some() { Vec::new() } else { chain.steps };
         steps.reverse();
         let waits_for = match fields.fut_waiter {
-            waiter if self.is_none(waiter) => chain.waits_for,
+            waiter if self.is_nothing(waiter) => chain.waits_for,
             waiter => waiter,
         };
         Some(Task {
@@ -195,7 +195,7 @@ impl Python<'_> {
             coroutine,
             event_loop: fields.event_loop,
             running,
-            is_waiting: !self.is_none(fields.fut_waiter),
+            is_waiting: !self.is_nothing(fields.fut_waiter),
             awaiting: if running.is_some() {
                 Vec::new()
             } else {
@@ -208,7 +208,7 @@ impl Python<'_> {
     /// Since 3.13 a name that nobody asked for is a number still.
     fn task_name(&self, object: Addr) -> Option<String> {
         let info = self.type_of(object)?;
-        if info.has(type_flags::LONG) {
+        if info.is_builtin("int") {
             return Some(format!("Task-{}", self.int_repr(object)?));
         }
         Some(self.str_of(object, &mut Limits::default()))
@@ -223,7 +223,7 @@ impl Python<'_> {
             let children = self.list_items(children, MAX_CHILDREN).unwrap_or_default();
             let pending = children
                 .into_iter()
-                .filter(|child| self.fields(*child).is_some_and(|f| !f.is_done));
+                .filter(|child| self.task_fields(*child).is_some_and(|f| !f.is_done));
             return pending.map(|child| self.describe_one(child)).collect();
         }
         vec![self.describe_one(object)]
@@ -233,7 +233,7 @@ impl Python<'_> {
         let name = self
             .type_of(object)
             .map_or_else(|| "?".to_string(), |info| info.full_name.clone());
-        match self.fields(object) {
+        match self.task_fields(object) {
             Some(fields) if !fields.coro.is_null() => {
                 let name = self.task_name(fields.name).unwrap_or_else(|| "?".to_string());
                 format!("task {name}")
@@ -243,7 +243,7 @@ impl Python<'_> {
     }
 
     /// The fields of a task or future; `None` for other objects. Those of a future have no coroutine.
-    fn fields(&self, object: Addr) -> Option<Fields> {
+    fn task_fields(&self, object: Addr) -> Option<Fields> {
         let info = self.type_of(object)?;
         let offsets = &self.layout.offsets;
         let bases = self.base_names(&info);
@@ -285,16 +285,9 @@ impl Python<'_> {
         })
     }
 
-    fn is_none(&self, object: Addr) -> bool {
+    /// Null, unreadable or None.
+    fn is_nothing(&self, object: Addr) -> bool {
         self.type_of(object).is_none_or(|info| info.is_builtin("NoneType"))
-    }
-
-    fn attribute(&self, object: Addr, info: &TypeInfo, name: &str) -> Option<Addr> {
-        let attributes = self.attributes(object, info, MAX_ATTRIBUTES);
-        attributes
-            .into_iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value)
     }
 
     /// The full names of a type and its bases.

@@ -10,6 +10,7 @@ mod build;
 mod exceptions;
 mod fault;
 mod frames;
+mod interpreters;
 mod runtime;
 mod sources;
 mod state;
@@ -112,7 +113,9 @@ pub fn analyze(
         options,
     };
     let found = walk.threads(&mut sources);
-    let runtime = layout.as_ref().map(|layout| walk.runtime(layout, &found.threads));
+    let runtime = layout
+        .as_ref()
+        .map(|layout| walk.runtime(layout, &found.threads, &found.state_tids));
     let mut report = build::report(target, runtime, found.threads, found.crash, notes);
     report.tasks = found.tasks;
     report.signature = triage::sign(&report);

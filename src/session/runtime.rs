@@ -1,6 +1,9 @@
 //! The Python runtime, its interpreters, and what observes or replaces their evaluation loop.
 
+use std::collections::HashMap;
+
 use super::Walk;
+use crate::addr::Addr;
 use crate::layout::{Layout, Provider};
 use crate::python::{Hook, Interpreter};
 use crate::report::model::{self, Gc, Gil, Hooks, LayoutProvider, Python, Thread};
@@ -8,7 +11,7 @@ use crate::stack::roles;
 
 impl Walk<'_, '_> {
     /// The runtime that `layout` describes.
-    pub fn runtime(&self, layout: &Layout, threads: &[Thread]) -> Python {
+    pub fn runtime(&self, layout: &Layout, threads: &[Thread], state_tids: &HashMap<Addr, u32>) -> Python {
         let holder = |id: i64| {
             threads
                 .iter()
@@ -28,7 +31,7 @@ impl Walk<'_, '_> {
                     collecting: Some(collecting),
                 }),
                 finalizing: Some(interpreter.finalizing),
-                hooks: Some(self.hooks(layout, interpreter)).filter(|hooks| !hooks.is_empty()),
+                hooks: Some(self.hooks(layout, interpreter, state_tids)).filter(|hooks| !hooks.is_empty()),
             })
             .collect();
         interpreters.sort_by_key(|interpreter| interpreter.id);
@@ -54,12 +57,13 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn hooks(&self, layout: &Layout, interpreter: &Interpreter) -> Hooks {
+    fn hooks(&self, layout: &Layout, interpreter: &Interpreter, state_tids: &HashMap<Addr, u32>) -> Hooks {
         let mut hooks = Hooks::default();
         let Some(python) = self.python else { return hooks };
-        let tids = self.tids(interpreter);
-        for (state, tid) in interpreter.threads.iter().zip(tids) {
-            let Some(tid) = tid else { continue };
+        for state in &interpreter.threads {
+            let Some(&tid) = state_tids.get(&state.address) else {
+                continue;
+            };
             if let Some(hook) = python.trace_hook(state) {
                 hooks.trace.push(tid);
                 self.name(hook, &mut hooks.trace_functions);
@@ -96,7 +100,7 @@ impl Walk<'_, '_> {
     }
 
     /// The native function at an address.
-    fn function(&self, at: crate::addr::Addr) -> Option<String> {
+    fn function(&self, at: Addr) -> Option<String> {
         let answer = self.symbolizer.symbolize(at, self.notes);
         answer.frames.last()?.function.clone()
     }

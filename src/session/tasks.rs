@@ -17,7 +17,7 @@ const MAX_FRAMES: usize = 20_000;
 
 impl FrameBuilder<'_, '_, '_, '_> {
     /// The tasks that are not done; `threads` learn which of them they run.
-    pub fn tasks(&mut self, threads: &mut [model::Thread]) -> Vec<model::Task> {
+    pub fn tasks(&mut self, threads: &mut [model::Thread], state_tids: &HashMap<Addr, u32>) -> Vec<model::Task> {
         let Some(python) = self.walk.python else {
             return Vec::new();
         };
@@ -26,7 +26,7 @@ impl FrameBuilder<'_, '_, '_, '_> {
         let mut tasks = Vec::new();
         let mut frames_left = MAX_FRAMES;
         for interpreter in self.walk.interpreters {
-            let runners = Runners::new(interpreter, self.walk.tids(interpreter));
+            let runners = Runners::new(interpreter, state_tids);
             let (found, is_cut) = python.tasks(interpreter);
             if is_cut {
                 self.walk.notes.push(
@@ -92,12 +92,11 @@ struct Runners {
 }
 
 impl Runners {
-    fn new(interpreter: &Interpreter, tids: Vec<Option<u32>>) -> Runners {
+    fn new(interpreter: &Interpreter, state_tids: &HashMap<Addr, u32>) -> Runners {
         let known: Vec<(&PythonThread, u32)> = interpreter
             .threads
             .iter()
-            .zip(tids)
-            .filter_map(|(state, tid)| Some((state, tid?)))
+            .filter_map(|state| Some((state, *state_tids.get(&state.address)?)))
             .collect();
         Runners {
             by_ident: known.iter().map(|(state, tid)| (state.thread_id, *tid)).collect(),
