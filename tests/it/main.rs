@@ -56,5 +56,7 @@ mod support;
 mod tidy;
 /// Pythons, debuggers, and how a test that lacks one says so.
 mod tools;
+/// Dumps that no crash asked for; what `run` does with dumps.
+mod triggers;
 /// Virtual environments with pytest.
 mod venv;
