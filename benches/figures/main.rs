@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         folder,
         skipped: Vec::new(),
     };
-    println!("{}\n\n{}", machine(), table::HEAD);
+    println!("{}\n\n{}", programs::machine(), table::HEAD);
     let mut over = 0;
     let mut print = |figures: Vec<Figure>| {
         for figure in figures {
@@ -71,29 +71,6 @@ fn main() -> ExitCode {
     }
     println!("\n{over} over their bound.");
     ExitCode::from(u8::from(over > 0))
-}
-
-/// Where and when this is measured.
-fn machine() -> String {
-    let first = |path: &str, key: &str| -> Option<String> {
-        let text = fs::read_to_string(path).ok()?;
-        let line = text.lines().find(|line| line.starts_with(key))?;
-        Some(line.split_once([':', '='])?.1.trim().trim_matches('"').to_string())
-    };
-    let said = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output();
-        output.map_or(String::new(), |output| {
-            String::from_utf8_lossy(&output.stdout).trim().to_string()
-        })
-    };
-    format!(
-        "{}, {} processors; Linux {}; {}; commit {}",
-        first("/proc/cpuinfo", "model name").unwrap_or_default(),
-        std::thread::available_parallelism().map_or(0, usize::from),
-        said("uname", &["-r"]),
-        said("date", &["-u", "+%Y-%m-%d"]),
-        said("git", &["rev-parse", "--short", "HEAD"]),
-    )
 }
 
 impl Bench {

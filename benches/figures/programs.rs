@@ -14,6 +14,29 @@ pub fn source(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// Where and when this is measured.
+pub fn machine() -> String {
+    let first = |path: &str, key: &str| -> Option<String> {
+        let text = std::fs::read_to_string(path).ok()?;
+        let line = text.lines().find(|line| line.starts_with(key))?;
+        Some(line.split_once([':', '='])?.1.trim().trim_matches('"').to_string())
+    };
+    let said = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output();
+        output.map_or(String::new(), |output| {
+            String::from_utf8_lossy(&output.stdout).trim().to_string()
+        })
+    };
+    format!(
+        "{}, {} processors; Linux {}; {}; commit {}",
+        first("/proc/cpuinfo", "model name").unwrap_or_default(),
+        std::thread::available_parallelism().map_or(0, usize::from),
+        said("uname", &["-r"]),
+        said("date", &["-u", "+%Y-%m-%d"]),
+        said("git", &["rev-parse", "--short", "HEAD"]),
+    )
+}
+
 /// The Python for all programs: COLDFRAME_BENCH_PYTHON, else `python3`.
 pub fn python() -> PathBuf {
     std::env::var_os("COLDFRAME_BENCH_PYTHON").map_or("python3".into(), PathBuf::from)

@@ -59,7 +59,8 @@ pub const HEAD: &str = "\
 | figure | bound | min | median | max | unit | |
 |---|---|---|---|---|---|---|";
 
-fn number(value: f64) -> String {
+/// With three digits.
+pub fn number(value: f64) -> String {
     match value.abs() {
         large if large >= 100.0 => format!("{value:.0}"),
         medium if medium >= 10.0 => format!("{value:.1}"),

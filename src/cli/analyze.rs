@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
@@ -14,7 +15,8 @@ use coldframe::session::{self, Options, SourceFolders};
 use coldframe::source::{Input, LiveProcess, Target, unpack};
 
 use super::color::Color;
-use super::{executable, output};
+use super::debuginfod::Servers;
+use super::{coredumpctl, executable, output};
 
 /// How long the threads of a live process may take to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -32,12 +34,13 @@ Examples:
   coldframe analyze core.zst /opt/app/bin/python3
   ssh host cat core.gz | coldframe analyze -
   coldframe analyze --pid 4711 --thread all
+  coldframe analyze --coredumpctl python3
 
 Exit status: 0 when there is a report, 1 when nothing could be analysed, 2 on wrong usage.")]
 pub struct Analyze {
     /// A minidump, an ELF core, or the record (.rec) that a crash leaves where no dump can be made; also compressed
     /// (gzip, zstd, xz, lz4), or - for standard input
-    #[arg(value_name = "INPUT", required_unless_present = "pid", conflicts_with = "pid")]
+    #[arg(value_name = "INPUT", required_unless_present_any = ["pid", "coredumpctl"], conflicts_with = "pid")]
     input: Option<PathBuf>,
 
     /// The program that left the core, where it does not lie where it ran [checked against the build id]
@@ -47,6 +50,11 @@ pub struct Analyze {
     /// A live process, which is stopped for a moment and goes on unharmed
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
+
+    /// The newest core that systemd-coredump has stored, or the newest that matches: a pid, a name, a path or
+    /// FIELD=VALUE, as coredumpctl(1) takes them
+    #[arg(long, value_name = "MATCH", num_args = 0..=1, conflicts_with_all = ["input", "pid"])]
+    coredumpctl: Option<Option<String>>,
 
     /// Which threads to show: the crashed one, all, or one by its id
     #[arg(long, value_name = "crashed|all|TID", default_value = "all")]
@@ -67,6 +75,9 @@ pub struct Analyze {
     /// File with symbols or folder of them; may be repeated [checked against the build id]
     #[arg(long, value_name = "PATH")]
     symbols: Vec<PathBuf>,
+
+    #[command(flatten)]
+    servers: Servers,
 
     /// Folder below which the files of the process lie
     #[arg(long, value_name = "DIR")]
@@ -131,10 +142,15 @@ impl std::str::FromStr for ThreadChoice {
 impl Analyze {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let cache = CacheDir::from_env();
-        let report = match (&self.input, self.pid) {
-            (Some(path), _) => self.file(path, cache.as_ref())?,
-            (None, Some(pid)) => self.process(pid, cache.as_ref())?,
-            (None, None) => anyhow::bail!("neither a file nor --pid was given"),
+        let cache = cache.as_ref();
+        let report = match (&self.input, &self.coredumpctl, self.pid) {
+            (Some(path), _, _) => self.file(path, &Input::open(path, self.max_core_size)?, cache)?,
+            (None, Some(matching), _) => {
+                let input = coredumpctl::open(matching.as_deref(), self.max_core_size)?;
+                self.file(Path::new("coredumpctl"), &input, cache)?
+            }
+            (None, None, Some(pid)) => self.process(pid, cache)?,
+            (None, None, None) => anyhow::bail!("neither a file nor --pid was given"),
         };
         let report = self.choose_threads(report)?;
         let text = match self.format {
@@ -148,9 +164,8 @@ impl Analyze {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn file(&self, path: &Path, cache: Option<&CacheDir>) -> anyhow::Result<Report> {
-        let input = Input::open(path, self.max_core_size)?;
-        let (kind, name) = match &input {
+    fn file(&self, path: &Path, input: &Input, cache: Option<&CacheDir>) -> anyhow::Result<Report> {
+        let (kind, name) = match input {
             Input::Minidump(_) => (model::InputKind::Minidump, "dump"),
             Input::Core(_) => (model::InputKind::Core, "core"),
             Input::Record(_) => (model::InputKind::Record, "record"),
@@ -171,7 +186,8 @@ impl Analyze {
         let mut report = self.analyze(target, images)?;
         report.input = model::Input {
             kind,
-            path: Some(path.display().to_string()),
+            // What came from coredumpctl has no path.
+            path: self.input.as_ref().map(|path| path.display().to_string()),
             pid: None,
         };
         Ok(report)
@@ -204,7 +220,9 @@ impl Analyze {
         };
         // What coldframe recorded is complete, and a live process has its files mapped.
         let leaves_out_files = images.pid.is_none() && !target.recorded().is_complete;
+        let notes = Rc::new(Notes::new());
         let images = Images::new(ImageOptions {
+            debuginfod: self.servers.client(cache.as_ref(), &notes),
             symbol_paths: self.executable.iter().chain(&self.symbols).cloned().collect(),
             ..images
         });
@@ -216,8 +234,8 @@ impl Analyze {
         };
         options.limits.depth = self.depth.unwrap_or(options.limits.depth);
         options.limits.items = self.max_items.unwrap_or(options.limits.items);
-        let notes = Notes::new();
-        let overlay = leaves_out_files.then(|| Overlay::new(target, &images, &notes));
+        let notes = &*notes;
+        let overlay = leaves_out_files.then(|| Overlay::new(target, &images, notes));
         let target = overlay.as_ref().map_or(target, |overlay| overlay as &dyn Target);
         if leaves_out_files && target.recorded().sources.is_empty() && self.source_root.is_none() {
             notes.push(
@@ -228,10 +246,10 @@ impl Analyze {
             );
         }
         if let Some(path) = &self.executable {
-            executable::check(path, target, &notes)?;
+            executable::check(path, target, notes)?;
         }
         let symbolizer = Symbolizer::new(&images, target.modules(), &target.recorded().symbols);
-        Ok(session::analyze(target, &images, &symbolizer, cache.as_ref(), &notes, &options).report)
+        Ok(session::analyze(target, &images, &symbolizer, cache.as_ref(), notes, &options).report)
     }
 
     fn choose_threads(&self, mut report: Report) -> anyhow::Result<Report> {

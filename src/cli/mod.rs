@@ -5,6 +5,8 @@
 mod analyze;
 mod capture_helper;
 mod color;
+mod coredumpctl;
+mod debuginfod;
 mod doctor;
 mod dump;
 mod env;

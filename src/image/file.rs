@@ -9,31 +9,55 @@ use crate::addr::{Addr, Svma};
 use crate::source::streams::SymbolFrame;
 use crate::source::{BuildId, Memory};
 
+use super::debuginfod::{Artifact, Debuginfod};
 use super::dwarf::{DebugFiles, LineIndex, Slice};
 use super::elf_file::{ElfFile, Section};
 use super::loaded::Loaded;
 use super::symbol_table::SymbolTable;
 
+const DEBUG_INFO: &str = ".debug_info";
+
 /// An ELF image opened from files. Everything is read at first use.
 pub struct Image {
     main: Rc<ElfFile>,
-    /// The separate debug file.
-    debug: Option<Rc<ElfFile>>,
-    /// The file that dwz moved common parts of the debug information to.
-    shared: Option<Rc<ElfFile>>,
+    /// The separate debug file, and the file that dwz moved common parts of the debug information to.
+    local: Companions,
+    /// The same from a server; asked only where there is no debug information here, and some is needed.
+    remote: Option<Remote>,
+    fetched: OnceCell<Companions>,
     symbols: OnceCell<SymbolTable>,
+    /// With the symbol table of the debug file that was fetched.
+    fetched_symbols: OnceCell<SymbolTable>,
     debug_files: OnceCell<Option<Rc<DebugFiles>>>,
     lines: OnceCell<Option<LineIndex>>,
     loaded: OnceCell<Loaded>,
 }
 
+/// Files that belong to an image.
+#[derive(Clone, Default)]
+pub(super) struct Companions {
+    /// The separate debug file.
+    pub debug: Option<Rc<ElfFile>>,
+    /// The file that dwz moved common parts of the debug information to.
+    pub shared: Option<Rc<ElfFile>>,
+}
+
+/// Where debug information may be had.
+pub(super) struct Remote {
+    pub servers: Rc<Debuginfod>,
+    /// Name of the module, for messages.
+    pub module: String,
+}
+
 impl Image {
-    pub(super) fn new(main: Rc<ElfFile>, debug: Option<Rc<ElfFile>>, shared: Option<Rc<ElfFile>>) -> Image {
+    pub(super) fn new(main: Rc<ElfFile>, local: Companions, remote: Option<Remote>) -> Image {
         Image {
             main,
-            debug,
-            shared,
+            local,
+            remote,
+            fetched: OnceCell::new(),
             symbols: OnceCell::new(),
+            fetched_symbols: OnceCell::new(),
             debug_files: OnceCell::new(),
             lines: OnceCell::new(),
             loaded: OnceCell::new(),
@@ -52,7 +76,7 @@ impl Image {
 
     /// Where the separate debug file was found, if there is one.
     pub fn debug_path(&self) -> Option<&Path> {
-        self.debug.as_deref().map(|file| file.path.as_path())
+        self.companions().debug.as_deref().map(|file| file.path.as_path())
     }
 
     /// Its build id.
@@ -84,13 +108,18 @@ impl Image {
         Loaded::extent(&self.main)
     }
 
+    /// Whether code and constants are in it: a debug file has their headers only.
+    pub(super) fn has_contents(&self) -> bool {
+        self.main.has_section(".text")
+    }
+
     fn loaded(&self) -> &Loaded {
         self.loaded.get_or_init(|| Loaded::new(&self.main))
     }
 
     /// A section by name, from the image or else its debug file; compressed ones come unpacked.
     pub fn section(&self, name: &str) -> Option<Section<'_>> {
-        let in_debug = || self.debug.as_ref().and_then(|file| file.section(name));
+        let in_debug = || self.companions().debug.as_ref().and_then(|file| file.section(name));
         self.main.section(name).or_else(in_debug)
     }
 
@@ -104,7 +133,7 @@ impl Image {
         self.symbols().size_of(name)
     }
 
-    /// The debug information; `None` where there is none.
+    /// The debug information; `None` where there is none. May ask a server for it.
     pub fn dwarf(&self) -> Option<gimli::Dwarf<Slice<'_>>> {
         self.debug_files().map(|files| files.dwarf())
     }
@@ -120,7 +149,7 @@ impl Image {
     }
 
     /// The functions at an address, inlined ones before the one they are inlined into; empty where
-    /// neither the debug information nor a symbol covers it.
+    /// neither the debug information nor a symbol covers it. May ask a server for debug information.
     pub fn symbolize(&self, address: Svma) -> Vec<SymbolFrame> {
         let lines = self.lines.get_or_init(|| {
             let files = self.debug_files()?.clone();
@@ -142,24 +171,57 @@ impl Image {
 
     /// What answers about this image depend on: the files, and their state.
     pub(super) fn identity(&self) -> String {
-        let files = [Some(&self.main), self.debug.as_ref(), self.shared.as_ref()];
+        let Companions { debug, shared } = self.with_fetched();
+        let files = [Some(&self.main), debug.as_ref(), shared.as_ref()];
         let parts = files.map(|file| file.map_or("", |file| file.identity.as_str()));
         parts.join("|")
     }
 
+    /// What is at hand now.
+    fn companions(&self) -> &Companions {
+        match self.fetched.get() {
+            Some(fetched) if fetched.debug.is_some() => fetched,
+            _ => &self.local,
+        }
+    }
+
+    /// What is at hand after servers were asked, where debug information is missing.
+    fn with_fetched(&self) -> &Companions {
+        let has_own = [Some(&self.main), self.local.debug.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|file| file.has_section(DEBUG_INFO));
+        if let (false, Some(Remote { servers, module }), Some(id)) = (has_own, &self.remote, self.build_id()) {
+            self.fetched.get_or_init(|| {
+                let debug = servers.find(module, id, Artifact::DebugInfo);
+                let link = debug.as_ref().and_then(|debug| debug.debug_alt_link());
+                let shared = link.and_then(|(_, id)| servers.find(module, &id, Artifact::DebugInfo));
+                Companions { debug, shared }
+            });
+        }
+        self.companions()
+    }
+
     fn symbols(&self) -> &SymbolTable {
-        self.symbols
-            .get_or_init(|| SymbolTable::new(self.main.clone(), self.debug.clone()))
+        let debug = &self.companions().debug;
+        let is_fetched = self.fetched.get().is_some_and(|fetched| fetched.debug.is_some());
+        let cell = if is_fetched {
+            &self.fetched_symbols
+        } else {
+            &self.symbols
+        };
+        cell.get_or_init(|| SymbolTable::new(self.main.clone(), debug.clone()))
     }
 
     fn debug_files(&self) -> Option<&Rc<DebugFiles>> {
         let files = self.debug_files.get_or_init(|| {
-            let candidates = [self.debug.as_ref(), Some(&self.main)];
+            let Companions { debug, shared } = self.with_fetched();
+            let candidates = [debug.as_ref(), Some(&self.main)];
             let main = candidates
                 .into_iter()
                 .flatten()
-                .find(|file| file.has_section(".debug_info"))?;
-            Some(Rc::new(DebugFiles::new(main.clone(), self.shared.clone())))
+                .find(|file| file.has_section(DEBUG_INFO))?;
+            Some(Rc::new(DebugFiles::new(main.clone(), shared.clone())))
         });
         files.as_ref()
     }

@@ -1,6 +1,6 @@
 //! The images of an analysis, each opened once.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -9,6 +9,7 @@ use crate::addr::{Addr, Svma};
 use crate::source::streams::SymbolFrame;
 use crate::source::{BuildId, Memory, Module};
 
+use super::debuginfod::{Artifact, Debuginfod};
 use super::locate::build_id_of;
 use super::symbol_cache::SymbolCache;
 use super::{CacheDir, Image, ImageError};
@@ -26,6 +27,8 @@ pub struct ImageOptions {
     pub symbol_paths: Vec<PathBuf>,
     /// Where answers are kept between runs.
     pub cache: Option<CacheDir>,
+    /// Who is asked for files that are not here.
+    pub debuginfod: Option<Rc<Debuginfod>>,
 }
 
 impl Default for ImageOptions {
@@ -36,6 +39,7 @@ impl Default for ImageOptions {
             pid: None,
             symbol_paths: Vec::new(),
             cache: None,
+            debuginfod: None,
         }
     }
 }
@@ -58,7 +62,8 @@ fn key(module: &Module) -> Key {
 #[derive(Clone, Debug)]
 struct Entry {
     image: Result<Rc<Image>, ImageError>,
-    cache: Option<Rc<RefCell<SymbolCache>>>,
+    /// Opened with the first address.
+    cache: Rc<OnceCell<Option<RefCell<SymbolCache>>>>,
 }
 
 impl Images {
@@ -75,12 +80,21 @@ impl Images {
         Images::default()
     }
 
-    /// The image of a module.
+    /// The image of a module, from files that are here.
     ///
     /// # Errors
     /// Where there is no file, or none of the same build.
     pub fn image(&self, module: &Module) -> Result<Rc<Image>, ImageError> {
         self.entry(module).image
+    }
+
+    /// The same for a module whose contents matter: where no file of it is here, servers are asked.
+    ///
+    /// # Errors
+    /// As [`Images::image`].
+    pub fn demand(&self, module: &Module) -> Result<Rc<Image>, ImageError> {
+        let has_contents = |image: &Image| image.has_contents();
+        self.or_fetched(module, &[Artifact::Executable], has_contents).image
     }
 
     /// The image of a module whose build id is not known: the file at its path, or one that the user
@@ -91,11 +105,9 @@ impl Images {
     pub fn identify(&self, module: &Module, memory: &dyn Memory) -> Result<Rc<Image>, ImageError> {
         let options = self.options.as_ref().ok_or(ImageError::Offline)?;
         let image = Rc::new(options.open_agreeing(module, |image| image.agrees(memory, module.range.start))?);
-        let entry = Entry {
-            image: Ok(image.clone()),
-            cache: None,
-        };
-        self.entries.borrow_mut().insert(key(module), entry);
+        self.entries
+            .borrow_mut()
+            .insert(key(module), Entry::new(Ok(image.clone())));
         Ok(image)
     }
 
@@ -121,13 +133,15 @@ impl Images {
     /// # Errors
     /// As [`Images::image`].
     pub fn symbolize(&self, module: &Module, address: Addr) -> Result<Vec<SymbolFrame>, ImageError> {
-        let entry = self.entry(module);
+        // To name addresses, debug information alone will do.
+        let wanted = [Artifact::DebugInfo, Artifact::Executable];
+        let entry = self.or_fetched(module, &wanted, |_| true);
         let image = entry.image?;
         let Some(bias) = image.bias(module.range.start) else {
             return Ok(Vec::new());
         };
         let svma = Svma(address.0.wrapping_sub(bias));
-        let Some(cache) = entry.cache else {
+        let Some(cache) = entry.cache.get_or_init(|| self.symbol_cache(&image)) else {
             return Ok(image.symbolize(svma));
         };
         let known = cache.borrow().get(svma);
@@ -144,7 +158,7 @@ impl Images {
             return;
         };
         for entry in self.entries.borrow().values() {
-            if let Some(cache) = &entry.cache {
+            if let Some(Some(cache)) = entry.cache.get() {
                 cache.borrow_mut().save(dir);
             }
         }
@@ -156,17 +170,40 @@ impl Images {
     }
 
     fn open(&self, module: &Module) -> Entry {
-        let image = match &self.options {
+        Entry::new(match &self.options {
             Some(options) => options.open(module).map(Rc::new),
             None => Err(ImageError::Offline),
+        })
+    }
+
+    /// The entry of a module; where its image is not `enough`, with the first of `wanted` that a server has.
+    fn or_fetched(&self, module: &Module, wanted: &[Artifact], enough: impl Fn(&Image) -> bool) -> Entry {
+        let entry = self.entry(module);
+        if entry.image.as_deref().is_ok_and(enough) {
+            return entry;
+        }
+        let fetch = |options: &ImageOptions| wanted.iter().find_map(|&artifact| options.fetch(module, artifact));
+        let Some(image) = self.options.as_ref().and_then(fetch) else {
+            return entry;
         };
-        let cache = self.options.as_ref().and_then(|options| {
-            let image = image.as_ref().ok()?;
-            let key = image.build_id()?.to_string();
-            let cache = SymbolCache::load(options.cache.as_ref()?, key, image.identity());
-            Some(Rc::new(RefCell::new(cache)))
-        });
-        Entry { image, cache }
+        let entry = Entry::new(Ok(Rc::new(image)));
+        self.entries.borrow_mut().insert(key(module), entry.clone());
+        entry
+    }
+
+    fn symbol_cache(&self, image: &Image) -> Option<RefCell<SymbolCache>> {
+        let dir = self.options.as_ref()?.cache.as_ref()?;
+        let key = image.build_id()?.to_string();
+        Some(RefCell::new(SymbolCache::load(dir, key, image.identity())))
+    }
+}
+
+impl Entry {
+    fn new(image: Result<Rc<Image>, ImageError>) -> Entry {
+        Entry {
+            image,
+            cache: Rc::default(),
+        }
     }
 }
 

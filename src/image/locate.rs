@@ -7,7 +7,9 @@ use std::rc::Rc;
 
 use crate::source::{BuildId, Module};
 
+use super::debuginfod::Artifact;
 use super::elf_file::ElfFile;
+use super::file::{Companions, Remote};
 use super::root::open_regular;
 use super::{Image, ImageError, ImageOptions};
 
@@ -17,7 +19,7 @@ const DEBUG_FOLDER: &str = "/usr/lib/debug";
 impl ImageOptions {
     /// Opens a module's image with all that belongs to it.
     pub(super) fn open(&self, module: &Module) -> Result<Image, ImageError> {
-        Ok(self.complete(self.main_file(module)?))
+        Ok(self.complete(self.main_file(module)?, module.name()))
     }
 
     /// Opens the image in a file of this machine. Links are followed first: debug files lie beside what they lead to.
@@ -26,7 +28,8 @@ impl ImageOptions {
             .canonicalize()
             .map_err(|error| absent_or(path.to_owned(), &error))?;
         let file = open_regular(Path::new("/"), path).map_err(|error| absent_or(path.to_owned(), &error))?;
-        Ok(self.complete(ElfFile::open(&file, path)?))
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Ok(self.complete(ElfFile::open(&file, path)?, &name))
     }
 
     /// The same for a module without a build id: the first file that `agrees`, of that at its path and
@@ -43,8 +46,8 @@ impl ImageOptions {
             let opened = open_regular(&root, &path)
                 .map_err(|error| absent_or(shown.clone(), &error))
                 .and_then(|file| ElfFile::open(&file, &shown));
-            let error = match opened.map(|file| Image::new(Rc::new(file), None, None)) {
-                Ok(image) if agrees(&image) => return Ok(self.complete(image.into_main())),
+            let error = match opened.map(|file| Image::new(Rc::new(file), Companions::default(), None)) {
+                Ok(image) if agrees(&image) => return Ok(self.complete(image.into_main(), module.name())),
                 Ok(_) => ImageError::Differs(shown),
                 Err(error) => error,
             };
@@ -53,8 +56,15 @@ impl ImageOptions {
         Err(first_error.unwrap_or(ImageError::NoBuildId(module.name().to_string())))
     }
 
+    /// The same from a server.
+    pub(super) fn fetch(&self, module: &Module, artifact: Artifact) -> Option<Image> {
+        let id = module.build_id.as_ref()?;
+        let file = self.debuginfod.as_ref()?.find(module.name(), id, artifact)?;
+        Some(self.complete(file, module.name()))
+    }
+
     /// Adds the debug information.
-    fn complete(&self, main: impl Into<Rc<ElfFile>>) -> Image {
+    fn complete(&self, main: impl Into<Rc<ElfFile>>, name: &str) -> Image {
         let main = main.into();
         let has_own = main.has_section(".debug_info");
         let debug = if has_own {
@@ -63,7 +73,11 @@ impl ImageOptions {
             self.debug_file(&main).map(Rc::new)
         };
         let shared = self.shared_file(debug.as_ref().unwrap_or(&main)).map(Rc::new);
-        Image::new(main, debug, shared)
+        let remote = self.debuginfod.as_ref().map(|servers| Remote {
+            servers: servers.clone(),
+            module: name.to_string(),
+        });
+        Image::new(main, Companions { debug, shared }, remote)
     }
 
     /// The image's own file; else a debug file of the same build, which can still name addresses.

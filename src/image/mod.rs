@@ -8,6 +8,7 @@
 //! the module's is ever used.
 
 mod cache;
+mod debuginfod;
 mod dwarf;
 mod elf_file;
 mod error;
@@ -24,6 +25,7 @@ mod symbol_table;
 mod symbols;
 
 pub use cache::{CACHE_MAX_VARIABLE, CacheDir, CacheKind, Trimmed, parse_size};
+pub use debuginfod::{Artifact, Debuginfod, DebuginfodOptions, Progress};
 pub use dwarf::Slice;
 pub use elf_file::Section;
 pub use error::ImageError;

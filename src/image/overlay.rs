@@ -179,7 +179,7 @@ impl OverlayMemory<'_> {
     /// The file of a module; a note where there is none, since something in it is wanted.
     fn open(&self, index: usize) -> Option<Mapped> {
         let module = self.modules.iter().nth(index)?;
-        match self.images.image(module) {
+        match self.images.demand(module) {
             Ok(image) => {
                 let bias = image.bias(module.range.start)?;
                 Some(Mapped { image, bias })

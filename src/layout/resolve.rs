@@ -84,11 +84,13 @@ fn find_runtime<'a>(target: &'a dyn Target, images: &Images) -> Option<Runtime<'
         let name = module.name();
         name.starts_with("libpython") || name.starts_with("python") || module.path == *executable
     };
-    let likely = modules.iter().filter(is_likely);
+    let (likely, others): (Vec<&Module>, Vec<&Module>) = modules.iter().partition(is_likely);
+    // Servers are asked only for what may well be Python.
+    let likely = likely.into_iter().map(|module| (module, images.demand(module)));
     likely
-        .chain(modules.iter().filter(|module| !is_likely(module)))
-        .find_map(|module| {
-            let image = images.image(module).ok()?;
+        .chain(others.into_iter().map(|module| (module, images.image(module))))
+        .find_map(|(module, image)| {
+            let image = image.ok()?;
             let bias = image.bias(module.range.start)?;
             let address = Addr(runtime_address(&image)?.0.wrapping_add(bias));
             Some(Runtime {
@@ -152,7 +154,12 @@ impl Runtime<'_> {
             return None;
         };
         let (mut offsets, mut provider, mut detail) = match (self.dwarf_offsets(cache), builtin(version, flavour)) {
-            (Some(offsets), _) => (offsets, Provider::Dwarf, self.debug_file()),
+            (Some(mut offsets), row) => {
+                if let Some(row) = row {
+                    offsets.complete_extensions(&row.offsets);
+                }
+                (offsets, Provider::Dwarf, self.debug_file())
+            }
             // Before its final release a version still moves its fields.
             (None, Some(row)) if version.is_final() || stated.is_none() => (
                 row.offsets,

@@ -10,6 +10,7 @@ mod build;
 mod exceptions;
 mod fault;
 mod frames;
+mod interpreters;
 mod sources;
 mod threads;
 
@@ -31,7 +32,7 @@ pub struct Options {
     pub limits: Limits,
     /// Leave out locals.
     pub no_locals: bool,
-    /// Leave out native frames.
+    /// Leave out native frames; stacks are then unwound only to find the first fault.
     pub no_native: bool,
     /// Where source files are looked for.
     pub sources: SourceFolders,

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 
 use super::minidump::error::not_a_file;
-use super::unpack::{Packing, UnpackError, unpack};
+use super::unpack::{Packing, UnpackError, Unpacked, unpack};
 use super::{CoreError, CoreFile, DumpError, DumpFile, RecordFile, RecordFileError, Target};
 use crate::notes::Notes;
 
@@ -71,19 +71,33 @@ impl Input {
             }
             File::open(path).map_err(io)?
         };
-        let notes = Notes::new();
         let is_file = file.metadata().map_err(io)?.is_file();
-        let start = start_of(&mut file, is_file).map_err(io)?;
-        let packing = Packing::detect(&start);
-        if is_file && packing.is_none() {
-            return Input::from_file(path, &file, &start, &notes);
+        if !is_file {
+            return Input::from_pipe(path, file, limit);
         }
-        // Of a file, the position is still at its beginning; of a pipe, the start has been taken out.
-        let unpacked = if is_file {
-            unpack(path, &mut file, packing, limit)?
-        } else {
-            unpack(path, &mut Cursor::new(start).chain(file), packing, limit)?
-        };
+        let start = start_of(&mut file, true).map_err(io)?;
+        match Packing::detect(&start) {
+            None => Input::from_file(path, &file, &start, &Notes::new()),
+            // The position is still at its beginning.
+            packing => Input::from_unpacked(path, unpack(path, &mut file, packing, limit)?),
+        }
+    }
+
+    /// What comes out of a pipe, compressed or not, up to `limit` bytes unpacked. `name` is for messages.
+    ///
+    /// # Errors
+    /// As [`Input::open`].
+    pub fn from_pipe(name: &Path, mut pipe: File, limit: u64) -> Result<Input, InputError> {
+        let start = start_of(&mut pipe, false).map_err(|source| DumpError::Io {
+            path: name.to_path_buf(),
+            source,
+        })?;
+        let packing = Packing::detect(&start);
+        Input::from_unpacked(name, unpack(name, &mut Cursor::new(start).chain(pipe), packing, limit)?)
+    }
+
+    fn from_unpacked(path: &Path, unpacked: Unpacked) -> Result<Input, InputError> {
+        let notes = Notes::new();
         if let Some(cut) = unpacked.cut {
             notes.push(
                 "input",
@@ -93,7 +107,10 @@ impl Input {
             );
         }
         let mut file = unpacked.file;
-        let start = start_of(&mut file, true).map_err(io)?;
+        let start = start_of(&mut file, true).map_err(|source| DumpError::Io {
+            path: path.to_path_buf(),
+            source,
+        })?;
         Input::from_file(path, &file, &start, &notes)
     }
 

@@ -16,13 +16,13 @@ use crate::tools::Running;
 
 /// What the kernel leaves in cores by default: memory that belongs to the process, and the first page of
 /// ELF files (core(5)).
-const DEFAULT_FILTER: &str = "0x33";
+pub const DEFAULT_FILTER: &str = "0x33";
 
 /// A crash of which there is both our dump and the kernel's core.
-struct Crash {
-    folder: Folder,
-    dump: PathBuf,
-    core: PathBuf,
+pub struct Crash {
+    pub folder: Folder,
+    pub dump: PathBuf,
+    pub core: PathBuf,
 }
 
 /// `coldframe analyze ARGUMENTS`, as JSON where it said something.
@@ -34,7 +34,7 @@ fn analyze<A: AsRef<OsStr>>(folder: &Folder, arguments: &[A]) -> (Output, Value)
     (output, report)
 }
 
-fn report<A: AsRef<OsStr>>(folder: &Folder, arguments: &[A]) -> Value {
+pub fn report<A: AsRef<OsStr>>(folder: &Folder, arguments: &[A]) -> Value {
     let (output, report) = analyze(folder, arguments);
     assert!(output.status.success(), "{}", stderr(&output));
     report
@@ -51,7 +51,7 @@ pub fn kernel_writes_cores() -> bool {
 }
 
 /// Runs a sample into its death.
-fn crash(python: &Path, sample: &str, filter: &str) -> Crash {
+pub fn crash(python: &Path, sample: &str, filter: &str) -> Crash {
     let folder = Folder::new();
     let script = format!(
         "ulimit -c unlimited; echo {filter} > /proc/self/coredump_filter; \
@@ -74,7 +74,7 @@ fn crash(python: &Path, sample: &str, filter: &str) -> Crash {
 }
 
 /// Leaves out what a core cannot know, and what names the input.
-fn comparable(mut report: Value) -> Value {
+pub fn comparable(mut report: Value) -> Value {
     let top = report.as_object_mut().unwrap();
     for key in ["input", "capture", "notes"] {
         top.remove(key);
@@ -122,11 +122,11 @@ fn assert_same(core: Value, dump: Value, what: &str) {
     }
 }
 
-fn notes(report: &Value) -> String {
+pub fn notes(report: &Value) -> String {
     report["notes"].to_string()
 }
 
-fn python_frames(report: &Value) -> Vec<String> {
+pub fn python_frames(report: &Value) -> Vec<String> {
     let frames = report["threads"][0]["frames"].as_array();
     let frames = frames.into_iter().flatten().filter(|frame| frame["kind"] == "python");
     frames
@@ -163,6 +163,26 @@ fn a_core_says_what_the_dump_of_the_same_crash_says() {
 }
 
 #[test]
+fn python_frames_alone() {
+    let Some(python) = newest() else { return };
+    // In the second, what the core names as the signal is what a handler raised after the fault.
+    for sample in ["thread.py", "with_faulthandler.py", "abort.py"] {
+        let crash = crash(&python.executable, sample, DEFAULT_FILTER);
+        let whole = report(&crash.folder, &[&crash.core]);
+        let alone = report(&crash.folder, &[crash.core.as_os_str(), "--no-native".as_ref()]);
+        assert_eq!(alone["crash"], whole["crash"], "{sample}");
+        let threads = |report: &Value| report["threads"].as_array().unwrap().clone();
+        assert_eq!(threads(&alone).len(), threads(&whole).len(), "{sample}");
+        for (alone, mut whole) in threads(&alone).into_iter().zip(threads(&whole)) {
+            let frames = whole["frames"].as_array_mut().unwrap();
+            frames.retain(|frame| frame["kind"] == "python");
+            assert_eq!(alone, whole, "{sample}");
+        }
+        assert!(python_frames(&alone).len() > 1 || sample == "abort.py", "{sample}");
+    }
+}
+
+#[test]
 fn whatever_the_filter_leaves_out() {
     let Some(python) = newest() else { return };
     // No build ids; only what is private and anonymous; everything.
@@ -195,7 +215,7 @@ fn whatever_the_filter_leaves_out() {
 }
 
 /// Puts a file below `root` where another one would lie.
-fn copy_as(file: &Path, root: &Folder, place: &Path) {
+pub fn copy_as(file: &Path, root: &Folder, place: &Path) {
     let place = root.path().join(place.strip_prefix("/").unwrap());
     fs::create_dir_all(place.parent().unwrap()).unwrap();
     fs::copy(file, place).unwrap();

@@ -141,6 +141,7 @@ pub fn bare(program: &OsStr, folder: &Folder) -> Command {
         "COLDFRAME_ONLY",
         "COLDFRAME_REPORT",
         "COLDFRAME_SUPERVISOR",
+        "DEBUGINFOD_URLS",
         "LD_PRELOAD",
         "PYTHONFAULTHANDLER",
     ] {

@@ -6,10 +6,14 @@
 mod bad_input;
 /// The cache folder: many users at once, damage, bounds.
 mod cache;
+/// Cores that systemd-coredump has stored.
+mod coredumpctl;
 /// ELF cores: the kernel's and gcore's, compared with our dump of the same crash.
 mod cores;
 /// Real crashes: Python and C, threads, stack overflows, handlers that were there before or came after.
 mod crashes;
+/// Debug information from servers.
+mod debuginfod;
 /// System calls that a sandbox denies, privileges dropped: a record, and the status intact.
 mod denied;
 /// Dumps of live processes: written, read back, opened by other readers.

@@ -6,6 +6,7 @@ use std::process::Command;
 use coldframe::layout::{Flavour, PythonVersion};
 
 /// One interpreter.
+#[derive(Clone)]
 pub struct Python {
     pub executable: PathBuf,
     pub version: PythonVersion,

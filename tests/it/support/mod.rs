@@ -1,5 +1,6 @@
 //! Programs that are built, run and stopped, and a plain reader of their memory.
 
+pub mod http;
 mod process;
 mod program;
 
