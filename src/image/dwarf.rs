@@ -135,6 +135,10 @@ impl LineIndex {
     /// The functions at an address, inlined ones first. Where the debug information is damaged, those
     /// read before that.
     pub fn frames(&self, address: Svma) -> Vec<SymbolFrame> {
+        // addr2line adds one to it; nothing lies there.
+        if address.0 == u64::MAX {
+            return Vec::new();
+        }
         self.cell.with_dependent(|_, index| {
             let mut frames = Vec::new();
             let Ok(mut found) = index.find_frames(address.0).skip_all_loads() else {

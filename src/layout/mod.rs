@@ -12,6 +12,7 @@ mod inspect;
 mod interpreter;
 mod resolve;
 mod schema;
+mod support_matrix;
 mod table_type;
 mod versions;
 

@@ -62,5 +62,7 @@ mod tidy;
 mod tools;
 /// Dumps that no crash asked for; what `run` does with dumps.
 mod triggers;
+/// Versions that are not supported, other implementations, builds that say odd things of themselves.
+mod unknown_pythons;
 /// Virtual environments with pytest.
 mod venv;

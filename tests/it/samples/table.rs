@@ -32,7 +32,7 @@ pub fn print(title: &str, pythons: &[Python], cells: &[Cell], took: Duration) ->
     let mut skipped = BTreeSet::new();
     let mut impossible = BTreeMap::new();
     for python in pythons {
-        let _ = write!(table, "{:>9}", short(python));
+        let _ = write!(table, "{:>12}", short(python));
     }
     for cell in cells {
         if cell.python == 0 {
@@ -57,7 +57,7 @@ pub fn print(title: &str, pythons: &[Python], cells: &[Cell], took: Duration) ->
                 "-"
             }
         };
-        let _ = write!(table, "{word:>9}");
+        let _ = write!(table, "{word:>12}");
     }
     for ((sample, reason), pythons) in impossible {
         let _ = write!(table, "\n- {sample}: {reason}: {}", pythons.join(", "));
