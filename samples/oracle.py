@@ -161,5 +161,6 @@ def _attributes(value):
         return []
     names = list(getattr(value, "__dict__", ()))
     for base in kind.__mro__:
+        names += [field[0] for field in base.__dict__.get("_fields_", ()) if len(field) == 2]  # ctypes
         names += [name for name in base.__dict__.get("__slots__", ()) if hasattr(value, name)]
     return [name for name in names if not name.startswith("__")]

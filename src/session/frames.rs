@@ -286,6 +286,10 @@ fn variable(local: Local) -> Variable {
             scope,
             ..value_variable(local.name, value)
         },
+        LocalState::Folded(text) => Variable {
+            value: Some(text),
+            ..empty(ValueState::Folded)
+        },
         LocalState::Unset => empty(ValueState::Unset),
         LocalState::Unreadable => empty(ValueState::Unreadable),
     }
