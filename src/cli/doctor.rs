@@ -21,6 +21,8 @@ use super::output;
 #[derive(Debug, Args)]
 pub struct Doctor {}
 
+type Check = fn() -> Finding;
+
 /// What a check found.
 enum Finding {
     Ok(String),
@@ -33,7 +35,7 @@ use Finding::{Bad, Less, Ok as Fine};
 
 impl Doctor {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
-        let checks: [(&str, fn() -> Finding); 7] = [
+        let checks: [(&str, Check); 7] = [
             ("handler", handler),
             ("dump folder", dump_folder),
             ("ptrace", ptrace),
