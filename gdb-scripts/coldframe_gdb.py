@@ -486,6 +486,7 @@ def _coldframe():
             "import_error_repr": "Arguments",
             "string_state": "BitField",
             "bytecode": "Shared",
+            "awaits": "YieldFrom",
         },
         "3.9": {
             "frame_root": "FrameObject",
@@ -506,6 +507,7 @@ def _coldframe():
             "import_error_repr": "Arguments",
             "string_state": "BitField",
             "bytecode": "Shared",
+            "awaits": "YieldFrom",
         },
         "3.10": {
             "frame_root": "FrameObject",
@@ -526,6 +528,7 @@ def _coldframe():
             "import_error_repr": "Arguments",
             "string_state": "BitField",
             "bytecode": "Shared",
+            "awaits": "YieldFrom",
         },
         "3.11": {
             "frame_root": "CFrame",
@@ -546,6 +549,7 @@ def _coldframe():
             "import_error_repr": "Arguments",
             "string_state": "BitField",
             "bytecode": "Shared",
+            "awaits": "ResumeArgument",
         },
         "3.12": {
             "frame_root": "CFrame",
@@ -566,6 +570,7 @@ def _coldframe():
             "import_error_repr": "Arguments",
             "string_state": "BitField",
             "bytecode": "Shared",
+            "awaits": "ResumeArgument",
         },
         "3.13": {
             "frame_root": "CurrentFrame",
@@ -586,6 +591,7 @@ def _coldframe():
             "import_error_repr": "Arguments",
             "string_state": "BitField",
             "bytecode": "Shared",
+            "awaits": "State { suspended: (-3, -1), delegating: (-1, -1), depth: 1 }",
         },
         "3.13t": {
             "frame_root": "CurrentFrame",
@@ -606,6 +612,7 @@ def _coldframe():
             "import_error_repr": "Arguments",
             "string_state": "BitField",
             "bytecode": "Shared",
+            "awaits": "State { suspended: (-3, -1), delegating: (-1, -1), depth: 1 }",
         },
         "3.14": {
             "frame_root": "CurrentFrame",
@@ -626,6 +633,7 @@ def _coldframe():
             "import_error_repr": "Arguments",
             "string_state": "BitField",
             "bytecode": "Shared",
+            "awaits": "State { suspended: (-3, -1), delegating: (-1, -1), depth: 1 }",
         },
         "3.14t": {
             "frame_root": "CurrentFrame",
@@ -646,6 +654,7 @@ def _coldframe():
             "import_error_repr": "Arguments",
             "string_state": "InternedByte",
             "bytecode": "PerThread",
+            "awaits": "State { suspended: (-3, -1), delegating: (-1, -1), depth: 1 }",
         },
         "3.15": {
             "frame_root": "CurrentFrame",
@@ -666,6 +675,7 @@ def _coldframe():
             "import_error_repr": "NameAndPath",
             "string_state": "BitField",
             "bytecode": "Shared",
+            "awaits": "State { suspended: (0, 3), delegating: (2, 3), depth: 2 }",
         },
         "3.15t": {
             "frame_root": "CurrentFrame",
@@ -686,6 +696,7 @@ def _coldframe():
             "import_error_repr": "NameAndPath",
             "string_state": "InternedByte",
             "bytecode": "PerThread",
+            "awaits": "State { suspended: (0, 3), delegating: (2, 3), depth: 2 }",
         },
     }
 

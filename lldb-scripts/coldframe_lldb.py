@@ -483,6 +483,7 @@ BEHAVIOUR = {
         "import_error_repr": "Arguments",
         "string_state": "BitField",
         "bytecode": "Shared",
+        "awaits": "YieldFrom",
     },
     "3.9": {
         "frame_root": "FrameObject",
@@ -503,6 +504,7 @@ BEHAVIOUR = {
         "import_error_repr": "Arguments",
         "string_state": "BitField",
         "bytecode": "Shared",
+        "awaits": "YieldFrom",
     },
     "3.10": {
         "frame_root": "FrameObject",
@@ -523,6 +525,7 @@ BEHAVIOUR = {
         "import_error_repr": "Arguments",
         "string_state": "BitField",
         "bytecode": "Shared",
+        "awaits": "YieldFrom",
     },
     "3.11": {
         "frame_root": "CFrame",
@@ -543,6 +546,7 @@ BEHAVIOUR = {
         "import_error_repr": "Arguments",
         "string_state": "BitField",
         "bytecode": "Shared",
+        "awaits": "ResumeArgument",
     },
     "3.12": {
         "frame_root": "CFrame",
@@ -563,6 +567,7 @@ BEHAVIOUR = {
         "import_error_repr": "Arguments",
         "string_state": "BitField",
         "bytecode": "Shared",
+        "awaits": "ResumeArgument",
     },
     "3.13": {
         "frame_root": "CurrentFrame",
@@ -583,6 +588,7 @@ BEHAVIOUR = {
         "import_error_repr": "Arguments",
         "string_state": "BitField",
         "bytecode": "Shared",
+        "awaits": "State { suspended: (-3, -1), delegating: (-1, -1), depth: 1 }",
     },
     "3.13t": {
         "frame_root": "CurrentFrame",
@@ -603,6 +609,7 @@ BEHAVIOUR = {
         "import_error_repr": "Arguments",
         "string_state": "BitField",
         "bytecode": "Shared",
+        "awaits": "State { suspended: (-3, -1), delegating: (-1, -1), depth: 1 }",
     },
     "3.14": {
         "frame_root": "CurrentFrame",
@@ -623,6 +630,7 @@ BEHAVIOUR = {
         "import_error_repr": "Arguments",
         "string_state": "BitField",
         "bytecode": "Shared",
+        "awaits": "State { suspended: (-3, -1), delegating: (-1, -1), depth: 1 }",
     },
     "3.14t": {
         "frame_root": "CurrentFrame",
@@ -643,6 +651,7 @@ BEHAVIOUR = {
         "import_error_repr": "Arguments",
         "string_state": "InternedByte",
         "bytecode": "PerThread",
+        "awaits": "State { suspended: (-3, -1), delegating: (-1, -1), depth: 1 }",
     },
     "3.15": {
         "frame_root": "CurrentFrame",
@@ -663,6 +672,7 @@ BEHAVIOUR = {
         "import_error_repr": "NameAndPath",
         "string_state": "BitField",
         "bytecode": "Shared",
+        "awaits": "State { suspended: (0, 3), delegating: (2, 3), depth: 2 }",
     },
     "3.15t": {
         "frame_root": "CurrentFrame",
@@ -683,6 +693,7 @@ BEHAVIOUR = {
         "import_error_repr": "NameAndPath",
         "string_state": "InternedByte",
         "bytecode": "PerThread",
+        "awaits": "State { suspended: (0, 3), delegating: (2, 3), depth: 2 }",
     },
 }
 

@@ -7,13 +7,19 @@ mod capture_helper;
 mod color;
 mod coredumpctl;
 mod debuginfod;
+mod doctor;
+mod dump;
+mod env;
 mod executable;
 mod export_core;
 mod helpers;
+mod install;
 mod layout;
 mod message;
 mod output;
+mod quantity;
 mod run;
+mod watcher;
 
 use std::process::ExitCode;
 
@@ -34,7 +40,11 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(run::Run),
+    Run(Box<run::Run>),
+    Dump(dump::Dump),
+    Env(env::Env),
+    Install(install::Install),
+    Doctor(doctor::Doctor),
     Analyze(analyze::Analyze),
     Helpers(helpers::Helpers),
     ExportCore(export_core::ExportCore),
@@ -53,6 +63,10 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Run(command) => command.run(),
+            Command::Dump(command) => command.run(),
+            Command::Env(command) => command.run(),
+            Command::Install(command) => command.run(),
+            Command::Doctor(command) => command.run(),
             Command::Analyze(command) => command.run(),
             Command::Helpers(command) => command.run(),
             Command::ExportCore(command) => command.run(),

@@ -19,9 +19,9 @@ const CO_COROUTINE: u32 = 0x80;
 
 /// Builds frames; what several frames share is looked up once.
 pub struct FrameBuilder<'a, 'm, 's, 't> {
-    walk: &'a Walk<'a, 'm>,
+    pub(super) walk: &'a Walk<'a, 'm>,
     sources: &'s mut SourceText<'t>,
-    limits: Limits,
+    pub(super) limits: Limits,
     /// By module index.
     images: HashMap<usize, Rc<ImageFacts>>,
 }

@@ -65,7 +65,18 @@ pub fn check(header: &Header, oracle: &Value, report: &Report, problems: &mut Pr
         } else if expected["exception"].is_object() {
             exception::check(name, &expected["exception"], thread, problems);
         }
+        let limit = thread.recursion.map(|recursion| u64::from(recursion.limit));
+        problems.expect(
+            &format!("recursion limit of {name}"),
+            oracle["recursion_limit"].as_u64(),
+            limit,
+        );
         let frames = python_frames(thread);
+        let depth = thread.recursion.map_or(0, |recursion| recursion.depth as usize);
+        // Before 3.12 calls of C functions count as well.
+        if depth + 1 < frames.len() {
+            problems.push(format!("{name}: recursion {depth}, and {} frames", frames.len()));
+        }
         let entries = expected["frames"].as_array().map(Vec::as_slice).unwrap_or_default();
         // The crash may be further inside than the function that asked the oracle.
         let inner = if is_crashed {
