@@ -94,7 +94,7 @@ impl Images {
     /// As [`Images::image`].
     pub fn demand(&self, module: &Module) -> Result<Rc<Image>, ImageError> {
         let has_contents = |image: &Image| image.has_contents();
-        self.from_servers(module, &[Artifact::Executable], has_contents).image
+        self.or_fetched(module, &[Artifact::Executable], has_contents).image
     }
 
     /// The image of a module whose build id is not known: the file at its path, or one that the user
@@ -135,7 +135,7 @@ impl Images {
     pub fn symbolize(&self, module: &Module, address: Addr) -> Result<Vec<SymbolFrame>, ImageError> {
         // To name addresses, debug information alone will do.
         let wanted = [Artifact::DebugInfo, Artifact::Executable];
-        let entry = self.from_servers(module, &wanted, |_| true);
+        let entry = self.or_fetched(module, &wanted, |_| true);
         let image = entry.image?;
         let Some(bias) = image.bias(module.range.start) else {
             return Ok(Vec::new());
@@ -146,8 +146,10 @@ impl Images {
         };
         let known = cache.borrow().get(svma);
         Ok(known.unwrap_or_else(|| {
-            let frames = image.symbolize(svma);
-            cache.borrow_mut().put(svma, frames.clone());
+            let (frames, is_complete) = image.symbolize_fully(svma);
+            if is_complete {
+                cache.borrow_mut().put(svma, frames.clone());
+            }
             frames
         }))
     }
@@ -177,7 +179,7 @@ impl Images {
     }
 
     /// The entry of a module; where its image is not `enough`, with the first of `wanted` that a server has.
-    fn from_servers(&self, module: &Module, wanted: &[Artifact], enough: impl Fn(&Image) -> bool) -> Entry {
+    fn or_fetched(&self, module: &Module, wanted: &[Artifact], enough: impl Fn(&Image) -> bool) -> Entry {
         let entry = self.entry(module);
         if entry.image.as_deref().is_ok_and(enough) {
             return entry;

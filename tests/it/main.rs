@@ -52,6 +52,8 @@ mod report;
 mod run_status;
 /// Every sample on every Python, at the crash and from its dump.
 mod samples;
+/// Debug information in unusual places.
+mod split_debug;
 /// Processes to look at.
 mod support;
 /// Rules for the source tree itself.

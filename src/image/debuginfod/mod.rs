@@ -74,13 +74,16 @@ pub struct DebuginfodOptions {
     pub progress: fn(Option<Progress<'_>>),
 }
 
+/// What was found, once it was looked for.
+type Found = Option<Rc<ElfFile>>;
+
 /// The servers, and what they said.
 pub struct Debuginfod {
     options: DebuginfodOptions,
     client: Client,
     store: Store,
     begun: Instant,
-    known: RefCell<HashMap<(String, Artifact), Option<Rc<ElfFile>>>>,
+    known: RefCell<HashMap<(String, Artifact), Found>>,
     /// Not asked again: they could not be reached, or did not answer in time.
     silent: RefCell<HashSet<String>>,
 }
