@@ -10,6 +10,7 @@ use super::environment;
 use super::recording::RecordingTarget;
 use super::request::{self, RequestError};
 use super::select::StackRequest;
+use super::watchdog;
 use super::{DumpContents, SelectionRequest, WriteError, WrittenDump, dump_name, select, write_dump};
 use crate::image::{CacheDir, ImageOptions, Images, Symbolizer};
 use crate::layout::Layout;
@@ -18,15 +19,17 @@ use crate::report::json::JsonError;
 use crate::report::model::{Capture, Input, InputKind};
 use crate::report::{Report, packed};
 use crate::session::{self, Analysis, Options, SourceFolders};
-use crate::source::live::{AttachError, Fault};
+use crate::source::live::{Access, AttachError, Fault};
 use crate::source::request::Request;
 use crate::source::streams::CaptureContext;
 use crate::source::{LiveProcess, Target};
 
 /// How long the threads may take to stop.
 const STOP_TIME: Duration = Duration::from_secs(2);
-/// How long the walk over the process may take. The handler waits 10 s for all of it.
-const WALK_TIME: Duration = Duration::from_secs(4);
+/// How long the walk over the process may take.
+const WALK_TIME: Duration = Duration::from_secs(3);
+/// How long all of it may take. The handler waits a second longer, then kills.
+const LIFETIME: Duration = Duration::from_secs(7);
 /// The most process memory that a dump holds.
 const MAX_BYTES: u64 = 16 << 20;
 
@@ -45,14 +48,22 @@ pub enum CaptureError {
 }
 
 /// Captures process `pid`, whose thread `tid` crashed and left its request at address `request`. The report goes to
-/// the supervisor, or, where none can be reached, to `print`.
+/// the supervisor, or, where none can be reached, to `print`. `access` is by what means the process may be looked at.
 ///
 /// # Errors
 /// When nothing could be captured; the handler then writes its own record.
-pub fn capture(pid: i32, tid: i32, request: u64, print: &mut dyn FnMut(&Report)) -> Result<(), CaptureError> {
+pub fn capture(
+    pid: i32,
+    tid: i32,
+    request: u64,
+    access: Access,
+    print: &mut dyn FnMut(&Report),
+) -> Result<(), CaptureError> {
     let started = Instant::now();
-    let request = request::read(pid, tid, request)?;
-    let process = LiveProcess::attach(pid.unsigned_abs(), started + STOP_TIME)?.with_fault(Fault {
+    watchdog::start(LIFETIME);
+    offer_to_oom_killer();
+    let request = request::read(pid, tid, request, access)?;
+    let process = LiveProcess::attach_by(access, pid.unsigned_abs(), started + STOP_TIME)?.with_fault(Fault {
         crash: request.crash(),
         registers: Some(request.registers()),
     });
@@ -72,11 +83,20 @@ pub fn capture(pid: i32, tid: i32, request: u64, print: &mut dyn FnMut(&Report))
     Ok(())
 }
 
+/// Where memory runs out on the way, this process is the one to be killed (proc_pid_oom_score_adj(5)): the program then
+/// still dies of its own signal, and the handler leaves its record.
+fn offer_to_oom_killer() {
+    // Without it the larger one is killed.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+}
+
 /// Runs the analysis over the stopped process and writes what it read.
 fn record(process: &LiveProcess, request: &Request, started: Instant) -> (Report, Option<PathBuf>) {
     let notes = Notes::new();
     let target = RecordingTarget::new(process, started + STOP_TIME + WALK_TIME);
-    let root = PathBuf::from(format!("/proc/{}/root", process.pid()));
+    // By the thread that crashed: a main thread that has ended has no root any more.
+    let directory = process.directory();
+    let root = directory.join("root");
     let cache = CacheDir::from_env();
     let images = Images::new(ImageOptions {
         root: root.clone(),
@@ -98,7 +118,7 @@ fn record(process: &LiveProcess, request: &Request, started: Instant) -> (Report
         no_locals,
         sources: SourceFolders {
             root: Some(root),
-            working: Some(format!("/proc/{}/cwd", process.pid()).into()),
+            working: Some(directory.join("cwd")),
         },
         ..Options::default()
     };

@@ -27,6 +27,7 @@ pub mod request;
 pub mod select;
 mod sound;
 pub mod supervisor;
+mod watchdog;
 pub mod write;
 
 pub use select::{Selection, SelectionRequest, select};

@@ -10,6 +10,7 @@ use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 use thiserror::Error;
 
+use crate::source::live::Access;
 use crate::source::request::{OtherVersion, Request};
 
 /// Why a request cannot be used.
@@ -50,13 +51,20 @@ pub enum RequestError {
     },
 }
 
-/// Reads the request at `address` of process `pid`.
+/// Reads the request at `address` of process `pid`, from the file below /proc alone where `access` says so.
 ///
 /// # Errors
 /// When it cannot be read or does not belong to `pid`, `tid` and this version.
-pub fn read(pid: i32, tid: i32, address: u64) -> Result<Request, RequestError> {
+pub fn read(pid: i32, tid: i32, address: u64, access: Access) -> Result<Request, RequestError> {
     let mut bytes = [0u8; size_of::<CrashRequest>()];
-    read_memory(pid, address, &mut bytes).map_err(|source| RequestError::Unreadable {
+    // Of the thread: a main thread that has ended has no memory any more.
+    let way = match access {
+        Access::Any => {
+            process_vm_readv_exact(tid, address, &mut bytes).or_else(|_| read_file(pid, tid, address, &mut bytes))
+        }
+        Access::Files => read_file(pid, tid, address, &mut bytes),
+    };
+    way.map_err(|source| RequestError::Unreadable {
         pid,
         address,
         size: bytes.len(),
@@ -79,17 +87,22 @@ pub fn read(pid: i32, tid: i32, address: u64) -> Result<Request, RequestError> {
     Ok(Request::from_wire(&raw)?)
 }
 
-/// process_vm_readv(2), and /proc/PID/mem where a container filters that call.
-fn read_memory(pid: i32, address: u64, buffer: &mut [u8]) -> io::Result<()> {
+fn process_vm_readv_exact(tid: i32, address: u64, buffer: &mut [u8]) -> io::Result<()> {
     let size = buffer.len();
     let remote = RemoteIoVec {
         base: address as usize,
         len: size,
     };
-    match process_vm_readv(Pid::from_raw(pid), &mut [IoSliceMut::new(buffer)], &[remote]) {
+    match process_vm_readv(Pid::from_raw(tid), &mut [IoSliceMut::new(buffer)], &[remote]) {
         Ok(count) if count == size => Ok(()),
-        _ => File::open(format!("/proc/{pid}/mem"))?.read_exact_at(buffer, address),
+        Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Err(error) => Err(error.into()),
     }
+}
+
+/// Where a container filters that call.
+fn read_file(pid: i32, tid: i32, address: u64, buffer: &mut [u8]) -> io::Result<()> {
+    File::open(format!("/proc/{pid}/task/{tid}/mem"))?.read_exact_at(buffer, address)
 }
 
 #[cfg(test)]
@@ -105,17 +118,17 @@ mod tests {
         raw.version = VERSION;
         raw.size = size_of::<CrashRequest>() as u32;
         raw.pid = std::process::id() as i32;
+        raw.tid = nix::unistd::gettid().as_raw();
+        let tid = raw.tid;
+        let address = &raw const raw as u64;
+        for access in [Access::Any, Access::Files] {
+            assert!(read(raw.pid, tid, address, access).is_ok());
+        }
         raw.tid = 7;
         let address = &raw const raw as u64;
-        assert!(read(raw.pid, 7, address).is_ok());
-        assert!(matches!(
-            read(raw.pid, 8, address),
-            Err(RequestError::OtherThread { tid: 7, .. })
-        ));
-        assert!(matches!(
-            read(raw.pid, 7, address + 8),
-            Err(RequestError::BadMagic { .. })
-        ));
-        assert!(matches!(read(raw.pid, 7, 16), Err(RequestError::Unreadable { .. })));
+        let read = |address| read(raw.pid, tid, address, Access::Any);
+        assert!(matches!(read(address), Err(RequestError::OtherThread { tid: 7, .. })));
+        assert!(matches!(read(address + 8), Err(RequestError::BadMagic { .. })));
+        assert!(matches!(read(16), Err(RequestError::Unreadable { .. })));
     }
 }

@@ -291,7 +291,8 @@ pub fn end_as(ending: Ending) -> ! {
         // SAFETY: the default disposition involves no handler; the set is live and initialised by sigemptyset.
         unsafe {
             libc::signal(signal, libc::SIG_DFL);
-            libc::raise(signal);
+            // Not raise(3), which looks like abort(3) to the handler of a run that this one may be part of.
+            libc::kill(libc::getpid(), signal);
             let mut set: libc::sigset_t = std::mem::zeroed();
             libc::sigemptyset(&raw mut set);
             libc::sigaddset(&raw mut set, signal);

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use coldframe::capture::{environment, helper};
 use coldframe::report::Report;
+use coldframe::source::live::Access;
 
 use super::color::Color;
 use super::run::{ReportForm, render};
@@ -22,6 +23,9 @@ pub struct CaptureHelper {
     /// Address of the crash request in the process
     #[arg(value_parser = parse_address)]
     request: u64,
+    /// Look at the process through files below /proc alone
+    #[arg(long)]
+    without_ptrace: bool,
 }
 
 fn parse_address(text: &str) -> Result<u64, ParseIntError> {
@@ -30,7 +34,12 @@ fn parse_address(text: &str) -> Result<u64, ParseIntError> {
 
 impl CaptureHelper {
     pub(super) fn run(&self) -> ExitCode {
-        match helper::capture(self.pid, self.tid, self.request, &mut print) {
+        let access = if self.without_ptrace {
+            Access::Files
+        } else {
+            Access::Any
+        };
+        match helper::capture(self.pid, self.tid, self.request, access, &mut print) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 say(format_args!("nothing was captured: {}", chain(&error.into())));

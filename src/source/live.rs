@@ -11,7 +11,7 @@ mod process;
 mod threads;
 
 use std::marker::PhantomData;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::maps::{Mapping, parse_maps};
@@ -35,6 +35,12 @@ pub enum AttachError {
     /// A process cannot stop itself and go on looking.
     #[error("process {pid} is the one that asks; a process cannot stop itself: start coldframe beside it")]
     OwnProcess {
+        /// The id asked for.
+        pid: u32,
+    },
+    /// The ids below /proc are not those of system calls.
+    #[error("/proc belongs to another pid namespace, so process {pid} cannot be found there; mount one of its own")]
+    OtherProc {
         /// The id asked for.
         pid: u32,
     },
@@ -66,9 +72,19 @@ pub struct Fault {
     pub registers: Option<Registers>,
 }
 
+/// By what means a process is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// ptrace(2) and process_vm_readv(2), and files below /proc where these are denied.
+    Any,
+    /// Files below /proc alone: the threads are not stopped. For sandboxes that kill whoever makes those calls.
+    Files,
+}
+
 /// A stopped process.
 pub struct LiveProcess {
     pid: u32,
+    directory: PathBuf,
     threads: Vec<Thread>,
     memory: PageCache<ProcessMemory>,
     mappings: Vec<Mapping>,
@@ -92,18 +108,30 @@ impl LiveProcess {
     /// # Errors
     /// Where there is no such process, or nothing of it may be read.
     pub fn attach(pid: u32, deadline: Instant) -> Result<LiveProcess, AttachError> {
+        Self::attach_by(Access::Any, pid, deadline)
+    }
+
+    /// The same by the means given.
+    ///
+    /// # Errors
+    /// As [`LiveProcess::attach`].
+    pub fn attach_by(access: Access, pid: u32, deadline: Instant) -> Result<LiveProcess, AttachError> {
         if pid == std::process::id() {
             return Err(AttachError::OwnProcess { pid });
+        }
+        let own = std::fs::read_link("/proc/self").ok();
+        if own.is_some_and(|own| own.as_os_str() != std::process::id().to_string().as_str()) {
+            return Err(AttachError::OtherProc { pid });
         }
         let root = PathBuf::from(format!("/proc/{pid}"));
         if pid == 0 || !root.exists() {
             return Err(AttachError::NoSuchProcess { pid });
         }
         let notes = Notes::new();
-        let stopped = StoppedThreads::stop(pid, deadline, &notes);
+        let stopped = StoppedThreads::stop(pid, access == Access::Any, deadline, &notes);
         // A main thread that called pthread_exit stays as a zombie without memory; any other thread
         // answers for the process.
-        let reader = stopped.first().unwrap_or(pid);
+        let reader = stopped.reader().unwrap_or(pid);
         let directory = root.join("task").join(reader.to_string());
         let maps_text = match std::fs::read(directory.join("maps")) {
             Ok(text) => String::from_utf8_lossy(&text).into_owned(),
@@ -114,7 +142,7 @@ impl LiveProcess {
             return Err(AttachError::Ended { pid });
         }
         let mappings = parse_maps(&maps_text);
-        let memory = PageCache::new(ProcessMemory::new(reader, directory.join("mem")));
+        let memory = PageCache::new(ProcessMemory::new(reader, directory.join("mem"), access == Access::Any));
         let modules = super::images::find_modules(&memory, &mappings, &notes);
         let inner_ids = process::has_inner_ids(&root);
         let threads = stopped.describe(pid, inner_ids);
@@ -131,6 +159,7 @@ impl LiveProcess {
         };
         Ok(LiveProcess {
             pid,
+            directory,
             threads,
             memory,
             mappings,
@@ -179,6 +208,12 @@ impl LiveProcess {
     /// The process id in our own pid namespace.
     pub fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// `/proc/PID/task/TID` of a thread that has not ended. What belongs to the process as a whole is found there too,
+    /// and not in `/proc/PID` once its main thread has ended.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// The text of `/proc/PID/maps`.

@@ -1,53 +1,13 @@
-//! Crashes where something is missing or forbidden: system calls, descriptors, memory, privileges, the helper itself.
+//! Crashes where a system call is denied, and what a record holds; the matrix has the other situations.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 
 use coldframe_handler::IMAGE_NAME;
 use coldframe_handler::wire::HelperFailure;
 
-use crate::harness::{Folder, bare, coldframe_run, find, one_report, output, record, reports, run_c, skip};
-
-#[test]
-fn with_sigchld_ignored_and_no_descriptor_left() {
-    const SOURCE: &str = r"
-#include <signal.h>
-#include <stdlib.h>
-#include <unistd.h>
-int main(void) {
-    signal(SIGCHLD, SIG_IGN);
-    while (dup(0) >= 0) {}
-    abort();
-}
-";
-    let Some((_folder, result)) = run_c("exhausted", SOURCE, &[]) else {
-        return;
-    };
-    one_report(&result, libc::SIGABRT);
-}
-
-#[test]
-fn what_the_program_limited_does_not_limit_the_helper() {
-    const SOURCE: &str = r"
-#include <stdlib.h>
-#include <sys/resource.h>
-int main(void) {
-    struct rlimit limit;
-    getrlimit(RLIMIT_AS, &limit);
-    limit.rlim_cur = 16 << 20;
-    setrlimit(RLIMIT_AS, &limit);
-    getrlimit(RLIMIT_FSIZE, &limit);
-    limit.rlim_cur = 0;
-    setrlimit(RLIMIT_FSIZE, &limit);
-    abort();
-}
-";
-    let Some((_folder, result)) = run_c("limits", SOURCE, &[]) else {
-        return;
-    };
-    one_report(&result, libc::SIGABRT);
-}
+use crate::harness::{Folder, bare, coldframe_run, find, one_report, output, record, reports, run_c};
 
 #[test]
 fn a_missing_helper_leaves_a_record_and_the_status() {
@@ -130,60 +90,46 @@ fn with_system_calls_that_containers_filter() {
 }
 
 #[test]
-fn without_clone_or_execve_a_record_is_left() {
-    for (call, failure) in [("clone", HelperFailure::Clone), ("execve", HelperFailure::Exec)] {
-        let flag = format!("-DDENIED=SYS_{call}");
-        let Some((folder, result)) = run_c("filtered", FILTERED, &[&flag]) else {
-            return;
-        };
-        assert_eq!(result.status.signal(), Some(libc::SIGSEGV), "{call}");
-        let record = record(&folder);
-        assert_eq!((record.failure, record.failure_detail), (Some(failure), libc::EPERM));
-        assert!(reports(&result).is_empty());
-    }
-}
-
-#[test]
-fn a_process_that_is_not_dumpable_leaves_the_record_alone() {
+fn a_thread_that_sleeps_has_its_stack_without_ptrace() {
     const SOURCE: &str = r"
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stddef.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+static int ready[2];
+__attribute__((noinline)) static void sleeps(void) { char byte; write(ready[1], &byte, 1); pause(); usleep(0); }
+static void *thread(void *argument) { sleeps(); return argument; }
 int main(void) {
-    if (getuid() == 0 && (setgid(65534) || setuid(65534))) return 3;
-    prctl(PR_SET_DUMPABLE, 0);
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ptrace, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { 4, code };
+    pthread_t id;
+    char byte;
+    pipe(ready);
+    pthread_create(&id, 0, thread, 0);
+    read(ready[0], &byte, 1);
+    usleep(50000);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) return 3;
     *(volatile int *)0x28 = 1;
 }
 ";
-    let folder = Folder::new();
-    let Some(program) = folder.compile("gcc", "private", SOURCE, &[]) else {
-        return;
-    };
-    fs::create_dir(folder.join("dumps")).expect("a folder");
-    fs::set_permissions(folder.join("dumps"), Permissions::from_mode(0o1777)).expect("its mode");
-    let result = output(coldframe_run(&folder, &[program]));
-    assert_eq!(result.status.signal(), Some(libc::SIGSEGV));
-    let record = record(&folder);
-    assert_eq!(
-        (record.failure, record.failure_detail),
-        (Some(HelperFailure::Exited), 1)
-    );
-}
-
-#[test]
-fn a_child_that_gave_up_root_is_captured() {
-    const SOURCE: &str = r"
-#include <unistd.h>
-int main(int argc, char **argv) {
-    if (argc > 1) { *(volatile int *)0x28 = 1; }
-    if (setgid(65534) || setuid(65534)) return 3;
-    execl(argv[0], argv[0], argv[0], (char *)0);
-}
-";
-    if !nix::unistd::geteuid().is_root() {
-        return skip("only root can give root up");
-    }
-    let Some((_folder, result)) = run_c("dropped", SOURCE, &[]) else {
+    let Some((_folder, result)) = run_c("sleeping", SOURCE, &["-pthread", "-g", "-O1"]) else {
         return;
     };
     one_report(&result, libc::SIGSEGV);
+    let report = &reports(&result)[0];
+    let other = &report["threads"][1]["frames"].to_string();
+    assert!(other.contains("\"sleeps\"") && other.contains("\"thread\""), "{other}");
+    assert!(
+        report["notes"]
+            .to_string()
+            .contains("2 of 2 threads could not be stopped")
+    );
 }

@@ -32,6 +32,8 @@ mod install;
 mod layout;
 /// `coldframe layout`: builds by every name, versions, checks, messages.
 mod layout_command;
+/// Every situation in which a process may die: status, dump, time.
+mod matrix;
 /// Native stacks of real processes, compared with gdb's.
 mod native;
 /// The same of live CPythons, with their symbols.

@@ -13,6 +13,8 @@ pub mod gate;
 pub mod handler;
 #[path = "../src/image.rs"]
 pub mod image;
+#[path = "../src/interpose.rs"]
+pub mod interpose;
 #[path = "../src/record.rs"]
 pub mod record;
 #[path = "../src/settings.rs"]
@@ -54,6 +56,30 @@ pub unsafe extern "C" fn pthread_create(
 ) -> c_int {
     // SAFETY: the caller keeps the contract of pthread_create(3).
     unsafe { threads::create(thread, attributes, start, argument) }
+}
+
+/// Interposes `sigaction(3)`: see [`interpose`].
+///
+/// # Safety
+/// The same as for `sigaction(3)`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sigaction(
+    signal: c_int,
+    new: *const interpose::LibcAction,
+    old: *mut interpose::LibcAction,
+) -> c_int {
+    // SAFETY: the caller keeps the contract of sigaction(3).
+    unsafe { interpose::change(signal, new, old) }
+}
+
+/// Interposes `signal(3)`: see [`interpose`].
+///
+/// # Safety
+/// The same as for `signal(3)`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn signal(number: c_int, handler: usize) -> usize {
+    // SAFETY: the caller keeps the contract of signal(3).
+    unsafe { interpose::change_simple(number, handler) }
 }
 
 // What the compiler may call for copies and fills. Local to the library: libc's would be one more symbol to bind, and

@@ -19,7 +19,8 @@ pub const SIGNALS: [i32; 7] = [
     signal::SYS,
 ];
 
-const DEFAULT: SigAction = SigAction {
+/// `SIG_DFL`.
+pub const DEFAULT: SigAction = SigAction {
     handler: SIG_DFL,
     flags: 0,
     restorer: 0,
@@ -46,7 +47,8 @@ pub unsafe fn install(action: &SigAction) {
     }
 }
 
-fn previous(signal: i32) -> SigAction {
+/// The disposition that was found at install.
+pub fn previous(signal: i32) -> SigAction {
     // SAFETY: written by the constructor, read-only from then on.
     let previous = unsafe { &*PREVIOUS.get() };
     SIGNALS
@@ -60,26 +62,29 @@ fn previous(signal: i32) -> SigAction {
 /// Whether the process would not even notice this signal without us: the kernel protects pid 1 of a pid namespace from
 /// signals sent to it without a handler, but not from its own faults.
 #[must_use]
-pub fn is_shielded(signal: i32, code: i32, sender: i32) -> bool {
+pub fn is_shielded(code: i32, sender: i32, previous: &SigAction) -> bool {
     let (pid, _) = identity();
-    pid == 1 && code <= 0 && sender != pid && previous(signal).handler == SIG_DFL
+    pid == 1 && code <= 0 && sender != pid && previous.handler == SIG_DFL
 }
 
-/// Restores the previous disposition and makes the signal come again once the handler returns. `info` is the original
+/// Puts `previous`, what the program believes to be in force, into force and makes the signal come again once the handler returns. `info` is the original
 /// siginfo, if there is one that can be trusted.
 ///
 /// # Safety
 /// For the handler only, with all signals blocked.
-pub unsafe fn resume(signal: i32, info: Option<&[u8; SIGINFO_SIZE]>) {
+pub unsafe fn resume(signal: i32, info: Option<&[u8; SIGINFO_SIZE]>, previous: &SigAction) {
     let (pid, tid) = identity();
-    let previous = previous(signal);
-    if pid == 1 && previous.handler == SIG_DFL {
-        // The kernel would drop a queued signal whose disposition is the default. A container's runtime expects this.
+    if pid == 1 && previous.handler == SIG_DFL && !info.is_some_and(|info| faults_again(signal, code_of(info))) {
+        // The kernel would drop a queued signal whose disposition is the default; a fault it does not spare pid 1. A
+        // container's runtime expects this.
         // SAFETY: takes no pointer.
         unsafe { syscall!(EXIT_GROUP, 128 + signal) };
     }
     // SAFETY: it was in force before.
-    unsafe { set_disposition(signal, &previous) };
+    unsafe { set_disposition(signal, previous) };
+    if pid == 1 && previous.handler == SIG_DFL {
+        return;
+    }
     if let Some(info) = info {
         // Allowed for any code, the kernel's own included, when a thread sends to itself (kernel/signal.c,
         // do_rt_tgsigqueueinfo, since Linux 3.9).

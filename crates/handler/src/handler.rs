@@ -4,12 +4,14 @@ use core::arch::global_asm;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::settings::SETTINGS;
-use crate::sys::{HANDLER_FLAGS, SS_DISABLE, Shared, SigAction, Stack, clock, identity, read_memory, set_signal_mask};
-use crate::wire::{
-    CrashRequest, FPSTATE_SIZE, KERNEL_UCONTEXT_SIZE, REQUEST_MAGIC, SIGINFO_SIZE, UC_FPSTATE_OFFSET, UC_STACK_OFFSET,
-    VERSION,
+use crate::sys::{
+    HANDLER_FLAGS, SS_DISABLE, Shared, SigAction, Stack, clock, identity, read_memory, set_signal_mask, signal,
 };
-use crate::{altstack, chain, gate, image, record, spawn, syscall};
+use crate::wire::{
+    CrashRequest, FPSTATE_SIZE, HelperFailure, KERNEL_UCONTEXT_SIZE, REQUEST_MAGIC, SIGINFO_SIZE, UC_FPSTATE_OFFSET,
+    UC_STACK_OFFSET, VERSION,
+};
+use crate::{altstack, chain, gate, image, interpose, record, spawn, syscall};
 
 /// Every signal.
 const ALL: u64 = u64::MAX;
@@ -49,40 +51,91 @@ pub unsafe fn install(envp: *const *const u8) {
             }
         }
     }
-    let action = SigAction {
+    interpose::prepare(install as *const () as usize);
+    ACTIVE.store(true, Ordering::Relaxed);
+    // SAFETY: `on_signal` keeps to what is allowed in signal handlers.
+    unsafe { chain::install(&action()) };
+}
+
+/// What is installed for each signal.
+pub fn action() -> SigAction {
+    SigAction {
         handler: on_signal as *const () as usize,
         flags: HANDLER_FLAGS,
         restorer: coldframe_restorer as *const () as usize,
         mask: ALL,
-    };
-    ACTIVE.store(true, Ordering::Relaxed);
-    // SAFETY: `on_signal` keeps to what is allowed in signal handlers.
-    unsafe { chain::install(&action) };
+    }
 }
 
 /// The handler.
 unsafe extern "C" fn on_signal(signal: i32, info: *const u8, context: *const u8) {
+    // SAFETY: the kernel's arguments, or those of a handler that calls us as a plain function; both are checked.
+    unsafe { die(signal, info, context, &chain::previous(signal), true) }
+}
+
+/// The same where the program chose the default action itself; `is_crash` is whether there is something to capture.
+///
+/// # Safety
+/// For handlers, with their arguments.
+pub unsafe fn on_default(signal: i32, info: *const u8, context: *const u8, is_crash: bool) {
+    // SAFETY: as the caller promises.
+    unsafe { die(signal, info, context, &chain::DEFAULT, is_crash) }
+}
+
+/// Captures a crash, and lets happen what would have happened.
+unsafe fn die(signal: i32, info: *const u8, context: *const u8, previous: &SigAction, is_crash: bool) {
     // The kernel has blocked all signals already, but a program's own handler may have called us as a plain function.
     let mask = set_signal_mask(ALL);
-    let mut copy = [0u8; SIGINFO_SIZE];
-    // SAFETY: `copy` is as long as said. Read this way because such a program may pass no siginfo at all.
-    let readable = unsafe { read_memory(info as usize, copy.as_mut_ptr(), SIGINFO_SIZE) };
+    // SAFETY: unreadable arguments are an answer.
+    let (copy, genuine) = unsafe { copy_info(signal, info) };
     let word = |at: usize| {
         copy.get(at..at + 4)
             .and_then(|bytes| bytes.try_into().ok())
             .map_or(0, i32::from_le_bytes)
     };
-    let genuine = readable && word(0) == signal;
-    if !(genuine && chain::is_shielded(signal, word(8), word(16))) {
-        if gate::enter() {
-            // SAFETY: this thread owns the gate and all signals are blocked.
-            unsafe { capture(signal, &copy, context) };
-            gate::leave();
-        }
+    if !(genuine && chain::is_shielded(word(8), word(16), previous)) {
         // SAFETY: all signals are blocked.
-        unsafe { chain::resume(signal, genuine.then_some(&copy)) };
+        unsafe {
+            if is_crash {
+                capture_once(signal, &copy, context);
+            }
+            chain::resume(signal, genuine.then_some(&copy), previous);
+        }
     }
     set_signal_mask(mask);
+}
+
+/// Captures, and comes back to a handler of the program's that is about to run or has run.
+///
+/// # Safety
+/// For handlers, with their arguments.
+pub unsafe fn capture_and_return(signal: i32, info: *const u8, context: *const u8) {
+    let mask = set_signal_mask(ALL);
+    // SAFETY: all signals are blocked; unreadable arguments are an answer.
+    unsafe {
+        let (copy, _) = copy_info(signal, info);
+        capture_once(signal, &copy, context);
+    }
+    set_signal_mask(mask);
+}
+
+/// The siginfo, and whether it is one for this signal: a handler that calls us as a plain function may pass none.
+unsafe fn copy_info(signal: i32, info: *const u8) -> ([u8; SIGINFO_SIZE], bool) {
+    let mut copy = [0u8; SIGINFO_SIZE];
+    // SAFETY: `copy` is as long as said.
+    let readable = unsafe { read_memory(info as usize, copy.as_mut_ptr(), SIGINFO_SIZE) };
+    let is_genuine = readable && copy.starts_with(&signal.to_le_bytes());
+    (copy, is_genuine)
+}
+
+/// # Safety
+/// With all signals blocked.
+unsafe fn capture_once(signal: i32, info: &[u8; SIGINFO_SIZE], context: *const u8) {
+    if gate::enter() {
+        // SAFETY: this thread owns the gate and all signals are blocked.
+        unsafe { capture(signal, info, context) };
+        gate::leave();
+    }
 }
 
 /// Fills the request, runs the helper, and writes the record if that fails.
@@ -98,7 +151,12 @@ unsafe fn capture(signal: i32, info: &[u8; SIGINFO_SIZE], context: *const u8) {
     // own descendants, of which the helper is one; whether the process is dumpable stays its own choice.
     let outcome = unsafe {
         syscall!(PRCTL, PR_SET_PTRACER, request.pid, 0, 0, 0);
-        let outcome = spawn::run_helper(REQUEST.get());
+        let deadline = clock(1) + spawn::HELPER_DEADLINE_NS;
+        let mut outcome = spawn::run_helper(REQUEST.get(), spawn::Means::All, deadline);
+        // A sandbox kills who makes a call it does not know, and ptrace is the one that many leave out.
+        if outcome == Err((HelperFailure::Killed, signal::SYS)) {
+            outcome = spawn::run_helper(REQUEST.get(), spawn::Means::Files, deadline);
+        }
         syscall!(PRCTL, PR_SET_PTRACER, 0, 0, 0, 0);
         outcome
     };

@@ -21,6 +21,7 @@ pub mod chain;
 pub mod gate;
 pub mod handler;
 pub mod image;
+pub mod interpose;
 pub mod record;
 pub mod settings;
 pub mod spawn;

@@ -32,6 +32,8 @@ static RECORD: Shared<FixedRecord> = Shared::new(FixedRecord {
     maps: [0; RECORD_MAPS_SIZE],
 });
 
+static PATH: Shared<Text<4096>> = Shared::new(Text::new());
+
 /// Writes `FOLDER/PROGRAM-PID-STARTTIME.rec`. Nothing can be said to anyone when that fails too.
 ///
 /// # Safety
@@ -57,9 +59,12 @@ pub unsafe fn write(request: &CrashRequest, failure: HelperFailure, detail: i32)
     }
     record.stack_address = request.context_word(UC_GREGS_OFFSET + REG_RSP * 8).unwrap_or(0);
     record.stack_size = copy_stack(record.stack_address as usize, &mut record.stack);
+    let _descriptors = MoreDescriptors::allow();
     record.maps_size = read_file(c"/proc/self/maps".as_ptr().cast(), &mut record.maps) as u32;
 
-    let mut path = Text::<4096>::new();
+    // SAFETY: the gate owner's. Not on the stack: an alternate one may be small.
+    let path = unsafe { &mut *PATH.get() };
+    path.clear();
     path.push(settings.folder.get().unwrap_or_default());
     path.push(b"/");
     path.push(settings.program.get().unwrap_or(b"unknown"));
@@ -92,6 +97,32 @@ pub unsafe fn write(request: &CrashRequest, failure: HelperFailure, detail: i32)
             written += count as usize;
         }
         syscall!(CLOSE, fd);
+    }
+}
+
+/// Lifts a limit of descriptors that is used up, until dropped.
+struct MoreDescriptors([u64; 2]);
+
+const RLIMIT_NOFILE: usize = 7;
+
+impl MoreDescriptors {
+    fn allow() -> Self {
+        let mut limit = [0u64; 2];
+        // SAFETY: `limit` is a struct rlimit64: soft, then hard.
+        unsafe {
+            if syscall!(PRLIMIT64, 0, RLIMIT_NOFILE, 0, limit.as_mut_ptr()) == 0 {
+                let raised = [limit[1], limit[1]];
+                syscall!(PRLIMIT64, 0, RLIMIT_NOFILE, raised.as_ptr(), 0);
+            }
+        }
+        Self(limit)
+    }
+}
+
+impl Drop for MoreDescriptors {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { syscall!(PRLIMIT64, 0, RLIMIT_NOFILE, self.0.as_ptr(), 0) };
     }
 }
 

@@ -2,6 +2,10 @@
 //!
 //! clone(CLONE_VM|CLONE_VFORK) and execve: no page tables are copied (fork takes 350 ms at 16 GiB), no atfork handler
 //! runs (they take the malloc lock, which the crashed thread may hold), and strict overcommit does not matter.
+//!
+//! Between this process and the helper stands a keeper, a child that never executes anything: its exit signal stays 0
+//! (execve(2) would make it SIGCHLD), so a program that lives on sees no stray SIGCHLD and no child that it did not
+//! start; only a wait with `__WALL` finds one. It also means that the status arrives where SIGCHLD is ignored.
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicI32, Ordering};
@@ -9,27 +13,33 @@ use core::sync::atomic::{AtomicI32, Ordering};
 use crate::settings::{SETTINGS, Settings};
 use crate::sys::{PollFd, SIG_DFL, Shared, SigAction, clock, errno, set_signal_mask, signal, sleep};
 use crate::text::Text;
-use crate::wire::{CrashRequest, HelperFailure};
+use crate::wire::{CrashRequest, HelperFailure, WITHOUT_PTRACE};
 use crate::{sys, syscall};
 
 /// How long the helper may take, in nanoseconds. Its own watchdog is shorter.
-pub const HELPER_DEADLINE_NS: u64 = 10_000_000_000;
+pub const HELPER_DEADLINE_NS: u64 = 8_000_000_000;
 /// How long a killed helper may take to disappear.
 const KILL_GRACE_NS: u64 = 1_000_000_000;
 
 const CLONE_VM: usize = 0x100;
 const CLONE_PIDFD: usize = 0x1000;
 const CLONE_VFORK: usize = 0x4000;
+const PR_SET_PDEATHSIG: usize = 1;
 const POLLIN: i16 = 1;
 const WNOHANG: usize = 1;
 /// `__WALL`: also children whose exit signal is not SIGCHLD.
 const WALL: usize = 0x4000_0000;
 
-/// The child runs a handful of system calls on it, then execve gives it a stack of its own.
+/// Keeper and child run a handful of system calls on them; execve gives the child a stack of its own.
 const CHILD_STACK_SIZE: usize = 16 * 1024;
+static KEEPER_STACK: Shared<[u8; CHILD_STACK_SIZE]> = Shared::new([0; CHILD_STACK_SIZE]);
 static CHILD_STACK: Shared<[u8; CHILD_STACK_SIZE]> = Shared::new([0; CHILD_STACK_SIZE]);
 
-/// Set by the child when execve fails; it writes into our memory, since vfork shares it.
+/// What keeper and child leave in the memory they share with this process: the child's pid, 0 before it exists; its
+/// wait status, negative while there is none; errno of a clone or an execve that failed.
+static CHILD: AtomicI32 = AtomicI32::new(0);
+static STATUS: AtomicI32 = AtomicI32::new(-1);
+static CLONE_ERROR: AtomicI32 = AtomicI32::new(0);
 static EXEC_ERROR: AtomicI32 = AtomicI32::new(0);
 
 /// The helper's arguments, built before the child starts.
@@ -37,17 +47,27 @@ struct Arguments {
     pid: Text<16>,
     tid: Text<16>,
     request: Text<24>,
-    pointers: [*const u8; 6],
+    pointers: [*const u8; 7],
 }
 
 static ARGUMENTS: Shared<Arguments> = Shared::new(Arguments {
     pid: Text::new(),
     tid: Text::new(),
     request: Text::new(),
-    pointers: [core::ptr::null(); 6],
+    pointers: [core::ptr::null(); 7],
 });
 
-/// Runs `coldframe capture-helper PID TID ADDRESS` on this process and waits for it to end.
+/// What the helper may use.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Means {
+    /// Everything.
+    All,
+    /// Files below /proc alone: a seccomp filter kills who calls ptrace(2) or process_vm_readv(2).
+    Files,
+}
+
+/// Runs `coldframe capture-helper PID TID ADDRESS` on this process and waits for it to end, until `deadline`
+/// (CLOCK_MONOTONIC, nanoseconds).
 ///
 /// # Errors
 /// Why the helper did not finish its work, with the errno, exit status or signal that belongs to it.
@@ -55,41 +75,62 @@ static ARGUMENTS: Shared<Arguments> = Shared::new(Arguments {
 /// # Safety
 /// Only the owner of the gate may call it, with all signals blocked: the child inherits that mask, and a fault in the
 /// child must end the child rather than enter the handler again.
-pub unsafe fn run_helper(request: *const CrashRequest) -> Result<(), (HelperFailure, i32)> {
+pub unsafe fn run_helper(
+    request: *const CrashRequest,
+    means: Means,
+    deadline: u64,
+) -> Result<(), (HelperFailure, i32)> {
     // SAFETY: settings are read-only by now; the arguments are the gate owner's.
     let (settings, arguments) = unsafe { (&*SETTINGS.get(), &mut *ARGUMENTS.get()) };
     let Some(helper) = settings.helper.as_c_string() else {
         return Err((HelperFailure::NoPath, 0));
     };
     // SAFETY: the caller owns the gate, so the request is not written to.
-    arguments.fill(helper, unsafe { &*request }, request as u64);
+    arguments.fill(helper, unsafe { &*request }, request as u64, means);
+    CHILD.store(0, Ordering::Relaxed);
+    STATUS.store(-1, Ordering::Relaxed);
+    CLONE_ERROR.store(0, Ordering::Relaxed);
     EXEC_ERROR.store(0, Ordering::Relaxed);
 
     let mut pidfd: i32 = -1;
-    // SAFETY: the child stack is the gate owner's; `pidfd` is live.
-    let mut child = unsafe { start(CLONE_PIDFD, &raw mut pidfd) };
-    // No descriptor left, or a kernel before 5.2: then the child is waited for by asking again and again.
-    if matches!(-child, errno::EMFILE | errno::ENFILE | errno::EINVAL) {
+    let stack = KEEPER_STACK.get() as usize;
+    // SAFETY: the keeper's stack is the gate owner's; `pidfd` is live.
+    let mut keeper = unsafe { start(CLONE_VM | CLONE_PIDFD, stack, &raw mut pidfd, keep) };
+    // No descriptor left, or a kernel before 5.2: then the keeper is waited for by asking again and again.
+    if matches!(-keeper, errno::EMFILE | errno::ENFILE | errno::EINVAL) {
         pidfd = -1;
         // SAFETY: as above.
-        child = unsafe { start(0, &raw mut pidfd) };
+        keeper = unsafe { start(CLONE_VM, stack, &raw mut pidfd, keep) };
     }
-    if child < 0 {
-        return Err((HelperFailure::Clone, -child as i32));
+    if keeper < 0 {
+        return Err((HelperFailure::Clone, -keeper as i32));
     }
-    let outcome = wait(child as i32, pidfd);
+    let ended = wait(keeper as i32, pidfd, deadline);
     if pidfd >= 0 {
         // SAFETY: a descriptor of ours.
         unsafe { syscall!(CLOSE, pidfd) };
     }
-    match EXEC_ERROR.load(Ordering::Relaxed) {
-        0 => outcome,
-        error => Err((HelperFailure::Exec, error)),
+    let failure = |cell: &AtomicI32, kind| match cell.load(Ordering::Relaxed) {
+        0 => Ok(()),
+        error => Err((kind, error)),
+    };
+    failure(&CLONE_ERROR, HelperFailure::Clone)?;
+    failure(&EXEC_ERROR, HelperFailure::Exec)?;
+    if !ended {
+        return Err((HelperFailure::TimedOut, 0));
+    }
+    let status = STATUS.load(Ordering::Acquire);
+    match (status & 0x7f, (status >> 8) & 0xff) {
+        // The keeper was killed before it could say.
+        _ if status < 0 => Err((HelperFailure::Killed, signal::KILL)),
+        (0, 0) => Ok(()),
+        (0, code) => Err((HelperFailure::Exited, code)),
+        (signal, _) => Err((HelperFailure::Killed, signal)),
     }
 }
 
 impl Arguments {
-    fn fill(&mut self, helper: *const u8, request: &CrashRequest, address: u64) {
+    fn fill(&mut self, helper: *const u8, request: &CrashRequest, address: u64, means: Means) {
         self.pid.clear();
         self.pid.push_number(request.pid as u64, 10);
         self.tid.clear();
@@ -104,42 +145,82 @@ impl Arguments {
             text(self.pid.as_c_string()),
             text(self.tid.as_c_string()),
             text(self.request.as_c_string()),
+            match means {
+                Means::All => core::ptr::null(),
+                Means::Files => WITHOUT_PTRACE.as_ptr().cast(),
+            },
             core::ptr::null(),
         ];
     }
 }
 
-/// clone(2); in this thread it returns the child's pid or a negative errno, once the child has passed execve or ended.
+/// clone(2) on a stack of [`CHILD_STACK_SIZE`] bytes at `stack`, to run `body`; in this thread it returns the child's
+/// pid or a negative errno, with CLONE_VFORK once the child has passed execve or ended.
 ///
 /// # Safety
-/// The child stack must be free.
-unsafe fn start(extra_flags: usize, pidfd: *mut i32) -> isize {
-    let flags = CLONE_VM | CLONE_VFORK | extra_flags | signal::CHLD as usize;
-    let top = CHILD_STACK.get() as usize + CHILD_STACK_SIZE;
+/// The stack must be free for as long as the child shares this memory.
+unsafe fn start(flags: usize, stack: usize, pidfd: *mut i32, body: unsafe extern "C" fn() -> !) -> isize {
     let result: isize;
-    // SAFETY: the kernel starts the child on `top` with our registers; it calls `child` and never leaves it. Our own
-    // stack is not touched by it. CLONE_PIDFD stores the descriptor where rdx points.
+    // SAFETY: the kernel starts the child on that stack with our registers; it calls `body` and never leaves it. Our
+    // own stack is not touched by it. CLONE_PIDFD stores the descriptor where rdx points.
     unsafe {
         asm!(
             "syscall",
             "test rax, rax",
             "jnz 2f",
             "xor ebp, ebp",
-            "call {child}",
+            "call r9",
             "ud2",
             "2:",
-            child = sym child,
             inlateout("rax") sys::nr::CLONE as isize => result,
             in("rdi") flags,
-            in("rsi") top,
+            in("rsi") stack + CHILD_STACK_SIZE,
             in("rdx") pidfd,
             in("r10") 0usize,
             in("r8") 0usize,
+            in("r9") body,
             lateout("rcx") _,
             lateout("r11") _,
         );
     }
     result
+}
+
+/// The keeper: starts the child, waits for it, and leaves its status in our memory.
+unsafe extern "C" fn keep() -> ! {
+    // SAFETY: the child's stack is the gate owner's, for whom this runs; the calls get live pointers.
+    unsafe {
+        // Whoever kills the program must not find a keeper left over.
+        syscall!(PRCTL, PR_SET_PDEATHSIG, signal::KILL, 0, 0, 0);
+        reset_dispositions();
+        let flags = CLONE_VM | CLONE_VFORK | signal::CHLD as usize;
+        let child = start(flags, CHILD_STACK.get() as usize, core::ptr::null_mut(), child);
+        if child < 0 {
+            CLONE_ERROR.store(-child as i32, Ordering::Relaxed);
+            syscall!(EXIT_GROUP, 1);
+        }
+        CHILD.store(child as i32, Ordering::Release);
+        let mut status = 0i32;
+        while syscall!(WAIT4, child, &raw mut status, WALL, 0) == -errno::EINTR {}
+        STATUS.store(status, Ordering::Release);
+        syscall!(EXIT_GROUP, 0);
+        sys::trap()
+    }
+}
+
+/// Ignored signals stay ignored across execve; the helper wants none of that (SIGPIPE, SIGXFSZ), and the keeper needs
+/// SIGCHLD at its default to learn its child's status.
+unsafe fn reset_dispositions() {
+    let default = SigAction {
+        handler: SIG_DFL,
+        flags: 0,
+        restorer: 0,
+        mask: 0,
+    };
+    for number in 1..=64 {
+        // SAFETY: the default involves no handler.
+        unsafe { sys::set_disposition(number, &default) };
+    }
 }
 
 /// The child, in the memory of the crashed process but with its own descriptors, dispositions and mask.
@@ -150,16 +231,6 @@ unsafe extern "C" fn child() -> ! {
         let (settings, arguments) = (&*SETTINGS.get(), &*ARGUMENTS.get());
         // Out of the foreground process group, so that ^C at the terminal does not end the helper.
         syscall!(SETSID);
-        // Ignored signals stay ignored across execve; the helper wants none of that (SIGCHLD, SIGPIPE, SIGXFSZ).
-        let default = SigAction {
-            handler: SIG_DFL,
-            flags: 0,
-            restorer: 0,
-            mask: 0,
-        };
-        for number in 1..=64 {
-            sys::set_disposition(number, &default);
-        }
         raise_limits();
         // Sockets and pipes must not stay open through the helper. close_range is Linux 5.9.
         if syscall!(CLOSE_RANGE, 3, u32::MAX, 0) < 0 {
@@ -187,8 +258,9 @@ unsafe fn exec(settings: &Settings, arguments: &Arguments) -> isize {
 unsafe fn raise_limits() {
     const RLIMIT_FSIZE: usize = 1;
     const RLIMIT_CORE: usize = 4;
+    const RLIMIT_NOFILE: usize = 7;
     const RLIMIT_AS: usize = 9;
-    for resource in [RLIMIT_FSIZE, RLIMIT_AS, RLIMIT_CORE] {
+    for resource in [RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_AS, RLIMIT_CORE] {
         let mut limit = [0u64; 2];
         // SAFETY: `limit` is a struct rlimit64: soft, then hard.
         unsafe {
@@ -201,22 +273,27 @@ unsafe fn raise_limits() {
     }
 }
 
-fn wait(child: i32, pidfd: i32) -> Result<(), (HelperFailure, i32)> {
-    if let Some(status) = wait_until(child, pidfd, clock(1) + HELPER_DEADLINE_NS) {
-        return match (status & 0x7f, (status >> 8) & 0xff) {
-            (0, 0) => Ok(()),
-            (0, code) => Err((HelperFailure::Exited, code)),
-            (signal, _) => Err((HelperFailure::Killed, signal)),
-        };
+/// Waits for the keeper to end, and ends what has not when the deadline comes; `false` then.
+fn wait(keeper: i32, pidfd: i32, deadline: u64) -> bool {
+    if wait_until(keeper, pidfd, deadline) {
+        return true;
     }
-    // SAFETY: the child is not reaped yet as far as we know; takes no pointer.
-    unsafe { syscall!(KILL, child, signal::KILL) };
-    wait_until(child, pidfd, clock(1) + KILL_GRACE_NS);
-    Err((HelperFailure::TimedOut, 0))
+    let child = CHILD.load(Ordering::Acquire);
+    // SAFETY: takes no pointer. The keeper has not reaped the child yet, or it would have ended.
+    unsafe {
+        if child > 0 {
+            syscall!(KILL, child, signal::KILL);
+        }
+        if !wait_until(keeper, pidfd, clock(1) + KILL_GRACE_NS) {
+            syscall!(KILL, keeper, signal::KILL);
+            wait_until(keeper, pidfd, clock(1) + KILL_GRACE_NS);
+        }
+    }
+    false
 }
 
-/// The wait status of the child, or `None` when the deadline comes first.
-fn wait_until(child: i32, pidfd: i32, deadline: u64) -> Option<i32> {
+/// Whether the keeper ends before the deadline.
+fn wait_until(keeper: i32, pidfd: i32, deadline: u64) -> bool {
     loop {
         let now = clock(1);
         if pidfd >= 0 && now < deadline {
@@ -234,16 +311,13 @@ fn wait_until(child: i32, pidfd: i32, deadline: u64) -> Option<i32> {
         }
         let mut status = 0i32;
         // SAFETY: `status` is live; no rusage is asked for.
-        let result = unsafe { syscall!(WAIT4, child, &raw mut status, WNOHANG | WALL, 0) };
-        if result == child as isize {
-            return Some(status);
-        }
-        // Reaped by the kernel (SIGCHLD is ignored) or by another thread: it has ended, how is not known.
-        if result < 0 && result != -errno::EINTR {
-            return Some(0);
+        let result = unsafe { syscall!(WAIT4, keeper, &raw mut status, WNOHANG | WALL, 0) };
+        // An error: it was reaped by another thread, which waits for everything.
+        if result == keeper as isize || (result < 0 && result != -errno::EINTR) {
+            return true;
         }
         if now >= deadline {
-            return None;
+            return false;
         }
         sleep(1_000_000);
     }

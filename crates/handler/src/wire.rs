@@ -12,6 +12,12 @@ pub const RECORD_MAGIC: u64 = u64::from_le_bytes(*b"CFRECRD\0");
 /// Counts changes to [`CrashRequest`] or [`FixedRecord`].
 pub const VERSION: u32 = 2;
 
+/// The helper's last argument where it must do without ptrace(2) and process_vm_readv(2), zero-terminated.
+pub const WITHOUT_PTRACE: &core::ffi::CStr = c"--without-ptrace";
+
+/// Exit status of a helper that ended itself because its time was up.
+pub const OUT_OF_TIME: i32 = 4;
+
 /// Size of the kernel's `siginfo_t` (`SI_MAX_SIZE`, include/uapi/asm-generic/siginfo.h).
 pub const SIGINFO_SIZE: usize = 128;
 /// Size of glibc's `ucontext_t` on x86_64 (sysdeps/unix/sysv/linux/x86/sys/ucontext.h), which minidump writers expect.

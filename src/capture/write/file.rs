@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use super::WriteError;
+use crate::capture::watchdog;
 use crate::source::streams::ProcessContext;
 
 /// How many names are tried where the one wanted is taken.
@@ -74,6 +75,7 @@ impl PartFile {
                 .open(&part);
             match made {
                 Ok(file) => {
+                    watchdog::set_unfinished(Some(&part));
                     return Ok(PartFile {
                         file,
                         part,
@@ -115,6 +117,7 @@ impl PartFile {
             match rename_new(&self.part, &path) {
                 Ok(()) => {
                     self.is_finished = true;
+                    watchdog::set_unfinished(None);
                     sync_folder(&path);
                     return Ok((path, bytes));
                 }

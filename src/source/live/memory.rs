@@ -22,12 +22,16 @@ pub struct ProcessMemory {
 }
 
 impl ProcessMemory {
-    /// The memory that thread `tid` sees; `path` is its `mem` file below /proc.
-    pub fn new(tid: u32, path: PathBuf) -> ProcessMemory {
+    /// The memory that thread `tid` sees; `path` is its `mem` file below /proc, the only way without `may_call`.
+    pub fn new(tid: u32, path: PathBuf, may_call: bool) -> ProcessMemory {
+        let file = OnceCell::new();
+        if !may_call {
+            let _ = file.set(File::open(&path).ok());
+        }
         ProcessMemory {
             tid: Pid::from_raw(tid.cast_signed()),
             path,
-            file: OnceCell::new(),
+            file,
         }
     }
 

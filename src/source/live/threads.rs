@@ -47,11 +47,12 @@ pub struct StoppedThreads {
 }
 
 impl StoppedThreads {
-    /// Stops all threads of `pid` that can be stopped before `deadline`.
-    pub fn stop(pid: u32, deadline: Instant, notes: &Notes) -> StoppedThreads {
+    /// Stops all threads of `pid` that can be stopped before `deadline`; without `may_trace`, none.
+    pub fn stop(pid: u32, may_trace: bool, deadline: Instant, notes: &Notes) -> StoppedThreads {
         let mut threads = StoppedThreads {
             states: BTreeMap::new(),
         };
+        let seize = |tid| if may_trace { seize(tid) } else { Err(Errno::EPERM) };
         let mut denied: Option<Errno> = None;
         for _ in 0..MAX_ROUNDS {
             let new: Vec<u32> = list_threads(pid)
@@ -85,12 +86,13 @@ impl StoppedThreads {
         threads
     }
 
-    /// The first thread that is stopped.
-    pub fn first(&self) -> Option<u32> {
-        self.states
-            .iter()
-            .find(|(_, state)| matches!(state, State::Stopped { .. }))
-            .map(|(tid, _)| *tid)
+    /// A thread that has not ended, if possible one that is stopped: its files below /proc tell of the process.
+    pub fn reader(&self) -> Option<u32> {
+        let find = |wanted: fn(&State) -> bool| {
+            let mut states = self.states.iter();
+            states.find(|(_, state)| wanted(state)).map(|(tid, _)| *tid)
+        };
+        find(|state| matches!(state, State::Stopped { .. })).or_else(|| find(|state| *state != State::Ended))
     }
 
     /// All threads with names and, where stopped, registers. With `inner_ids` their ids are those of
@@ -110,7 +112,11 @@ impl StoppedThreads {
                         tid
                     },
                     name: name.map(|text| String::from_utf8_lossy(text.trim_ascii_end()).into_owned()),
-                    registers: matches!(state, State::Stopped { .. }).then(|| registers(tid)).flatten(),
+                    registers: match state {
+                        State::Stopped { .. } => registers(tid),
+                        State::Running { .. } => sleeping_registers(&directory),
+                        State::Awaited | State::Ended => None,
+                    },
                 }
             })
             .collect()
@@ -166,7 +172,8 @@ impl StoppedThreads {
                     self.states.len(),
                     error.desc()
                 ),
-                "their stacks are missing, and the memory of the process may have changed while it was read",
+                "of those that sleep, the stack begins at the system call and lacks what only registers hold; of those \
+                 that run it is missing; the memory of the process may have changed while it was read",
                 "end a debugger that holds them, or allow ptrace: kernel.yama.ptrace_scope, the container's seccomp \
                  profile, SYS_PTRACE",
             );
@@ -175,7 +182,7 @@ impl StoppedThreads {
             notes.push(
                 "capture",
                 format!("{late_count} of {} threads did not stop in time", self.states.len()),
-                "their stacks are missing; such a thread sleeps in the kernel and cannot be interrupted",
+                "such a thread sleeps in the kernel and cannot be interrupted; its stack lacks what only registers hold",
                 "",
             );
         }
@@ -262,4 +269,38 @@ fn registers(tid: u32) -> Option<Registers> {
         ],
         fs_base: Some(r.fs_base),
     })
+}
+
+/// What `/proc/PID/task/TID/syscall` tells of a thread that sleeps in a system call (proc_pid_syscall(5)): its stack
+/// pointer and program counter, the last two of the line. Nothing of a thread that runs. The other registers are not
+/// known; a stack that needs them ends early.
+fn sleeping_registers(directory: &str) -> Option<Registers> {
+    parse_syscall(&fs::read_to_string(format!("{directory}/syscall")).ok()?)
+}
+
+fn parse_syscall(line: &str) -> Option<Registers> {
+    let mut words = line.split_whitespace().rev();
+    let mut hex = || u64::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok();
+    let (pc, sp) = (hex()?, hex()?);
+    let mut registers = Registers::default();
+    registers.dwarf[Registers::RSP] = sp;
+    registers.dwarf[Registers::RIP] = pc;
+    (pc != 0 && sp != 0).then_some(registers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleeping_thread_tells_two_registers() {
+        let line = "202 0x7f1 0x80 0x0 0x0 0x0 0x0 0x7ffd3f6ff000 0x7f67acbd8f4d\n";
+        let registers = parse_syscall(line).expect("a sleeping thread");
+        assert_eq!(
+            (registers.sp().0, registers.pc().0),
+            (0x7ffd_3f6f_f000, 0x7f67_acbd_8f4d)
+        );
+        assert!(parse_syscall("running\n").is_none() && parse_syscall("").is_none());
+        assert!(parse_syscall("-1 0x0 0x0\n").is_none());
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use coldframe_handler::wire::HelperFailure;
+use coldframe_handler::wire::{HelperFailure, OUT_OF_TIME};
 
 use super::Record;
 
@@ -18,6 +18,7 @@ impl Record {
             }
             Some(HelperFailure::Clone) => format!("the helper could not be started: {}", error()),
             Some(HelperFailure::Exec) => format!("the helper could not be executed: {}", error()),
+            Some(HelperFailure::Exited) if detail == OUT_OF_TIME => "the helper did not finish in time".into(),
             Some(HelperFailure::Exited) => {
                 format!("the helper could not read the process, and ended with status {detail}")
             }
@@ -46,6 +47,9 @@ impl Record {
                 "let the program's user execute the helper: permissions of its folder, noexec"
             }
             (Some(HelperFailure::Exec), _) => "start the program with `coldframe run`, which checks the helper",
+            (Some(HelperFailure::Exited), OUT_OF_TIME) => {
+                "try again when the machine is less loaded, with a dump folder on a local disk"
+            }
             (Some(HelperFailure::Exited), _) => {
                 "allow ptrace (kernel.yama.ptrace_scope, seccomp profile, --cap-add SYS_PTRACE); a process that set \
                  PR_SET_DUMPABLE to 0 is never read; the helper's own message is on the program's standard error"
