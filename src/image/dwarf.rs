@@ -74,11 +74,13 @@ impl Sections {
     }
 
     fn split(&self, id: SectionId) -> Slice<'_> {
-        id.dwo_name().map_or(EMPTY, |name| self.get(id, name))
+        id.dwo_name().map_or(empty(), |name| self.get(id, name))
     }
 }
 
-const EMPTY: Slice<'static> = EndianSlice::new(&[], LittleEndian);
+fn empty() -> Slice<'static> {
+    EndianSlice::new(&[], LittleEndian)
+}
 
 impl DebugFiles {
     pub fn new(main: Rc<ElfFile>, shared: Option<Rc<ElfFile>>, split: SplitPlaces) -> DebugFiles {
@@ -102,11 +104,14 @@ impl DebugFiles {
         self.load(|id| !matches!(id, DebugLoc | DebugLocLists | DebugMacinfo | DebugMacro | DebugTypes))
     }
 
-    fn load(&self, wanted: impl Fn(SectionId) -> bool) -> gimli::Dwarf<Slice<'_>> {
-        let load = |sections: &'_ Sections| loaded(|id| if wanted(id) { sections.get(id, id.name()) } else { EMPTY });
-        let mut dwarf = load(&self.main);
+    fn load<'a>(&'a self, wanted: impl Fn(SectionId) -> bool) -> gimli::Dwarf<Slice<'a>> {
+        let section = |sections: &'a Sections, id: SectionId| match wanted(id) {
+            true => sections.get(id, id.name()),
+            false => empty(),
+        };
+        let mut dwarf = loaded(|id| section(&self.main, id));
         if let Some(shared) = &self.shared {
-            dwarf.set_sup(load(shared));
+            dwarf.set_sup(loaded(|id| section(shared, id)));
         }
         dwarf.populate_abbreviations_cache(gimli::AbbreviationsCacheStrategy::Duplicates);
         dwarf
@@ -120,7 +125,7 @@ impl DebugFiles {
             .get_or_init(|| Some(Sections::new(Rc::new(self.split.package()?))));
         let in_package = || {
             let sections = package.as_ref()?;
-            let package = gimli::DwarfPackage::load(|id| Ok::<_, gimli::Error>(sections.split(id)), EMPTY).ok()?;
+            let package = gimli::DwarfPackage::load(|id| Ok::<_, gimli::Error>(sections.split(id)), empty()).ok()?;
             package.find_cu(wanted.dwo_id, &wanted.parent).ok()?
         };
         in_package().or_else(|| {

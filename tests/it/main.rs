@@ -18,6 +18,8 @@ mod debuginfod;
 mod denied;
 /// Dumps of live processes: written, read back, opened by other readers.
 mod dump;
+/// Minidumps that other programs wrote.
+mod foreign_dumps;
 /// Comparing output with files under tests/goldens.
 mod golden;
 /// What the handler library needs from the programs it is loaded into.
