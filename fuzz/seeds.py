@@ -290,6 +290,8 @@ def inside(version):
 
 def main(pythons):
     with tempfile.TemporaryDirectory() as folder:
+        # Handlers are not put where another user could not load them.
+        os.chmod(folder, 0o755)
         elf_files(folder)
         packed(folder)
         record(folder)

@@ -26,7 +26,7 @@ TIMEOUT = 120
 
 SINGLE = {
     *("signal", "code", "address", "pc", "exception", "raised", "process", "ends", "thread"),
-    *("stderr", "stack", "python", "values"),
+    *("stderr", "stack", "python", "values", "command"),
 }
 REPEATED = {"build", "frame", "native", "other", "qualname", "unset"}
 SCOPES = {"argument", "local", "cell", "free"}
@@ -51,8 +51,8 @@ class HeaderError(Exception):
 class Frame:
     """One Python frame of the crashed thread: function, file suffix and, for files in samples/, the line."""
 
-    def __init__(self, function, file, line):
-        self.function, self.file, self.line = function, file, line
+    def __init__(self, function, file, line, interpreter=None):
+        self.function, self.file, self.line, self.interpreter = function, file, line, interpreter
 
     def matches(self, function, file, line):
         if function != self.function or (self.line and line != self.line):
@@ -82,6 +82,8 @@ class Header:
                 raise HeaderError(f"{path.name}: no `{key}`")
         self.natives = [self._native(text) for text in self.repeated["native"]]
         self.frames = [frame for text in self.repeated["frame"] for frame in self.parse_frames(text)]
+        # An interpreter knows of its own frames only.
+        self.seen = [frame for frame in self.frames if frame.interpreter == self.frames[0].interpreter]
 
     def applies(self, version):
         return matches_version(self.single.get("python", ">=3.0"), version)
@@ -114,14 +116,14 @@ class Header:
         return text, name, module or "*", bool(more_than), int(count or 0)
 
     def parse_frames(self, text):
-        """`FUNCTION [FILE] [@MARK] [*COUNT]` as that many frames."""
-        match = re.fullmatch(r"(\S+)(?: ([^@*\s]\S*))?(?: @(\S+))?(?: \*(\d+))?", text)
+        """`FUNCTION [FILE] [@MARK] [%INTERPRETER] [*COUNT]` as that many frames."""
+        match = re.fullmatch(r"(\S+)(?: (<[^>]+>|[^@*%\s]\S*))?(?: @(\S+))?(?: %(\d+))?(?: \*(\d+))?", text)
         if not match or not (match[2] or match[3]):
             raise HeaderError(f"{self.path.name}: not a frame: {text}")
-        function, file, mark, count = match.groups()
+        function, file, mark, interpreter, count = match.groups()
         if mark and mark not in self.markers:
             raise HeaderError(f"{self.path.name}: no line is marked #@{mark}")
-        return [Frame(function, file or self.path.name, self.markers.get(mark))] * int(count or 1)
+        return [Frame(function, file or self.path.name, self.markers.get(mark), interpreter)] * int(count or 1)
 
 
 def read_markers(path):
@@ -147,13 +149,28 @@ def matches_version(condition, version):
     return True
 
 
+QUERY = """
+import os, platform, sys, sysconfig
+get = sysconfig.get_config_var
+folder, name = get("LIBDIR") or "", get("INSTSONAME") or ""
+names = [name, "libpython%s.so.1.0" % get("LDVERSION")]
+found = [os.path.join(folder, name) for name in names if ".so" in name and os.path.isfile(os.path.join(folder, name))]
+embed = "-L%s -lpython%s -Wl,-rpath,%s" % (folder, get("LDVERSION"), folder) if found else ""
+print(platform.python_version(), sysconfig.get_path("include"), sys.base_prefix, found[0] if found else "", embed, sep="\\n")
+"""
+
+
+class Impossible(Exception):
+    """A sample that this build of Python cannot run."""
+
+
 class Python:
     """One interpreter under test."""
 
     def __init__(self, path):
         self.path = path
-        query = "import platform, sys, sysconfig; print(platform.python_version(), sysconfig.get_path('include'))"
-        self.release, self.include = subprocess.check_output([path, "-c", query], text=True).split()
+        answer = subprocess.check_output([path, "-c", QUERY], text=True).split("\n")
+        self.release, self.include, self.prefix, self.libpython, self.embed = answer[:5]
         self.version = tuple(int(part) for part in self.release.split(".")[:2])
 
 
@@ -168,18 +185,25 @@ class Check:
         if expected != found:
             self.problems.append(f"{what}: expected {expected}, found {found}")
 
+    def _words(self, command):
+        python = self.python
+        if not python.libpython and ("{embed}" in command or "{libpython}" in command):
+            raise Impossible
+        names = {name: getattr(python, name) for name in ("include", "prefix", "libpython", "embed")}
+        return command.format(python=python.path, out=self.folder, sample=self.header.path, **names).split()
+
     def run(self, with_gdb):
         for command in self.header.repeated["build"]:
-            command = command.format(include=self.python.include, out=self.folder)
-            subprocess.run(command.split(), cwd=SAMPLES, check=True)
+            environment = dict(os.environ, CPATH=str(Path(self.python.include).parent))
+            subprocess.run(self._words(command), cwd=SAMPLES, env=environment, check=True)
         oracle = self.folder / "oracle.json"
         observers = {
             "PYTHONFAULTHANDLER": "1",  # -X faulthandler would not reach every grandchild
             "COLDFRAME_ORACLE": str(oracle),
         }
         environment = {name: value for name, value in os.environ.items() if name not in observers}
-        environment.update(PYTHONPATH=str(self.folder), PYTHONDONTWRITEBYTECODE="1")
-        command = [self.python.path, str(self.header.path)]
+        environment.update(PYTHONPATH=f"{self.folder}:{SAMPLES}", PYTHONDONTWRITEBYTECODE="1")
+        command = self._words(self.header.single.get("command", "{python} {sample}"))
 
         # First as users run it: the crash must not depend on those who watch.
         returncode, _, stderr = self._execute(command, environment)
@@ -225,7 +249,13 @@ class Check:
             self.problems.append(f"faulthandler printed no current thread: {stderr[-300:]!r}")
             return
         found = re.findall(r'^  File "(.*)", line (\d+) in (.*)$', match[1], re.MULTILINE)
-        expected = self.header.frames[:FAULTHANDLER_FRAMES]
+        expected = self.header.seen
+        if len(expected) < len(self.header.frames) and self.python.version < (3, 12):
+            # It shows what the thread ran first.
+            expected = [frame for frame in self.header.frames if frame not in expected]
+        # Later releases of 3.13 and newer versions count the runs of the interpreter loop among the frames.
+        counts_runs = len(found) == FAULTHANDLER_FRAMES // 2 and self.python.version >= (3, 13)
+        expected = expected[: len(found) if counts_runs else FAULTHANDLER_FRAMES]
         self.expect("faulthandler: number of frames", len(expected), len(found))
         for index, (frame, (file, line, function)) in enumerate(zip(expected, found)):
             # faulthandler writes names that are not ASCII as escapes
@@ -236,22 +266,25 @@ class Check:
     def check_oracle(self, oracle):
         threads = {"main" if thread["main"] else thread["name"]: thread for thread in oracle["threads"]}
         (crashed,) = [name for name, thread in threads.items() if thread["crashed"]]
-        self.expect("crashed thread", self.header.single["thread"], crashed)
+        others = [frame for frame in self.header.frames if frame not in self.header.seen]
+        if not others:
+            # Subinterpreters do not know who runs them.
+            self.expect("crashed thread", self.header.single["thread"], crashed)
         exception = oracle["exception"]
         self.expect("exception", self.header.single.get("exception"), exception and exception["repr"])
         # The header's frames may go on inside of the function that called the oracle.
         found = threads[crashed]["frames"]
-        inner = len(self.header.frames) - len(found)
+        inner = len(self.header.seen) - len(found)
         if inner < 0:
-            self.problems.append(f"oracle: {len(found)} frames, more than the header's {len(self.header.frames)}")
+            self.problems.append(f"oracle: {len(found)} frames, more than the header's {len(self.header.seen)}")
             return
-        for index, (frame, entry) in enumerate(zip(self.header.frames[inner:], found)):
+        for index, (frame, entry) in enumerate(zip(self.header.seen[inner:], found)):
             # Frame 0 goes from the oracle's line on to the line of the crash.
             line = entry["line"] if index else frame.line
             if not frame.matches(entry["function"], entry["file"], line):
                 self.problems.append(f"oracle, frame {index}: expected {frame}, found {entry}")
-        self.check_names(found, {frame.function for frame in self.header.frames[:inner]})
-        for text in self.header.repeated["other"]:
+        self.check_names(found, {frame.function for frame in self.header.seen[:inner] + others})
+        for text in self.header.repeated["other"] if not others else ():
             thread, text = text.split(maxsplit=1)
             (frame,) = self.header.parse_frames(text)
             entries = threads.get(thread, {"frames": []})["frames"]
@@ -377,6 +410,8 @@ def check(path, python, with_gdb):
             return None
         with tempfile.TemporaryDirectory(prefix="coldframe-samples-") as folder:
             return Check(python, header, Path(folder)).run(with_gdb)
+    except Impossible:
+        return None
     except (subprocess.SubprocessError, HeaderError) as error:
         return [str(error)]
 

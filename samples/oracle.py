@@ -155,7 +155,11 @@ def _variables(frame):
 
 def _attributes(value):
     """Names of the attributes that an instance of a Python class stores itself."""
+    # Of classes, of members of an enumeration and of other modules' objects the repr says it all.
+    kind = type(value)
+    if kind.__module__ != "__main__" or hasattr(kind, "__members__") or issubclass(kind, type):
+        return []
     names = list(getattr(value, "__dict__", ()))
-    for kind in type(value).__mro__:
-        names += [name for name in kind.__dict__.get("__slots__", ()) if hasattr(value, name)]
-    return names if type(value).__module__ == "__main__" else []
+    for base in kind.__mro__:
+        names += [name for name in base.__dict__.get("__slots__", ()) if hasattr(value, name)]
+    return [name for name in names if not name.startswith("__")]

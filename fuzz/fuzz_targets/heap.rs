@@ -17,11 +17,14 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         return;
     };
     let (memory, layout, notes) = (Bytes(heap), layout(version), Notes::new());
-    let python = Python::new(&memory, &layout, &notes);
+    let python = Python::new(&memory, layout, &notes);
     let mut limits = Limits::default();
     limits.budget = 2000;
     for index in 0..OBJECTS {
-        let value = python.value(memory.read_addr(Addr(START + 8 * index)).unwrap_or_default(), &mut limits);
+        let value = python.value(
+            memory.read_addr(Addr(START + 8 * index)).unwrap_or_default(),
+            &mut limits,
+        );
         assert!(value.text.len() < 1 << 20, "a value of {} bytes", value.text.len());
     }
     let _ = python.probe();

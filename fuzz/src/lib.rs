@@ -79,21 +79,29 @@ impl Memory for Bytes<'_> {
 }
 
 /// The layout of one of the versions in the built-in table, with the runtime behind sixteen words of [`Bytes`].
-pub fn layout(choice: u8) -> Layout {
-    let row = &VERSIONS[usize::from(choice) % VERSIONS.len()];
-    let version = PythonVersion::release(3, row.minor, 0);
+pub fn layout(choice: u8) -> &'static Layout {
+    // Parsing the table anew for each input would take most of the time.
+    static LAYOUTS: OnceLock<Vec<Layout>> = OnceLock::new();
+    let layouts = LAYOUTS.get_or_init(|| [false, true].into_iter().flat_map(layouts).collect());
+    &layouts[usize::from(choice) % layouts.len()]
+}
+
+fn layouts(free_threaded: bool) -> impl Iterator<Item = Layout> {
     let flavour = Flavour {
-        free_threaded: choice >= 128 && row.free_threaded.is_some(),
+        free_threaded,
         debug: false,
     };
-    Layout {
-        version,
-        flavour,
-        runtime: Addr(START + 128),
-        image: Addr(START),
-        offsets: builtin(version, flavour).expect("every version has a row").offsets,
-        behaviour: row.behaviour_of(flavour).expect("it was asked"),
-        provider: Provider::BuiltIn,
-        detail: String::new(),
-    }
+    VERSIONS.iter().filter_map(move |row| {
+        let version = PythonVersion::release(3, row.minor, 0);
+        Some(Layout {
+            version,
+            flavour,
+            runtime: Addr(START + 128),
+            image: Addr(START),
+            offsets: builtin(version, flavour)?.offsets,
+            behaviour: row.behaviour_of(flavour)?,
+            provider: Provider::BuiltIn,
+            detail: String::new(),
+        })
+    })
 }

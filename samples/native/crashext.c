@@ -80,6 +80,15 @@ static PyObject *crashext_trap(PyObject *module, PyObject *unused)
     __builtin_trap(); /* ud2 on x86-64: what compilers put where code must not be reached */
 }
 
+/* 3.12 and 3.13 count C calls, and allow so few that no stack is ever full. */
+static PyObject *crashext_allow_depth(PyObject *module, PyObject *unused)
+{
+#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030E0000
+    PyThreadState_Get()->c_recursion_remaining = 1000000;
+#endif
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"null_deref", crashext_null_deref, METH_O, "Write through a null struct pointer."},
     {"null_call", crashext_null_call, METH_NOARGS, "Call a null function pointer."},
@@ -88,13 +97,25 @@ static PyMethodDef methods[] = {
     {"smash", crashext_smash, METH_NOARGS, "Overrun a buffer on the stack."},
     {"raise_", crashext_raise, METH_O, "Raise a ValueError, and crash before anybody sees it."},
     {"trap", crashext_trap, METH_NOARGS, "Execute an illegal instruction."},
+    {"allow_depth", crashext_allow_depth, METH_NOARGS, "Lift the limit on the depth of C calls."},
     {"call", crashext_call, METH_O, "Call a Python function with 7."},
     {NULL, NULL, 0, NULL},
 };
 
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "crashext", NULL, -1, methods};
+/* In phases, as interpreters with a GIL of their own, and builds without one, ask for. */
+static PyModuleDef_Slot slots[] = {
+#ifdef Py_MOD_PER_INTERPRETER_GIL_SUPPORTED
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#ifdef Py_MOD_GIL_NOT_USED
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "crashext", NULL, 0, methods, slots};
 
 PyMODINIT_FUNC PyInit_crashext(void)
 {
-    return PyModule_Create(&module);
+    return PyModuleDef_Init(&module);
 }

@@ -99,13 +99,12 @@ impl Layout {
         let inspection = Inspection::of_image(&images, &image);
         let mut report = LayoutReport::new(&inspection);
         if !report.has_offsets() || (self.check && !inspection.speaks()) {
+            let version = report.version.as_deref().unwrap_or("of an unknown version");
             anyhow::bail!(
-                "{} says nothing about its layout: {}; give its debug information with --symbols PATH",
+                "{} is CPython {version}, and neither it nor coldframe says where its fields are: {}; \
+                 give its debug information with --symbols PATH",
                 image.path().display(),
-                inspection
-                    .dwarf_problem
-                    .as_deref()
-                    .unwrap_or("it is of no known version")
+                inspection.dwarf_problem.as_deref().unwrap_or("no table fits it")
             );
         }
         if self.check {

@@ -206,6 +206,10 @@ impl LineIndex {
     /// The functions at an address, inlined ones first, and whether all files were there that name them. Where the
     /// debug information is damaged, those read before that.
     pub fn frames(&self, address: Svma) -> (Vec<SymbolFrame>, bool) {
+        // addr2line adds one to it; nothing lies there.
+        if address.0 == u64::MAX {
+            return (Vec::new(), true);
+        }
         self.cell.with_dependent(|files, index| {
             let mut frames = Vec::new();
             let mut is_complete = true;

@@ -214,3 +214,19 @@ impl Drop for Images {
         self.save();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_at_the_ends_have_no_names() {
+        let program = std::env::current_exe().unwrap();
+        let image = Images::new(ImageOptions::default()).open_named(&program).unwrap();
+        assert!(image.dwarf().is_some());
+        for address in [0, u64::MAX - 1, u64::MAX] {
+            assert_eq!(image.symbolize(Svma(address)), []);
+            assert!(image.read_only(Svma(address)).is_none_or(|_| address == 0));
+        }
+    }
+}

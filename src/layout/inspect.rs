@@ -131,7 +131,7 @@ pub struct Comparison {
 impl Inspection {
     /// Of a build. Nothing is missing fatally: what a file does not say stays empty.
     ///
-    /// Most builds have `_asyncio` as an extension module, whose debug information is then read, too.
+    /// Most builds have `_asyncio` and others as extension modules, whose debug information is then read, too.
     pub fn of_image(images: &Images, image: &Image) -> Inspection {
         let debug_offsets = image.section(".PyRuntime").and_then(|section| {
             let at = Addr(section.address.0);
@@ -289,29 +289,41 @@ fn completed(
     version: Option<PythonVersion>,
     flavour: Flavour,
 ) -> Offsets {
-    let beside = || {
-        let module = images
-            .open_named(&asyncio_beside(image.path(), version?, flavour)?)
-            .ok()?;
-        offsets_from_dwarf(&module.dwarf()?).ok()
-    };
-    let mut whole = beside().unwrap_or_default();
-    whole.overlay(&offsets);
+    let mut whole = offsets;
+    let modules = version.map(|version| extensions_beside(image.path(), version, flavour));
+    for path in modules.unwrap_or_default() {
+        let read = || offsets_from_dwarf(&images.open_named(&path).ok()?.dwarf()?).ok();
+        if let Some(more) = read() {
+            whole.complete_extensions(&more);
+        }
+    }
     whole
 }
 
-/// The extension module `_asyncio` that lies where this interpreter or libpython looks for it.
-pub fn asyncio_beside(library: &Path, version: PythonVersion, flavour: Flavour) -> Option<PathBuf> {
+/// The extension modules whose structures the schema has, that lie where this interpreter or libpython looks for them.
+pub fn extensions_beside(library: &Path, version: PythonVersion, flavour: Flavour) -> Vec<PathBuf> {
+    const MODULES: [&str; 5] = ["_asyncio", "_ctypes", "_datetime", "_decimal", "array"];
     let (major, minor) = (version.major(), version.minor());
     let threads = if flavour.free_threaded { "t" } else { "" };
     let folder = format!("python{major}.{minor}{threads}/lib-dynload");
-    let tag = format!("_asyncio.cpython-{major}{minor}{flavour}-");
-    let beside = library.parent()?;
-    let places = [beside.join(&folder), beside.parent()?.join("lib").join(&folder)];
-    places.iter().find_map(|place| {
-        let mut names = std::fs::read_dir(place).ok()?.flatten().map(|entry| entry.file_name());
-        Some(place.join(names.find(|name| name.to_string_lossy().starts_with(&tag))?))
-    })
+    let tags = MODULES.map(|module| format!("{module}.cpython-{major}{minor}{flavour}-"));
+    let beside = library.parent();
+    let places = [beside, beside.and_then(Path::parent)].into_iter().flatten();
+    let places = places.flat_map(|place| [place.join(&folder), place.join("lib").join(&folder)]);
+    let mut found: Vec<PathBuf> = Vec::new();
+    for place in places {
+        let names = std::fs::read_dir(&place).into_iter().flatten().flatten();
+        let names = names.map(|entry| entry.file_name()).filter(|name| {
+            let name = name.to_string_lossy();
+            tags.iter().any(|tag| name.starts_with(tag))
+        });
+        found.extend(names.map(|name| place.join(name)));
+        if !found.is_empty() {
+            break;
+        }
+    }
+    found.sort();
+    found
 }
 
 /// `thread` of `thread.next`.

@@ -103,12 +103,12 @@ fn no_runtime(file: &Path, given: &Path) -> InterpreterError {
     // Links of a pyenv or a distribution lead to a file whose name has the version.
     let real = file.canonicalize().unwrap_or_else(|_| file.to_owned());
     let name = real.file_name().unwrap_or_default().to_string_lossy();
-    match super::resolve::version_of_name(&name) {
-        Some(version) => InterpreterError::TooOld {
-            version: version.to_string(),
+    match super::resolve::implementation_of_name(&name) {
+        Some(("CPython", version)) => InterpreterError::TooOld {
+            version,
             file: file.to_owned(),
         },
-        None => InterpreterError::NotPython {
+        _ => InterpreterError::NotPython {
             file: file.to_owned(),
             given: given.to_owned(),
         },

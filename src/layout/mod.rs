@@ -12,19 +12,21 @@ mod inspect;
 mod interpreter;
 mod resolve;
 mod schema;
+mod support_matrix;
 mod table_type;
 mod versions;
 
 pub use builtin::{BuiltinRow, builtin, builtin_table, format_table, parse_table, parse_version};
 pub use debug_offsets::{DebugOffsets, read_debug_offsets};
 pub use dwarf::{DwarfError, offsets_from_dwarf};
-pub use inspect::{Comparison, FieldDifference, InspectedField, Inspection, VersionRequest, asyncio_beside};
+pub use inspect::{Comparison, FieldDifference, InspectedField, Inspection, VersionRequest, extensions_beside};
 pub use interpreter::{InterpreterError, find_interpreter};
 pub use resolve::resolve;
 pub use schema::{Offset, Offsets};
 pub use versions::{
     Anchors, Behaviour, Bytecode, DictKeys, DictValues, Flavour, FrameRoot, ImportErrorRepr, InstanceDict, Instruction,
-    IntFormat, LineTable, LocalSlots, PythonVersion, RunStart, StackRefs, StringState, VERSIONS, Version, version_row,
+    IntFormat, LineTable, LocalSlots, NamespaceOrder, ObjectDescriptors, OrderedDictRepr, PythonVersion, RunStart,
+    StackRefs, StringState, TypeNames, VERSIONS, Version, version_row,
 };
 
 use crate::addr::Addr;

@@ -34,34 +34,42 @@ pub fn resolve(target: &dyn Target, images: &Images, cache: Option<&CacheDir>, n
     runtime.layout(target.memory(), cache, notes)
 }
 
-/// Before 3.7 there was no `_PyRuntime`; the name of a file still tells that it is Python, and which.
+/// Before 3.7 there was no `_PyRuntime`, and PyPy has none; the name of a file still tells what it is.
 fn note_no_runtime(target: &dyn Target, notes: &Notes) {
-    let old = target.modules().iter().find_map(|module| {
-        let version = version_of_name(module.name())?;
-        Some(format!("{} is CPython {version}", module.path))
+    let named = target.modules().iter().find_map(|module| {
+        let (implementation, minor) = implementation_of_name(module.name())?;
+        Some((module, implementation, minor))
     });
-    let what = match old {
-        Some(old) => format!("{old}; {}", supported()),
-        None => "no Python runtime was found in the process".to_string(),
+    let (what, remedy) = match named {
+        Some((module, "CPython", minor)) if VERSIONS.iter().any(|row| minor == format!("3.{}", row.minor)) => (
+            format!("{} is CPython {minor}, but its _PyRuntime was not found", module.path),
+            "the file that was loaded, where it was or below --sysroot DIR",
+        ),
+        Some((module, implementation, minor)) => (
+            format!("{} is {implementation} {minor}; {}", module.path, supported()),
+            "",
+        ),
+        None => ("no Python runtime was found in the process".to_string(), ""),
     };
-    notes.push("python", what, "native frames only", "");
+    notes.push("python", what, "native frames only", remedy);
 }
 
-/// `libpython2.7.so.1.0` and `python3.6` name their version.
-pub(super) fn version_of_name(name: &str) -> Option<&str> {
-    let version = name.trim_start_matches("lib").strip_prefix("python")?;
-    let end = version
-        .find(|c: char| c != '.' && !c.is_ascii_digit())
-        .unwrap_or(version.len());
-    let version = version[..end].trim_end_matches('.');
-    version.contains('.').then_some(version)
+/// `libpython2.7.so.1.0`, `python3.6m` and `libpypy3.9-c.so` name an implementation and a version.
+pub(super) fn implementation_of_name(name: &str) -> Option<(&'static str, String)> {
+    let name = name.strip_prefix("lib").unwrap_or(name);
+    let cpython = name.strip_prefix("python").map(|rest| ("CPython", rest));
+    let (implementation, rest) = cpython.or_else(|| name.strip_prefix("pypy").map(|rest| ("PyPy", rest)))?;
+    let (major, rest) = rest.split_once('.')?;
+    let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number(major) && is_number(&minor)).then(|| (implementation, format!("{major}.{minor}")))
 }
 
 /// Which versions are.
 pub(super) fn supported() -> String {
     let minors = VERSIONS.iter().map(|row| row.minor);
     format!(
-        "coldframe knows 3.{} to 3.{}",
+        "coldframe knows CPython 3.{} to 3.{}",
         minors.clone().min().unwrap_or(0),
         minors.max().unwrap_or(0)
     )
@@ -154,7 +162,12 @@ impl Runtime<'_> {
             return None;
         };
         let (mut offsets, mut provider, mut detail) = match (self.dwarf_offsets(cache), builtin(version, flavour)) {
-            (Some(offsets), _) => (offsets, Provider::Dwarf, self.debug_file()),
+            (Some(mut offsets), row) => {
+                if let Some(row) = row {
+                    offsets.complete_extensions(&row.offsets);
+                }
+                (offsets, Provider::Dwarf, self.debug_file())
+            }
             // Before its final release a version still moves its fields.
             (None, Some(row)) if version.is_final() || stated.is_none() => (
                 row.offsets,
@@ -187,6 +200,17 @@ impl Runtime<'_> {
                     "",
                 );
             }
+        }
+        if !version.is_final() {
+            notes.push(
+                "layout",
+                format!(
+                    "CPython {version} is not a final release; it was read as 3.{} is",
+                    version.minor()
+                ),
+                "frames and values may be wrong where it differs",
+                "",
+            );
         }
         Some(Layout {
             version,
@@ -257,5 +281,26 @@ mod tests {
         assert_eq!(minor_of_name("libpython3.10.so.1.0"), Some(10));
         assert_eq!(minor_of_name("python3.8"), Some(8));
         assert_eq!(minor_of_name("python3"), None);
+    }
+
+    #[test]
+    fn implementations_of_names() {
+        let named =
+            |name| implementation_of_name(name).map(|(implementation, version)| format!("{implementation} {version}"));
+        assert_eq!(named("libpython2.7.so.1.0").as_deref(), Some("CPython 2.7"));
+        assert_eq!(named("libpython3.6m.so.1.0").as_deref(), Some("CPython 3.6"));
+        assert_eq!(named("python3.14t").as_deref(), Some("CPython 3.14"));
+        assert_eq!(named("libpypy3.9-c.so").as_deref(), Some("PyPy 3.9"));
+        for name in [
+            "python3",
+            "python",
+            "pypy3",
+            "python.so",
+            "python3.",
+            "libpythonic.so.1",
+            "sh",
+        ] {
+            assert_eq!(named(name), None, "{name}");
+        }
     }
 }

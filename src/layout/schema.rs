@@ -211,6 +211,8 @@ offsets! {
         f_localsplus = ["f_localsplus"],
         /// 3.11+, where the frame itself is a `_PyInterpreterFrame`.
         f_frame = ["f_frame"],
+        /// The line a tracer set, or 0.
+        f_lineno = ["f_lineno"],
         /// 3.8 and 3.9.
         f_stacktop = ["f_stacktop"],
         f_valuestack = ["f_valuestack"],
@@ -282,6 +284,8 @@ offsets! {
     /// `PyObject` (Include/object.h).
     object: ObjectOffsets = ["_object"] {
         ob_type = ["ob_type"],
+        /// Absent in free-threaded builds, which count in two fields.
+        refcount = ["ob_refcnt"],
     }
     /// `PyVarObject` (Include/object.h).
     var_object: VarObjectOffsets = ["PyVarObject"] {
@@ -297,6 +301,8 @@ offsets! {
         base = ["tp_base"],
         dict = ["tp_dict"],
         dictoffset = ["tp_dictoffset"],
+        repr = ["tp_repr"],
+        mro = ["tp_mro"],
     }
     /// `PyHeapTypeObject` (Include/cpython/object.h).
     heap_type: HeapTypeOffsets = ["_heaptypeobject"] {
@@ -348,6 +354,7 @@ offsets! {
     /// `PyListObject`.
     list: ListOffsets = ["PyListObject"] {
         items = ["ob_item"],
+        allocated = ["allocated"],
     }
     /// `PyTupleObject`.
     tuple: TupleOffsets = ["PyTupleObject"] {
@@ -394,6 +401,9 @@ offsets! {
     /// `PyFunctionObject` (Include/cpython/funcobject.h).
     function: FunctionOffsets = ["PyFunctionObject"] {
         qualname = ["func_qualname"],
+        name = ["func_name"],
+        module = ["func_module"],
+        code = ["func_code"],
     }
     /// `PyMethodObject` (Include/cpython/classobject.h).
     method: MethodOffsets = ["PyMethodObject"] {
@@ -417,6 +427,7 @@ offsets! {
     }
     /// `PyDescrObject` (Include/cpython/descrobject.h).
     descriptor: DescriptorOffsets = ["PyDescrObject"] {
+        of_type = ["d_type"],
         name = ["d_name"],
     }
     /// `PyGenObject`, and the beginning of `PyCoroObject` and `PyAsyncGenObject` (Include/cpython/genobject.h).
@@ -486,6 +497,8 @@ offsets! {
     exception_group: ExceptionGroupOffsets = ["PyBaseExceptionGroupObject"] {
         msg = ["msg"],
         exceptions = ["excs"],
+        /// 3.14+: what a sequence of another type printed.
+        exceptions_text = ["excs_str"],
     }
     /// `PyWeakReference` (Include/cpython/weakrefobject.h).
     weak_reference: WeakReferenceOffsets = ["_PyWeakReference"] {
@@ -521,7 +534,164 @@ offsets! {
     async_gen_throw: AsyncGenThrowOffsets = ["PyAsyncGenAThrow"] {
         generator = ["agt_gen"],
     }
+    /// `PyMemoryViewObject` (Include/cpython/memoryobject.h).
+    memoryview: MemoryViewOffsets = ["PyMemoryViewObject"] {
+        flags = ["flags"],
+    }
+    /// `classmethod` (Objects/funcobject.c).
+    class_method: ClassMethodOffsets = ["classmethod"] {
+        callable = ["cm_callable"],
+    }
+    /// `staticmethod` (Objects/funcobject.c).
+    static_method: StaticMethodOffsets = ["staticmethod"] {
+        callable = ["sm_callable"],
+    }
+    /// `mappingproxyobject` (Objects/descrobject.c).
+    mapping_proxy: MappingProxyOffsets = ["mappingproxyobject"] {
+        mapping = ["mapping"],
+    }
+    /// `_PyDictViewObject`.
+    dict_view: DictViewOffsets = ["_PyDictViewObject"] {
+        dict = ["dv_dict"],
+    }
+    /// `gaobject`, `types.GenericAlias` (Objects/genericaliasobject.c).
+    generic_alias: GenericAliasOffsets = ["gaobject"] {
+        origin = ["origin"],
+        args = ["args"],
+        starred = ["starred"],
+    }
+    /// `unionobject`, `types.UnionType` (Objects/unionobject.c, 3.10+).
+    union_type: UnionTypeOffsets = ["unionobject"] {
+        args = ["args"],
+    }
+    /// `partialobject` (Modules/_functoolsmodule.c).
+    partial: PartialOffsets = ["partialobject"] {
+        function = ["fn"],
+        args = ["args"],
+        keywords = ["kw"],
+    }
+    /// `dequeobject` (Modules/_collectionsmodule.c).
+    deque: DequeOffsets = ["dequeobject"] {
+        leftblock = ["leftblock"],
+        leftindex = ["leftindex"],
+        maxlen = ["maxlen"],
+    }
+    /// A block of a deque (Modules/_collectionsmodule.c).
+    deque_block: DequeBlockOffsets = ["BLOCK"] {
+        data = ["data"],
+        rightlink = ["rightlink"],
+    }
+    /// `defdictobject` (Modules/_collectionsmodule.c).
+    defaultdict: DefaultDictOffsets = ["defdictobject"] {
+        factory = ["default_factory"],
+    }
+    /// `PyODictObject` (Objects/odictobject.c).
+    ordered_dict: OrderedDictOffsets = ["_odictobject"] {
+        first = ["od_first"],
+    }
+    /// `_ODictNode`.
+    ordered_dict_node: OrderedDictNodeOffsets = ["_odictnode"] {
+        key = ["key"],
+        next = ["next"],
+    }
+    /// `lockobject` (Modules/_threadmodule.c).
+    lock: LockOffsets = ["lockobject"] {
+        /// One byte; bit 0 says whether it is locked.
+        locked = ["locked", "lock"],
+    }
+    /// `rlockobject` (Modules/_threadmodule.c).
+    rlock: RLockOffsets = ["rlockobject"] {
+        /// 3.14+: a `PyMutex`; before, the lock is locked where the count is not 0.
+        mutex = ["lock.mutex"],
+        owner = ["lock.thread", "rlock_owner"],
+        count = ["lock.level", "rlock_count"],
+    }
+    /// `PatternObject` (Modules/_sre/sre.h).
+    pattern: PatternOffsets = ["PatternObject"] {
+        pattern = ["pattern"],
+        flags = ["flags"],
+        is_bytes = ["isbytes"],
+    }
+    /// `MatchObject` (Modules/_sre/sre.h).
+    match_object: MatchOffsets = ["MatchObject"] {
+        string = ["string"],
+        mark = ["mark"],
+    }
+    /// `PyDateTime_Delta` (Include/datetime.h).
+    timedelta: TimedeltaOffsets = ["PyDateTime_Delta"] {
+        days = ["days"],
+        seconds = ["seconds"],
+        microseconds = ["microseconds"],
+    }
+    /// `PyDateTime_Date`.
+    date: DateOffsets = ["PyDateTime_Date"] {
+        data = ["data"],
+    }
+    /// `PyDateTime_DateTime`.
+    datetime: DateTimeOffsets = ["PyDateTime_DateTime"] {
+        has_timezone = ["hastzinfo"],
+        data = ["data"],
+        fold = ["fold"],
+        timezone = ["tzinfo"],
+    }
+    /// `PyDateTime_Time`.
+    time: TimeOffsets = ["PyDateTime_Time"] {
+        has_timezone = ["hastzinfo"],
+        data = ["data"],
+        fold = ["fold"],
+        timezone = ["tzinfo"],
+    }
+    /// `PyDateTime_TimeZone` (Modules/_datetimemodule.c).
+    timezone: TimeZoneOffsets = ["PyDateTime_TimeZone"] {
+        offset = ["offset"],
+        name = ["name"],
+    }
+    /// `PyDecObject` (Modules/_decimal/_decimal.c) with its `mpd_t` (mpdecimal.h).
+    decimal: DecimalOffsets = ["PyDecObject"] {
+        flags = ["dec.flags"],
+        exponent = ["dec.exp"],
+        words = ["dec.len"],
+        data = ["dec.data"],
+    }
+    /// `arrayobject` (Modules/arraymodule.c).
+    array: ArrayOffsets = ["arrayobject"] {
+        items = ["ob_item"],
+        descriptor = ["ob_descr"],
+    }
+    /// `struct arraydescr` (Modules/arraymodule.c).
+    array_descriptor: ArrayDescriptorOffsets = ["arraydescr"] {
+        typecode = ["typecode"],
+        itemsize = ["itemsize"],
+    }
+    /// `CDataObject`, the beginning of all ctypes values (Modules/_ctypes/ctypes.h).
+    ctypes_data: CtypesDataOffsets = ["tagCDataObject"] {
+        pointer = ["b_ptr"],
+        bytes = ["b_size"],
+    }
+    /// `CFieldObject`, a field of a ctypes structure (Modules/_ctypes/ctypes.h).
+    ctypes_field: CtypesFieldOffsets = ["CFieldObject"] {
+        offset = ["byte_offset", "offset"],
+        bytes = ["byte_size", "size"],
+        bitfield = ["bitfield_size"],
+    }
 }
+
+/// Structures of extension modules, which many builds compile into libraries of their own.
+const EXTENSION_STRUCTURES: [&str; 13] = [
+    "task",
+    "future",
+    "future_iterator",
+    "timedelta",
+    "date",
+    "datetime",
+    "time",
+    "timezone",
+    "decimal",
+    "array",
+    "array_descriptor",
+    "ctypes_data",
+    "ctypes_field",
+];
 
 impl Offsets {
     /// The present offsets by `structure.field`.
@@ -545,6 +715,21 @@ impl Offsets {
             }
         });
         offsets
+    }
+
+    /// Takes over the structures of extension modules that this build's own debug information does not describe. Where
+    /// they differ from the build at hand, the size of the type tells, and its values are not taken apart.
+    pub fn complete_extensions(&mut self, other: &Offsets) {
+        let mine = self.to_map();
+        let theirs = other.to_map();
+        self.for_each(&mut |slot| {
+            let structure = slot.name.split('.').next().unwrap_or_default();
+            let is_missing =
+                EXTENSION_STRUCTURES.contains(&structure) && !mine.contains_key(&format!("{structure}.size"));
+            if let (true, Some(&bytes)) = (is_missing, theirs.get(slot.name)) {
+                *slot.offset = Offset::new(u64::from(bytes));
+            }
+        });
     }
 
     /// A number that changes whenever the schema does.

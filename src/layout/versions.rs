@@ -205,6 +205,42 @@ pub enum StackRefs {
     Tagged,
 }
 
+/// How messages name the types of objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TypeNames {
+    /// By `tp_name`, which for classes has no module.
+    Short,
+    /// With module and `__qualname__` (3.13, gh-111696).
+    Full,
+}
+
+/// What an OrderedDict prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderedDictRepr {
+    /// A list of pairs.
+    Pairs,
+    /// A dict (3.12, gh-101446).
+    Dict,
+}
+
+/// In which order a SimpleNamespace prints its names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamespaceOrder {
+    /// Sorted.
+    Sorted,
+    /// As they were set (3.9, bpo-39075).
+    Insertion,
+}
+
+/// What a descriptor of `object` itself says of its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectDescriptors {
+    /// `<slot wrapper '__init__' of 'object' objects>`.
+    Named,
+    /// `<slot wrapper '__init__'>` (3.15: instances of all classes share some of them).
+    Unnamed,
+}
+
 /// What the `repr` of an ImportError shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImportErrorRepr {
@@ -244,6 +280,10 @@ behaviour! {
         pub dict_values: DictValues,
         pub instance_dict: InstanceDict,
         pub stack_refs: StackRefs,
+        pub type_names: TypeNames,
+        pub ordered_dict: OrderedDictRepr,
+        pub namespace_order: NamespaceOrder,
+        pub object_descriptors: ObjectDescriptors,
         pub import_error_repr: ImportErrorRepr,
         pub string_state: StringState,
         pub bytecode: Bytecode,
@@ -284,12 +324,19 @@ const V3_8: Behaviour = Behaviour {
     dict_values: DictValues::Array,
     instance_dict: InstanceDict::DictOffset,
     stack_refs: StackRefs::Pointers,
+    type_names: TypeNames::Short,
+    ordered_dict: OrderedDictRepr::Pairs,
+    namespace_order: NamespaceOrder::Sorted,
+    object_descriptors: ObjectDescriptors::Named,
     import_error_repr: ImportErrorRepr::Arguments,
     string_state: StringState::BitField,
     bytecode: Bytecode::Shared,
 };
 
-const V3_9: Behaviour = V3_8;
+const V3_9: Behaviour = Behaviour {
+    namespace_order: NamespaceOrder::Insertion,
+    ..V3_8
+};
 
 const V3_10: Behaviour = Behaviour {
     instruction: Instruction::UnitOffset,
@@ -315,12 +362,14 @@ const V3_12: Behaviour = Behaviour {
     anchors: Anchors::Shims,
     int_format: IntFormat::Tag,
     instance_dict: InstanceDict::ManagedTagged,
+    ordered_dict: OrderedDictRepr::Dict,
     ..V3_11
 };
 
 const V3_13: Behaviour = Behaviour {
     frame_root: FrameRoot::CurrentFrame,
     instruction: Instruction::Pointer,
+    type_names: TypeNames::Full,
     instance_dict: InstanceDict::Inline(24),
     ..V3_12
 };
@@ -343,11 +392,13 @@ const V3_14T: Behaviour = Behaviour {
 };
 
 const V3_15: Behaviour = Behaviour {
+    object_descriptors: ObjectDescriptors::Unnamed,
     import_error_repr: ImportErrorRepr::NameAndPath,
     ..V3_14
 };
 
 const V3_15T: Behaviour = Behaviour {
+    object_descriptors: V3_15.object_descriptors,
     import_error_repr: V3_15.import_error_repr,
     ..V3_14T
 };

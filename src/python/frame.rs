@@ -22,7 +22,7 @@ const CODE_UNIT: i64 = 2;
 
 impl Python<'_> {
     /// The frames of a thread, innermost first and at most `max`, shims and frames that have not begun among
-    /// them ([`PythonStep::is_hidden`]).
+    /// them ([`PythonStep::is_hidden`]). Which interpreter they are of, the caller knows.
     pub fn frames(&self, thread: &PythonThread, max: usize) -> Vec<PythonStep> {
         let mut steps = match self.layout.behaviour.frame_root {
             FrameRoot::FrameObject => self.frame_objects(thread, max),
@@ -53,6 +53,7 @@ impl Python<'_> {
                     _ => lasti,
                 },
                 anchor: anchors.next().map_or(Addr::NULL, |(cframe, _)| cframe),
+                interpreter: 0,
                 is_entry: true,
                 is_generator: !self.read_or_null(offsets.f_gen.of(frame)).is_null(),
                 is_hidden: false,
@@ -86,6 +87,7 @@ impl Python<'_> {
                 code: Addr::NULL,
                 lasti: -1,
                 anchor,
+                interpreter: 0,
                 is_entry: false,
                 is_generator: owner == OWNED_BY_GENERATOR,
                 is_hidden: true,

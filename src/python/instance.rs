@@ -11,8 +11,18 @@ use crate::source::streams::PythonStep;
 const MAX_BASES: usize = 64;
 /// The most slots of one class.
 const MAX_SLOTS: u64 = 256;
-/// `T_OBJECT_EX` (Include/structmember.h): a slot.
-const T_OBJECT_EX: i32 = 16;
+/// `T_OBJECT` and `T_OBJECT_EX` (Include/structmember.h): a reference, as each slot is.
+const REFERENCES: [i32; 2] = [6, 16];
+
+/// A field that a type offers (`PyMemberDef`).
+pub(super) struct Member {
+    /// Its name.
+    pub name: String,
+    /// What it holds: `T_INT` and so on (Include/structmember.h).
+    pub kind: i32,
+    /// Where it lies in an instance, in bytes.
+    pub offset: u64,
+}
 
 impl Python<'_> {
     /// The first `max` attributes that are kept in the instance itself: slots, then `__dict__`.
@@ -63,7 +73,7 @@ impl Python<'_> {
     }
 
     /// `_PyObject_GetDictPtr` (Objects/object.c): a negative offset counts from the end of the object.
-    fn dict_at_offset(&self, object: Addr, info: &TypeInfo) -> Addr {
+    pub(super) fn dict_at_offset(&self, object: Addr, info: &TypeInfo) -> Addr {
         match u64::try_from(info.dictoffset) {
             Ok(0) => Addr::NULL,
             Ok(offset) => self.read_or_null(object.add(offset)),
@@ -87,45 +97,54 @@ impl Python<'_> {
         }
     }
 
-    /// `__slots__` of the type and its bases: member descriptors behind the heap type
-    /// (PyHeapType_GET_MEMBERS, Objects/typeobject.c).
+    /// `__slots__` of the type and its bases, and references that types written in C offer.
     fn slots(&self, object: Addr, info: &TypeInfo) -> Vec<(String, Addr)> {
+        let members = self.members(info).into_iter();
+        let references = members.filter(|member| REFERENCES.contains(&member.kind));
+        references
+            .map(|member| (member.name, self.read_or_null(object.add(member.offset))))
+            .filter(|(_, value)| !value.is_null())
+            .collect()
+    }
+
+    /// The members of a type and its bases. Those of a class stand right behind it (PyHeapType_GET_MEMBERS,
+    /// Objects/typeobject.c), and `tp_members` points there.
+    pub(super) fn members(&self, info: &TypeInfo) -> Vec<Member> {
         let member = &self.layout.offsets.member_def;
         let Some(stride) = member.size.bytes() else {
             return Vec::new();
         };
-        let mut slots = Vec::new();
+        let mut found = Vec::new();
         let mut class = self.type_info(info.address);
         for _ in 0..MAX_BASES {
             let Some(current) = class else { break };
-            if !current.has(type_flags::HEAP_TYPE) {
-                break;
-            }
             let members = self.read_or_null(self.layout.offsets.type_object.members.of(current.address));
             for index in 0..MAX_SLOTS {
                 let at = members.add(index * stride);
                 let name = self.read_or_null(member.name.of(at));
-                if name.is_null() {
+                if members.is_null() || name.is_null() {
                     break;
                 }
+                let name = self.memory.read_c_string(name, 256).ok();
+                let name = name.and_then(|name| String::from_utf8(name).ok());
                 let kind = self.memory.read_i32(member.kind.of(at));
                 let offset = self.memory.read_u64(member.offset.of(at));
-                let (Ok(T_OBJECT_EX), Ok(offset)) = (kind, offset) else {
-                    continue;
-                };
-                let value = self.read_or_null(object.add(offset));
-                let name = self
-                    .memory
-                    .read_c_string(name, 256)
-                    .ok()
-                    .and_then(|name| String::from_utf8(name).ok());
-                if let (Some(name), false) = (name, value.is_null()) {
-                    slots.push((name, value));
+                if let (Some(name), Ok(kind), Ok(offset)) = (name, kind, offset) {
+                    found.push(Member { name, kind, offset });
                 }
             }
             class = self.type_info(current.base);
         }
-        slots
+        found
+    }
+
+    /// One attribute that is kept in the instance itself.
+    pub(super) fn attribute(&self, object: Addr, info: &TypeInfo, name: &str) -> Option<Addr> {
+        let attributes = self.attributes(object, info, MAX_SLOTS).into_iter();
+        attributes
+            .into_iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value)
     }
 
     /// `str()` of some attributes of the first argument of a frame, where they are strs or bools.

@@ -2,7 +2,7 @@
 
 use super::Python;
 use super::code::{Code, SlotKind};
-use super::repr::{Limits, Value};
+use super::values::{Limits, Value};
 use crate::addr::Addr;
 use crate::layout::LocalSlots;
 use crate::source::MemoryExt;

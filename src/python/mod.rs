@@ -15,12 +15,11 @@ mod int;
 pub mod linetable;
 mod locals;
 mod message;
-mod named;
 mod object;
-mod repr;
 mod runtime;
 mod string;
 mod text;
+mod values;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -30,8 +29,8 @@ pub use code::Code;
 pub use exception::{Exception, TracebackEntry};
 pub use locals::{Local, LocalState, Scope};
 pub use object::TypeInfo;
-pub use repr::{Limits, Value};
 pub use runtime::{Gil, Interpreter, PythonThread};
+pub use values::{Limits, Value};
 
 use crate::addr::Addr;
 use crate::layout::Layout;
@@ -45,6 +44,7 @@ pub struct Python<'a> {
     notes: &'a Notes,
     codes: RefCell<HashMap<Addr, Option<Rc<Code>>>>,
     types: RefCell<HashMap<Addr, Option<Rc<TypeInfo>>>>,
+    reprs: RefCell<HashMap<Addr, Rc<values::Found>>>,
 }
 
 impl<'a> Python<'a> {
@@ -56,6 +56,7 @@ impl<'a> Python<'a> {
             notes,
             codes: RefCell::default(),
             types: RefCell::default(),
+            reprs: RefCell::default(),
         }
     }
 

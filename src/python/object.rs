@@ -17,8 +17,6 @@ pub mod type_flags {
     pub const MANAGED_DICT: u64 = 1 << 4;
     /// Py_TPFLAGS_HEAPTYPE.
     pub const HEAP_TYPE: u64 = 1 << 9;
-    /// Py_TPFLAGS_LONG_SUBCLASS and, in this order, LIST, TUPLE, BYTES, UNICODE, DICT, BASE_EXC, TYPE.
-    pub const LONG: u64 = 1 << 24;
     /// Py_TPFLAGS_LIST_SUBCLASS.
     pub const LIST: u64 = 1 << 25;
     /// Py_TPFLAGS_TUPLE_SUBCLASS.
@@ -42,6 +40,10 @@ pub struct TypeInfo {
     pub address: Addr,
     /// `tp_name` without the module.
     pub name: String,
+    /// `tp_name` itself: of types written in C with the module, of classes without.
+    pub tp_name: String,
+    /// `__qualname__`: `Outer.Inner`.
+    pub qualname: String,
     /// The full name: `int`, `collections.deque`, `__main__.Outer.Inner`.
     pub full_name: String,
     /// `tp_flags`.
@@ -54,7 +56,23 @@ pub struct TypeInfo {
     pub dictoffset: i64,
     /// `tp_base`.
     pub base: Addr,
+    /// `tp_repr`, the function that prints its instances.
+    pub repr: Addr,
 }
+
+/// Why there is no object at an address.
+#[derive(Clone, Debug)]
+pub enum Broken {
+    /// Its type cannot be read.
+    Unreadable,
+    /// Its type can, but its count of references is none that an object in use has.
+    Freed(Rc<TypeInfo>),
+}
+
+/// More references than an object can have: each takes at least a word of memory somewhere.
+const MAX_REFERENCES: u64 = 1 << 33;
+/// The lower bits of the word that begins with the count; 3.14 and later keep flags above them.
+const COUNT_BITS: u64 = (1 << 48) - 1;
 
 impl TypeInfo {
     /// Whether all these bits of `tp_flags` are set.
@@ -77,6 +95,33 @@ impl Python<'_> {
     /// The type of an object; `None` where there is no sound object.
     pub(super) fn type_of(&self, object: Addr) -> Option<Rc<TypeInfo>> {
         self.type_info(self.type_address(object))
+    }
+
+    /// The type of an object that looks alive. Memory that was freed keeps its type as a rule, but its first word, the
+    /// count of references, then links it to other free memory or is zero.
+    pub(super) fn sound_type(&self, object: Addr) -> Result<Rc<TypeInfo>, Broken> {
+        let info = self.type_of(object).ok_or(Broken::Unreadable)?;
+        let refcount = self.layout.offsets.object.refcount;
+        let count = refcount.is_present().then(|| self.memory.read_u64(refcount.of(object)));
+        match count {
+            Some(Ok(word)) if !(1..MAX_REFERENCES).contains(&(word & COUNT_BITS)) => Err(Broken::Freed(info)),
+            _ => Ok(info),
+        }
+    }
+
+    /// `ob_size` of an object of variable size.
+    pub(super) fn size_of(&self, object: Addr) -> Option<u64> {
+        /// No object has more items than there are addresses.
+        const LIMIT: u64 = 1 << 47;
+        let size = self.layout.offsets.var_object.ob_size.of(object);
+        self.memory.read_u64(size).ok().filter(|&size| size < LIMIT)
+    }
+
+    /// A name in the module `sys` of the main interpreter.
+    pub(super) fn sys_attribute(&self, name: &str) -> Option<Addr> {
+        let offsets = &self.layout.offsets;
+        let main = self.read_or_null(offsets.runtime.interpreters_main.of(self.layout.runtime));
+        self.dict_get(self.read_or_null(offsets.interpreter.sysdict.of(main)), name)
     }
 
     /// A type by its address.
@@ -102,35 +147,39 @@ impl Python<'_> {
         if name.is_empty() || !known {
             return None;
         }
+        let short = name.rsplit('.').next().unwrap_or(&name).to_string();
         let mut info = TypeInfo {
             address,
-            name: name.rsplit('.').next().unwrap_or(&name).to_string(),
+            name: short.clone(),
+            qualname: short,
             full_name: name.strip_prefix("builtins.").unwrap_or(&name).to_string(),
+            tp_name: name,
             flags,
             basicsize: self.memory.read_u64(offsets.basicsize.of(address)).ok()?,
             itemsize: self.memory.read_u64(offsets.itemsize.of(address)).ok()?,
             dictoffset: self.memory.read_i64(offsets.dictoffset.of(address)).ok()?,
             base: self.read_or_null(offsets.base.of(address)),
+            repr: self.read_or_null(offsets.repr.of(address)),
         };
         if info.has(type_flags::HEAP_TYPE)
-            && let Some(full_name) = self.heap_type_name(address)
+            && let Some((full_name, qualname)) = self.heap_type_name(address)
         {
             info.full_name = full_name;
+            info.qualname = qualname;
         }
         Some(info)
     }
 
-    /// `__module__` and `__qualname__` of a type made at run time; `tp_name` has neither.
-    fn heap_type_name(&self, address: Addr) -> Option<String> {
+    /// The full name and `__qualname__` of a type made at run time; `tp_name` has neither.
+    fn heap_type_name(&self, address: Addr) -> Option<(String, String)> {
         let qualname = self.read_or_null(self.layout.offsets.heap_type.qualname.of(address));
         let qualname = self.name_string(qualname)?;
         let dict = self.read_or_null(self.layout.offsets.type_object.dict.of(address));
-        match self
-            .dict_get(dict, "__module__")
-            .and_then(|module| self.name_string(module))
-        {
-            Some(module) if module != "builtins" => Some(format!("{module}.{qualname}")),
-            _ => Some(qualname),
-        }
+        let module = self.dict_get(dict, "__module__");
+        let full_name = match module.and_then(|module| self.name_string(module)) {
+            Some(module) if module != "builtins" => format!("{module}.{qualname}"),
+            _ => qualname.clone(),
+        };
+        Some((full_name, qualname))
     }
 }

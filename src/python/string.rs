@@ -20,6 +20,32 @@ pub struct Text {
 impl Python<'_> {
     /// Reads at most `max` code points of a str.
     pub(super) fn read_str(&self, object: Addr, max: u64) -> Option<Text> {
+        let (data, width, length) = self.str_data(object)?;
+        let points = self.points(data, width, length.min(max))?;
+        Some(Text { points, length })
+    }
+
+    /// Reads `count` code points of a str from `start` on; `None` where it has not so many.
+    pub(super) fn read_str_part(&self, object: Addr, start: u64, count: u64) -> Option<Vec<u32>> {
+        let (data, width, length) = self.str_data(object)?;
+        if start.checked_add(count)? > length {
+            return None;
+        }
+        self.points(data.add(start.checked_mul(u64::from(width))?), width, count)
+    }
+
+    fn points(&self, data: Addr, width: u32, count: u64) -> Option<Vec<u32>> {
+        let bytes = self.memory.read_vec(data, count as usize * width as usize).ok()?;
+        let units = bytes.chunks_exact(width as usize);
+        Some(
+            units
+                .map(|unit| unit.iter().rev().fold(0, |point, &byte| point << 8 | u32::from(byte)))
+                .collect(),
+        )
+    }
+
+    /// Where the code points of a str are, how many bytes each has, and how many there are.
+    fn str_data(&self, object: Addr) -> Option<(Addr, u32, u64)> {
         let offsets = &self.layout.offsets;
         let length = self.memory.read_u64(offsets.ascii.length.of(object)).ok()?;
         let state = self.memory.read_u32(offsets.ascii.state.of(object)).ok()?;
@@ -50,16 +76,7 @@ impl Python<'_> {
                 length,
             )
         };
-        if !matches!(width, 1 | 2 | 4) {
-            return None;
-        }
-        let count = length.min(max) as usize;
-        let bytes = self.memory.read_vec(data, count * width as usize).ok()?;
-        let points = bytes
-            .chunks_exact(width as usize)
-            .map(|unit| unit.iter().rev().fold(0, |point, &byte| point << 8 | u32::from(byte)))
-            .collect();
-        Some(Text { points, length })
+        matches!(width, 1 | 2 | 4).then_some((data, width, length))
     }
 
     /// A str that names something; lone surrogates become U+FFFD. `None` where it is no str.

@@ -91,7 +91,8 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
         (name, daemon)
     }
 
-    fn is_eval(&self, step: &NativeStep) -> bool {
+    /// Whether a native frame is one of the eval loop, by its name.
+    pub fn is_eval(&self, step: &NativeStep) -> bool {
         let symbols = self.walk.symbolizer.symbolize(step.lookup(), self.walk.notes).frames;
         symbols
             .iter()
@@ -139,6 +140,7 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
             instruction: Some(step.lasti),
             entry: step.is_entry,
             owner: Some(owner(step, &code)),
+            interpreter: (self.walk.interpreters.len() > 1).then_some(step.interpreter),
             locals: self.locals(step, &code),
             source,
         }
@@ -303,9 +305,9 @@ fn value_variable(name: String, value: Value) -> Variable {
             ValueState::Unreadable
         },
         children: value
-            .attributes
+            .parts
             .into_iter()
-            .map(|(name, value)| value_variable(format!(".{name}"), value))
+            .map(|(name, value)| value_variable(name, value))
             .collect(),
     }
 }

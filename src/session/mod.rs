@@ -10,6 +10,7 @@ mod build;
 mod exceptions;
 mod fault;
 mod frames;
+mod interpreters;
 mod sources;
 mod threads;
 
@@ -119,9 +120,13 @@ pub fn analyze(
     }
 }
 
-/// Layouts that were not made from this very build are tried before they are trusted.
+/// Layouts that were not made from this very build are tried before they are trusted, and all of a version before its
+/// final release, which may behave in other ways.
 fn fits(target: &dyn Target, layout: &Layout, notes: &Notes) -> bool {
-    let is_certain = matches!(layout.provider, Provider::Dwarf | Provider::Dump);
+    let is_certain = matches!(
+        (layout.provider, layout.version.is_final()),
+        (Provider::Dwarf, true) | (Provider::Dump, _)
+    );
     let probe = || Python::new(target.memory(), layout, notes).probe();
     match if is_certain { Ok(()) } else { probe() } {
         Ok(()) => true,
@@ -129,7 +134,7 @@ fn fits(target: &dyn Target, layout: &Layout, notes: &Notes) -> bool {
             notes.push(
                 "layout",
                 format!(
-                    "the built-in layout of CPython {} does not fit this process: {reason}",
+                    "the layout of CPython {} does not fit this process: {reason}",
                     layout.version
                 ),
                 "native frames only",

@@ -1,19 +1,19 @@
 //! Every thread of the process: native stack, Python stack, and what they make together.
 
-use std::collections::HashMap;
-
 use super::budget::FrameBudget;
 use super::exceptions::ThreadExceptions;
 use super::fault::first_fault;
 use super::frames::FrameBuilder;
+use super::interpreters::State;
 use super::sources::SourceText;
 use super::{ThreadStack, Walk};
-use crate::python::{Interpreter, PythonThread};
 use crate::report::model;
-use crate::source::streams::PythonStep;
+use crate::source::streams::{NativeStep, PythonStep};
 use crate::source::{Crash, Thread};
 use crate::unwind::{self, Unwinder};
 
+/// As many frames are looked at to tell which thread runs an interpreter.
+const COUNTED_FRAMES: usize = 20_000;
 /// How many objects the values of all exceptions together may cost.
 const EXCEPTION_OBJECTS: u32 = 5_000;
 
@@ -22,9 +22,12 @@ impl Walk<'_, '_> {
     /// signal frame has it.
     pub fn threads(&self, sources: &mut SourceText<'_>) -> (Vec<model::Thread>, Vec<ThreadStack>, Option<Crash>) {
         let mut crash = self.target.crash().cloned();
-        let by_tid = self.python_threads();
         let mut unwinder = Unwinder::new(self.target.memory(), self.target.modules());
         let mut builder = FrameBuilder::new(self, sources);
+        let by_tid = self.thread_states(COUNTED_FRAMES, |tid| {
+            let stack = self.native_stack(tid, &mut unwinder);
+            stack.iter().filter(|step| builder.is_eval(step)).count()
+        });
         let mut threads = Vec::new();
         let mut stacks = Vec::new();
         let crashed_tid = crash.as_ref().map(|crash| crash.tid);
@@ -40,12 +43,13 @@ impl Walk<'_, '_> {
             .filter(is_crashed)
             .chain(all.iter().filter(|thread| !is_crashed(thread)))
         {
-            let python_thread = by_tid.get(&thread.tid);
-            let is_crashed = Some(thread.tid) == crashed_tid;
+            let states = by_tid.get(&thread.tid).map(Vec::as_slice).unwrap_or_default();
+            let python_thread = states.first();
             let state = python_thread.map(|&(_, state)| state);
+            let is_crashed = Some(thread.tid) == crashed_tid;
             // Of a process that has not crashed, that is the main one.
             let is_first = threads.is_empty();
-            let mut stack = self.stack(thread, state, &mut unwinder, budget.allowed(is_first));
+            let mut stack = self.stack(thread, states, &mut unwinder, budget.allowed(is_first));
             let is_cut = budget.take(&stack, is_first);
             let mut signal_frames = 0;
             if is_crashed
@@ -91,39 +95,17 @@ impl Walk<'_, '_> {
         (threads, stacks, crash)
     }
 
-    /// CPython 3.11 and later keep the kernel's thread id; before, `pthread_self()` is the thread's
-    /// control block, to which `fs_base` points (glibc nptl/descr.h, `tcbhead_t`).
-    fn python_threads(&self) -> HashMap<u32, (&Interpreter, &PythonThread)> {
-        let by_fs_base: HashMap<u64, u32> = self
-            .target
-            .threads()
-            .iter()
-            .filter_map(|thread| Some((thread.registers.as_ref()?.fs_base?, thread.tid)))
-            .collect();
-        let known: std::collections::HashSet<u32> = self.target.threads().iter().map(|thread| thread.tid).collect();
-        let mut threads = HashMap::new();
-        for interpreter in self.interpreters {
-            for state in &interpreter.threads {
-                let native = state
-                    .native_thread_id
-                    .and_then(|id| u32::try_from(id).ok())
-                    .filter(|tid| known.contains(tid));
-                // In a child after fork, the id may still be that of the parent (3.11, gh-95504).
-                if let Some(tid) = native.or_else(|| by_fs_base.get(&state.thread_id).copied()) {
-                    threads.entry(tid).or_insert((interpreter, state));
-                }
-            }
-        }
-        threads
+    fn native_stack(&self, tid: u32, unwinder: &mut Unwinder<'_>) -> Vec<NativeStep> {
+        let limits = unwind::Limits {
+            frames: COUNTED_FRAMES,
+            ..unwind::Limits::default()
+        };
+        let registers = self.target.threads().iter().find(|thread| thread.tid == tid);
+        let registers = registers.and_then(|thread| thread.registers.as_ref());
+        registers.map_or_else(Vec::new, |registers| unwinder.unwind(registers, self.notes, &limits))
     }
 
-    fn stack(
-        &self,
-        thread: &Thread,
-        state: Option<&PythonThread>,
-        unwinder: &mut Unwinder<'_>,
-        max: usize,
-    ) -> ThreadStack {
+    fn stack(&self, thread: &Thread, states: &[State<'_>], unwinder: &mut Unwinder<'_>, max: usize) -> ThreadStack {
         let limits = unwind::Limits {
             frames: max,
             ..unwind::Limits::default()
@@ -147,11 +129,20 @@ impl Walk<'_, '_> {
                 Some(registers) if self.needs_native(thread) => unwinder.unwind(registers, self.notes, &limits),
                 _ => Vec::new(),
             },
-            python: match (self.python, state) {
-                (Some(python), Some(state)) => python.frames(state, max),
-                _ => Vec::new(),
-            },
+            python: self.python_stack(states, max),
         }
+    }
+
+    fn python_stack(&self, states: &[State<'_>], max: usize) -> Vec<PythonStep> {
+        let mut steps = Vec::new();
+        for &(interpreter, state) in states {
+            let frames = self.python.map(|python| python.frames(state, max - steps.len()));
+            steps.extend(frames.into_iter().flatten().map(|step| PythonStep {
+                interpreter: interpreter.id,
+                ..step
+            }));
+        }
+        steps
     }
 
     /// A signal that was sent may be one that a handler raised again: only the stack knows what came first.

@@ -278,20 +278,24 @@ fn native_step([pc, sp, cfa, flags]: [u64; 4]) -> Result<NativeStep, RunsError> 
     })
 }
 
+/// Ids of interpreters count up from 0.
+const MAX_INTERPRETER: u64 = 1 << 40;
+
 fn python_row(step: &PythonStep) -> [u64; 5] {
     let bits = [step.is_entry, step.is_generator, step.is_hidden, step.has_locals];
-    let flags = bits.iter().enumerate().map(|(i, bit)| u64::from(*bit) << i).sum();
+    let flags: u64 = bits.iter().enumerate().map(|(i, bit)| u64::from(*bit) << i).sum();
+    let interpreter = step.interpreter.cast_unsigned().min(MAX_INTERPRETER);
     [
         step.frame.0,
         step.code.0,
         i64::from(step.lasti).cast_unsigned(),
         step.anchor.0,
-        flags,
+        interpreter << 4 | flags,
     ]
 }
 
 fn python_step([frame, code, lasti, anchor, flags]: [u64; 5]) -> Result<PythonStep, RunsError> {
-    if flags >= 16 {
+    if flags >> 4 > MAX_INTERPRETER {
         return Err(RunsError::Value {
             column: 4,
             value: flags,
@@ -305,6 +309,7 @@ fn python_step([frame, code, lasti, anchor, flags]: [u64; 5]) -> Result<PythonSt
             value: lasti,
         })?,
         anchor: Addr(anchor),
+        interpreter: (flags >> 4).cast_signed(),
         is_entry: flags & 1 != 0,
         is_generator: flags & 2 != 0,
         is_hidden: flags & 4 != 0,
@@ -333,6 +338,7 @@ mod tests {
             code: Addr(code),
             lasti,
             anchor: Addr(frame / 3),
+            interpreter: (frame % 3).cast_signed(),
             is_entry: code.is_multiple_of(2),
             is_generator: false,
             is_hidden: lasti < 0,

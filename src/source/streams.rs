@@ -208,6 +208,8 @@ pub struct PythonStep {
     pub lasti: i32,
     /// An address inside the stack range of the C frame that runs this Python frame; null where unknown.
     pub anchor: Addr,
+    /// Id of the interpreter that runs it.
+    pub interpreter: i64,
     /// The first frame of its run of the eval loop.
     pub is_entry: bool,
     /// Owned by a generator, coroutine or asynchronous generator.

@@ -210,6 +210,7 @@ mod tests {
             code: Addr(2),
             lasti: 0,
             anchor: Addr(anchor),
+            interpreter: 0,
             is_entry,
             is_generator: false,
             is_hidden: false,

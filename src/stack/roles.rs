@@ -30,6 +30,8 @@ const PLUMBING: &[&str] = &[
     "run_mod*",
     "run_eval_code*",
     "PyEval_Eval*",
+    // One function per instruction, where the eval loop is made of tail calls (3.14+, Python/ceval_macros.h).
+    "_TAIL_CALL_*",
     "_PyEval_*",
     "PyImport_*",
     "_PyImport_*",
@@ -107,6 +109,7 @@ mod tests {
     fn plumbing() {
         assert!(is_plumbing("_PyEval_Vector"));
         assert!(is_plumbing("pymain_run_file"));
+        assert!(is_plumbing("_TAIL_CALL_CALL_BUILTIN_FAST.llvm.15734"));
         assert!(!is_plumbing("list_sort"));
         assert!(!is_plumbing("mainly"));
     }

@@ -231,7 +231,7 @@ pub fn read_with_minidump_crate(path: &Path) {
             .is_some()
     );
     let modules = dump.get_stream::<MinidumpModuleList>().unwrap();
-    assert!(modules.main_module().unwrap().code_file().contains("python"));
+    assert!(modules.main_module().unwrap().code_file().starts_with('/'));
     assert!(
         dump.get_stream::<MinidumpThreadNames>()
             .unwrap()

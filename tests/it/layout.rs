@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use coldframe::addr::AddrRange;
 use coldframe::image::{ImageOptions, Images};
 use coldframe::layout::{
-    BuiltinRow, Flavour, Offsets, PythonVersion, VERSIONS, asyncio_beside, builtin, builtin_table, format_table,
+    BuiltinRow, Flavour, Offsets, PythonVersion, VERSIONS, builtin, builtin_table, extensions_beside, format_table,
     offsets_from_dwarf,
 };
 use coldframe::source::{BuildId, Module};
@@ -12,16 +12,15 @@ use object::{Object, ObjectSection};
 use crate::pythons::{Python, pythons};
 
 /// Offsets from the debug information of a build, inside the file or in a separate one, both below `root`; those of
-/// `_asyncio` among them, which most builds have as an extension module.
+/// its extension modules among them.
 fn offsets_of(root: &Path, library: &Path, version: PythonVersion, flavour: Flavour) -> Option<Offsets> {
     let mut offsets = offsets_of_file(root, library)?;
     let place = root.join(library.strip_prefix("/").ok()?);
-    if let Some(asyncio) = asyncio_beside(&place, version, flavour)
-        && let Some(more) = offsets_of_file(root, &Path::new("/").join(asyncio.strip_prefix(root).ok()?))
-    {
-        let mut whole = more;
-        whole.overlay(&offsets);
-        offsets = whole;
+    for module in extensions_beside(&place, version, flavour) {
+        let module = Path::new("/").join(module.strip_prefix(root).ok()?);
+        if let Some(more) = offsets_of_file(root, &module) {
+            offsets.complete_extensions(&more);
+        }
     }
     Some(offsets)
 }

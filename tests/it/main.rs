@@ -64,5 +64,7 @@ mod support;
 mod tidy;
 /// Pythons, debuggers, and how a test that lacks one says so.
 mod tools;
+/// Versions that are not supported, other implementations, builds that say odd things of themselves.
+mod unknown_pythons;
 /// Virtual environments with pytest.
 mod venv;

@@ -1,11 +1,12 @@
 //! The CPython builds of this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use coldframe::layout::{Flavour, PythonVersion};
 
 /// One interpreter.
+#[derive(Clone)]
 pub struct Python {
     pub executable: PathBuf,
     pub version: PythonVersion,
@@ -21,6 +22,29 @@ impl Python {
     /// this machine cannot list the threads of.
     pub fn is_foreign(&self) -> bool {
         named().contains(&self.executable)
+    }
+}
+
+/// A copy of an interpreter that is one file, without symbols and debug information, in a folder with a `pyvenv.cfg` by
+/// which it finds its library.
+pub fn stripped_copy(python: &Python, folder: &Path, options: &[&str]) -> Result<PathBuf, String> {
+    let home = python.executable.parent().unwrap_or(Path::new("/"));
+    let copy = folder
+        .join("bin")
+        .join(python.executable.file_name().unwrap_or_default());
+    std::fs::create_dir_all(folder.join("bin")).map_err(|error| error.to_string())?;
+    let config = format!("home = {}\n", home.display());
+    std::fs::write(folder.join("pyvenv.cfg"), config).map_err(|error| error.to_string())?;
+    let status = Command::new("strip")
+        .arg("--strip-all")
+        .args(options)
+        .arg("-o")
+        .arg(&copy)
+        .arg(&python.executable)
+        .status();
+    match status {
+        Ok(status) if status.success() => Ok(copy),
+        _ => Err(format!("strip failed for {}", python.executable.display())),
     }
 }
 
@@ -63,7 +87,7 @@ pub fn pythons() -> Vec<Python> {
     pythons
 }
 
-fn probe(path: &std::path::Path) -> Option<Python> {
+fn probe(path: &Path) -> Option<Python> {
     let output = Command::new(path).args(["-I", "-c", PROBE]).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let mut lines = text.lines();

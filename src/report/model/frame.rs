@@ -67,6 +67,9 @@ pub struct PythonFrame {
     /// What the frame belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
+    /// Id of the interpreter that runs it, where the process has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interpreter: Option<i64>,
     /// Its variables, arguments first, in the order of the code object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locals: Vec<Variable>,

@@ -1,6 +1,6 @@
 //! One sample on one Python: build, run under coldframe, read the dump again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -80,51 +80,128 @@ impl Outcome {
     }
 }
 
-/// Builds the native parts of samples for one Python into a folder that goes onto PYTHONPATH.
-pub fn build(python: &Python, commands: &BTreeSet<String>, out: &Path) -> Result<(), String> {
-    fs::create_dir_all(out).map_err(|error| error.to_string())?;
-    let include = Command::new(&python.executable)
-        .args(["-c", "import sysconfig; print(sysconfig.get_path('include'))"])
-        .output()
-        .map_err(|error| error.to_string())?;
-    let include = String::from_utf8_lossy(&include.stdout).trim().to_string();
-    if !Path::new(&include).join("Python.h").is_file() {
-        return Err("no Python.h".to_string());
+/// Why a sample cannot run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Unfit {
+    /// Something is not installed.
+    Missing(String),
+    /// This build of Python cannot have it.
+    Impossible(String),
+    /// A command failed.
+    Failed(String),
+}
+
+/// What the commands of headers stand for on one Python.
+pub struct Words {
+    python: String,
+    include: String,
+    prefix: String,
+    /// What links a program with the shared library, and that library; empty where there is none.
+    embed: String,
+    libpython: String,
+    out: String,
+}
+
+const QUERY: &str = "import os, sys, sysconfig
+get = sysconfig.get_config_var
+folder, name = get('LIBDIR') or '', get('INSTSONAME') or ''
+names = [name, 'libpython%s.so.1.0' % get('LDVERSION')]
+found = [os.path.join(folder, name) for name in names if '.so' in name and os.path.isfile(os.path.join(folder, name))]
+print(sysconfig.get_path('include'))
+print(sys.base_prefix)
+print('-L%s -lpython%s -Wl,-rpath,%s' % (folder, get('LDVERSION'), folder) if found else '')
+print(found[0] if found else '')";
+
+impl Words {
+    pub fn of(python: &Python, out: &Path) -> Result<Words, String> {
+        let answer = Command::new(&python.executable)
+            .args(["-I", "-c", QUERY])
+            .output()
+            .map_err(|error| error.to_string())?;
+        let answer = String::from_utf8_lossy(&answer.stdout).into_owned();
+        let mut lines = answer.lines().map(str::to_string);
+        let mut line = || lines.next().unwrap_or_default();
+        Ok(Words {
+            python: python.executable.display().to_string(),
+            include: line(),
+            prefix: line(),
+            embed: line(),
+            libpython: line(),
+            out: out.display().to_string(),
+        })
     }
-    for command in commands {
-        let words: Vec<String> = command
-            .split(' ')
-            .map(|word| {
-                word.replace("{include}", &include)
-                    .replace("{out}", &out.to_string_lossy())
-            })
-            .collect();
+
+    /// The words of a command.
+    fn expand(&self, command: &str, sample: &Path) -> Result<Vec<String>, Unfit> {
+        let embeds = command.contains("{embed}") || command.contains("{libpython}");
+        if embeds && self.libpython.is_empty() {
+            return Err(Unfit::Impossible("there is no shared libpython to embed".to_string()));
+        }
+        let mut words = Vec::new();
+        for word in command.split(' ') {
+            if word == "{embed}" {
+                words.extend(self.embed.split(' ').map(str::to_string));
+                continue;
+            }
+            let replacements = [
+                ("{python}", &*self.python),
+                ("{include}", &self.include),
+                ("{prefix}", &self.prefix),
+                ("{libpython}", &self.libpython),
+                ("{out}", &self.out),
+                ("{sample}", &sample.to_string_lossy()),
+            ];
+            let expand = |word: String, (name, value): &(&str, &str)| word.replace(name, value);
+            words.push(replacements.iter().fold(word.to_string(), expand));
+        }
+        Ok(words)
+    }
+
+    /// Runs one of the commands that build the native parts of samples, into a folder that goes onto PYTHONPATH.
+    pub fn build(&self, command: &str) -> Result<(), Unfit> {
+        if command.contains("{include}") && !Path::new(&self.include).join("Python.h").is_file() {
+            return Err(Unfit::Missing("no Python.h".to_string()));
+        }
+        fs::create_dir_all(&self.out).map_err(|error| Unfit::Failed(error.to_string()))?;
+        let words = self.expand(command, Path::new(""))?;
         let built = Command::new(&words[0])
             .args(&words[1..])
             // Debian's headers name one that lies in a folder for the architecture beside their own.
-            .env("CPATH", Path::new(&include).join(".."))
+            .env("CPATH", Path::new(&self.include).join(".."))
             .current_dir(repository("samples"))
             .output()
-            .map_err(|error| format!("{}: {error}", words[0]))?;
+            .map_err(|error| Unfit::Failed(format!("{}: {error}", words[0])))?;
         if !built.status.success() {
-            return Err(format!("{}: {}", words[0], String::from_utf8_lossy(&built.stderr)));
+            let errors = String::from_utf8_lossy(&built.stderr);
+            return Err(Unfit::Failed(format!("{}: {errors}", words[0])));
         }
+        Ok(())
     }
-    Ok(())
 }
 
 impl Job<'_> {
     /// Runs the sample under coldframe, with these options of Python. `label` names the run's own folder.
     pub fn run(&self, label: &str, options: &[&str], variables: &BTreeMap<&str, String>) -> Result<Outcome, String> {
-        self.run_for(Inputs::NONE, label, options, variables)
+        self.run_all(Inputs::NONE, label, options, &[], variables)
     }
 
-    /// The same, with a look at the process at its crash, and at the core it leaves.
+    /// The same, with a look at the process at its crash by `analyze --pid PID ARGUMENTS`, and at the core it leaves.
     pub fn run_for(
         &self,
         inputs: Inputs,
         label: &str,
+        arguments: &[&str],
+        variables: &BTreeMap<&str, String>,
+    ) -> Result<Outcome, String> {
+        self.run_all(inputs, label, &[], arguments, variables)
+    }
+
+    fn run_all(
+        &self,
+        inputs: Inputs,
+        label: &str,
         options: &[&str],
+        arguments: &[&str],
         variables: &BTreeMap<&str, String>,
     ) -> Result<Outcome, String> {
         let own = self.folder.join(label);
@@ -149,11 +226,12 @@ impl Job<'_> {
             .args(["-c", &limits, "sh", COLDFRAME, "run", "--report", "json", "-o"])
             .arg(&dumps)
             .arg("--")
-            .arg(&self.python.executable)
-            .args(options)
-            .arg(&self.header.path)
+            .args(self.command(options)?)
             .env_remove("COLDFRAME_ORACLE")
-            .env("PYTHONPATH", self.native)
+            .env(
+                "PYTHONPATH",
+                format!("{}:{}", self.words.out, repository("samples").display()),
+            )
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .envs(variables)
             .current_dir(&own)
@@ -162,7 +240,7 @@ impl Job<'_> {
         let mut child = command.spawn().map_err(|error| error.to_string())?;
         let deadline = Instant::now() + TIMEOUT;
         let live = match inputs.live {
-            true => match self.look(&child, variables, deadline) {
+            true => match self.look(&child, arguments, variables, deadline) {
                 Ok(report) => Some(report),
                 Err(problem) => {
                     let _ = child.kill();
@@ -188,12 +266,31 @@ impl Job<'_> {
         })
     }
 
+    /// What the sample is started by.
+    fn command(&self, options: &[&str]) -> Result<Vec<String>, String> {
+        if let Some(command) = self.header.get("command") {
+            let words = self.words.expand(command, &self.header.path);
+            return words.map_err(|unfit| format!("{unfit:?}"));
+        }
+        let mut words = vec![self.python.executable.display().to_string()];
+        words.extend(options.iter().map(ToString::to_string));
+        words.push(self.header.path.display().to_string());
+        Ok(words)
+    }
+
     /// Lets the program run up to its crash, and analyses it there.
-    fn look(&self, child: &Child, variables: &BTreeMap<&str, String>, deadline: Instant) -> Result<Value, String> {
+    fn look(
+        &self,
+        child: &Child,
+        arguments: &[&str],
+        variables: &BTreeMap<&str, String>,
+        deadline: Instant,
+    ) -> Result<Value, String> {
         let signal = self.header.get("signal").unwrap_or_default();
         let signal = signal.parse().map_err(|_| format!("no such signal: {signal}"))?;
         let frozen = freeze::at_signal(Pid::from_raw(child.id() as i32), signal, deadline)?;
-        let report = self.analyze(&["--pid", &frozen.pid.to_string()], variables);
+        let pid = frozen.pid.to_string();
+        let report = self.analyze(&[&["--pid", &pid], arguments].concat(), variables);
         frozen.release(deadline)?;
         report
     }

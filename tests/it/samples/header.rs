@@ -33,6 +33,8 @@ pub struct Frame {
     pub file: String,
     /// Known for lines of the sample itself.
     pub line: Option<u32>,
+    /// Known where there are several.
+    pub interpreter: Option<i64>,
 }
 
 /// A native frame.
@@ -67,7 +69,8 @@ pub enum Value {
     Glob(String),
 }
 
-const SINGLE: [&str; 13] = [
+const SINGLE: [&str; 14] = [
+    "command",
     "signal",
     "code",
     "address",
@@ -149,22 +152,35 @@ impl Header {
         Some(())
     }
 
-    /// `FUNCTION [FILE] [@MARK] [*COUNT]`
+    /// How many frames the crashed thread has in other interpreters than the one that it crashed in.
+    pub fn in_other_interpreters(&self) -> usize {
+        let crashed = self.frames.first().and_then(|frame| frame.interpreter);
+        self.frames.iter().filter(|frame| frame.interpreter != crashed).count()
+    }
+
+    /// `FUNCTION [FILE] [@MARK] [%INTERPRETER] [*COUNT]`
     fn frame(&self, text: &str, markers: &BTreeMap<String, u32>) -> Option<(Frame, usize)> {
         let mut words = text.split(' ');
         let mut frame = Frame {
             function: words.next()?.to_string(),
             file: self.path.file_name()?.to_str()?.to_string(),
             line: None,
+            interpreter: None,
         };
         let mut count = 1;
-        for word in words {
+        while let Some(word) = words.next() {
             if let Some(mark) = word.strip_prefix('@') {
                 frame.line = Some(*markers.get(mark)?);
             } else if let Some(number) = word.strip_prefix('*') {
                 count = number.parse().ok()?;
+            } else if let Some(number) = word.strip_prefix('%') {
+                frame.interpreter = Some(number.parse().ok()?);
             } else {
                 frame.file = word.to_string();
+                // `<frozen importlib._bootstrap>`
+                while frame.file.starts_with('<') && !frame.file.ends_with('>') {
+                    frame.file = format!("{} {}", frame.file, words.next()?);
+                }
             }
         }
         Some((frame, count))

@@ -8,12 +8,15 @@ mod check;
 mod exception;
 mod faulthandler;
 mod freeze;
+mod full;
 mod glob;
 mod header;
 mod inputs;
 mod offline;
 mod oracle;
+mod peers;
 mod readers;
+mod results;
 mod stripped;
 mod table;
 mod values;
@@ -28,7 +31,7 @@ use std::time::Instant;
 use crate::golden::repository;
 use crate::harness::{Folder, has};
 use crate::pythons::{Python, pythons};
-use cell::Inputs;
+use cell::{Inputs, Unfit, Words};
 use check::Problems;
 use header::Header;
 use offline::EmptyRoot;
@@ -54,7 +57,7 @@ fn samples() -> Vec<PathBuf> {
 }
 
 fn short(python: &Python) -> String {
-    // Those of a distribution are stripped.
+    // Those of a distribution are static, and stripped.
     let is_distribution = python.library == python.executable;
     let mark = if is_distribution { "s" } else { "" };
     format!("{}{}{mark}", python.version, python.flavour)
@@ -83,14 +86,17 @@ fn in_parallel<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T>
     results.into_iter().map(|(_, result)| result).collect()
 }
 
+/// By command of a header: whether it did what it should.
+type Built = BTreeMap<String, Result<(), Unfit>>;
+
 /// The samples and Pythons of this machine, with the native parts built.
 struct Bench {
     pythons: Vec<Python>,
     samples: Vec<PathBuf>,
     /// By Python, then sample.
     headers: Vec<Vec<Header>>,
-    /// By Python: the folder of native parts, or why there is none.
-    builds: Vec<Result<PathBuf, String>>,
+    /// By Python: what the commands of headers stand for, and what came of those that build something.
+    builds: Vec<(Words, Built)>,
     folder: Folder,
     inputs: Inputs,
 }
@@ -100,8 +106,8 @@ struct Job<'a> {
     folder: &'a Folder,
     python: &'a Python,
     header: &'a Header,
-    /// What goes onto PYTHONPATH.
-    native: &'a Path,
+    /// What commands stand for.
+    words: &'a Words,
     /// Names the cell's own folders.
     label: String,
     /// What this machine lets be looked at.
@@ -113,6 +119,10 @@ impl Bench {
     fn new() -> Option<Bench> {
         let pythons = pythons();
         require(&pythons);
+        Bench::of(pythons)
+    }
+
+    fn of(pythons: Vec<Python>) -> Option<Bench> {
         if pythons.is_empty() {
             crate::tools::skip("the samples: no Python");
             return None;
@@ -129,8 +139,14 @@ impl Bench {
             .collect();
         let builds = in_parallel(pythons.len(), |index| {
             let commands: BTreeSet<String> = headers[index].iter().flat_map(|header| header.builds.clone()).collect();
-            let out = folder.join(format!("native-{index}"));
-            cell::build(&pythons[index], &commands, &out).map(|()| out)
+            let words =
+                Words::of(&pythons[index], &folder.join(format!("native-{index}"))).expect("a Python that runs");
+            let build = |command: String| {
+                let result = words.build(&command);
+                (command, result)
+            };
+            let results = commands.into_iter().map(build).collect();
+            (words, results)
         });
         Some(Bench {
             pythons,
@@ -177,29 +193,46 @@ impl Bench {
         );
     }
 
-    fn cell(&self, sample: usize, index: usize, job: &impl Fn(&Job<'_>) -> Vec<String>) -> Verdict {
+    fn cell(&self, sample: usize, index: usize, work: &impl Fn(&Job<'_>) -> Vec<String>) -> Verdict {
+        match self.job(sample, index) {
+            Ok(job) => match work(&job) {
+                problems if problems.is_empty() => Verdict::Ok,
+                problems => Verdict::Failed(problems),
+            },
+            Err(Unfit::Missing(reason)) => Verdict::Skipped(reason),
+            Err(Unfit::Impossible(reason)) => Verdict::Impossible(reason),
+            Err(Unfit::Failed(problem)) => Verdict::Failed(vec![problem]),
+        }
+    }
+
+    fn job(&self, sample: usize, index: usize) -> Result<Job<'_>, Unfit> {
         let (python, header) = (&self.pythons[index], &self.headers[index][sample]);
         if !header.applies(python.version) {
-            return Verdict::Skipped("not for this version".to_string());
+            return Err(Unfit::Impossible("not for this version".to_string()));
         }
-        let native = match &self.builds[index] {
-            Ok(native) => native.as_path(),
-            Err(reason) if !header.builds.is_empty() => return Verdict::Skipped(reason.clone()),
-            Err(_) => Path::new("/nonexistent"),
-        };
-        let problems = job(&Job {
+        let (words, results) = &self.builds[index];
+        for command in &header.builds {
+            results[command].clone()?;
+        }
+        Ok(Job {
             folder: &self.folder,
             python,
             header,
-            native,
-            label: format!("{}-{}", name_of(&header.path), short(python)),
+            words,
+            label: format!("{}-{}-{index}", name_of(&header.path), short(python)),
             inputs: self.inputs,
-        });
-        if problems.is_empty() {
-            Verdict::Ok
-        } else {
-            Verdict::Failed(problems)
-        }
+        })
+    }
+
+    /// Does something for every sample on every Python, or with the reason why it cannot run there.
+    fn each<R: Send>(&self, work: impl Fn(String, usize, Result<Job<'_>, String>) -> R + Sync) -> Vec<R> {
+        in_parallel(self.samples.len() * self.pythons.len(), |number| {
+            let (sample, index) = (number / self.pythons.len(), number % self.pythons.len());
+            let job = self.job(sample, index).map_err(|unfit| match unfit {
+                Unfit::Missing(reason) | Unfit::Impossible(reason) | Unfit::Failed(reason) => reason,
+            });
+            work(name_of(&self.samples[sample]), index, job)
+        })
     }
 }
 

@@ -29,6 +29,11 @@ pub fn check(header: &Header, oracle: &Value, report: &Report, problems: &mut Pr
     problems.expect("version", oracle["python"].as_str(), version.as_deref());
     for expected in oracle["threads"].as_array().into_iter().flatten() {
         let is_crashed = expected["crashed"] == true;
+        // A subinterpreter knows neither which thread runs it nor the threads of others.
+        let is_alone = header.in_other_interpreters() > 0;
+        if is_alone && !is_crashed {
+            continue;
+        }
         let name = text(expected, "name");
         let thread = match (is_crashed, expected["main"] == true) {
             (true, _) => report.crashed_thread(),
@@ -45,8 +50,10 @@ pub fn check(header: &Header, oracle: &Value, report: &Report, problems: &mut Pr
         } else {
             &expected["tid"]
         };
-        problems.expect("thread id", tid.as_u64(), Some(u64::from(thread.tid)));
-        if let (Some(daemon), false) = (thread.daemon, expected["main"] == true) {
+        if !is_alone {
+            problems.expect("thread id", tid.as_u64(), Some(u64::from(thread.tid)));
+        }
+        if let (Some(daemon), false) = (thread.daemon, is_alone || expected["main"] == true) {
             problems.expect(
                 &format!("{name} is a daemon"),
                 expected["daemon"].as_bool(),
@@ -62,11 +69,18 @@ pub fn check(header: &Header, oracle: &Value, report: &Report, problems: &mut Pr
         let entries = expected["frames"].as_array().map(Vec::as_slice).unwrap_or_default();
         // The crash may be further inside than the function that asked the oracle.
         let inner = if is_crashed {
-            header.frames.len().saturating_sub(entries.len())
+            let seen = header.frames.len() - header.in_other_interpreters();
+            seen.saturating_sub(entries.len())
         } else {
             0
         };
-        problems.expect(&format!("frames of {name}"), entries.len() + inner, frames.len());
+        // One interpreter does not see what another one runs in the same thread.
+        let outer = if is_crashed { header.in_other_interpreters() } else { 0 };
+        problems.expect(
+            &format!("frames of {name}"),
+            inner + entries.len() + outer,
+            frames.len(),
+        );
         for (index, (entry, frame)) in entries.iter().zip(frames.iter().skip(inner)).enumerate() {
             check_frame(
                 entry,
@@ -155,7 +169,10 @@ fn check_locals(entry: &Value, frame: &PythonFrame, what: &str, problems: &mut P
                 .as_deref()
                 .map(|name| name.rsplit('.').next().unwrap_or(name));
             problems.expect(&format!("{what}: type"), expected["type"].as_str(), type_name);
-            values::compare(&what, text(expected, "repr"), found, problems);
+            // The importer's objects have a `__repr__` of their own.
+            if !text(entry, "file").starts_with("<frozen ") {
+                values::compare(&what, text(expected, "repr"), found, true, problems);
+            }
         }
     }
 }
@@ -176,6 +193,9 @@ pub fn check_values(function: &str, lines: &str, report: &Report, problems: &mut
         problems.push(format!("values: no frame of {function}"));
         return;
     };
+    // Structures of extension modules come from the built-in table, which has final releases only.
+    let version = report.python.first().and_then(|python| python.version.as_deref());
+    let is_prerelease = version.is_some_and(|version| version.contains(|c: char| c.is_ascii_alphabetic()));
     let mut count = 0;
     for line in lines.lines() {
         let mut fields = line.split('\t');
@@ -205,10 +225,17 @@ pub fn check_values(function: &str, lines: &str, report: &Report, problems: &mut
         }
         match repr {
             "<unset>" => problems.expect(name, &ValueState::Unset, &found.state),
-            _ => values::compare(&format!("values: {name}"), repr, found, problems),
+            _ => {
+                let may_be_plain = is_prerelease || name.starts_with("opaque_") || name.contains('.');
+                values::compare(&format!("values: {name}"), repr, found, may_be_plain, problems);
+                let is_elided = found.value.as_ref().is_some_and(|value| value.contains('…'));
+                if is_elided && !["long", "deep", "many"].iter().any(|word| name.contains(word)) {
+                    problems.push(format!("values: {name} is not whole"));
+                }
+            }
         }
     }
-    if count < 80 {
+    if count < 50 {
         problems.push(format!("values: only {count} of them"));
     }
 }

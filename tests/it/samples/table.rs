@@ -1,6 +1,6 @@
 //! The table of what became of each sample on each Python.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
@@ -12,7 +12,10 @@ use crate::pythons::Python;
 pub enum Verdict {
     Ok,
     Failed(Vec<String>),
+    /// For want of something that could be installed.
     Skipped(String),
+    /// This Python cannot run it.
+    Impossible(String),
 }
 
 pub struct Cell {
@@ -27,8 +30,9 @@ pub fn print(title: &str, pythons: &[Python], cells: &[Cell], took: Duration) ->
     let mut table = format!("\n{title:22}");
     let mut failures = Vec::new();
     let mut skipped = BTreeSet::new();
+    let mut impossible = BTreeMap::new();
     for python in pythons {
-        let _ = write!(table, "{:>9}", short(python));
+        let _ = write!(table, "{:>12}", short(python));
     }
     for cell in cells {
         if cell.python == 0 {
@@ -45,8 +49,18 @@ pub fn print(title: &str, pythons: &[Python], cells: &[Cell], took: Duration) ->
                 skipped.insert(format!("{} on {}: {reason}", cell.sample, short(&pythons[cell.python])));
                 "skipped"
             }
+            Verdict::Impossible(reason) => {
+                impossible
+                    .entry((&cell.sample, reason))
+                    .or_insert_with(Vec::new)
+                    .push(short(&pythons[cell.python]));
+                "-"
+            }
         };
-        let _ = write!(table, "{word:>9}");
+        let _ = write!(table, "{word:>12}");
+    }
+    for ((sample, reason), pythons) in impossible {
+        let _ = write!(table, "\n- {sample}: {reason}: {}", pythons.join(", "));
     }
     let slowest = cells.iter().max_by_key(|cell| cell.took).expect("there are cells");
     let _ = writeln!(

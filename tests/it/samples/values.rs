@@ -5,49 +5,21 @@ use coldframe::report::model::Variable;
 use super::check::Problems;
 
 /// Our text marks what it leaves out with `…`: `'abc'… 7 more`, `[1, 2, … 98 more]`, `[…]`. The rest is as `repr` has it.
-pub fn compare(what: &str, repr: &str, found: &Variable, problems: &mut Problems) {
+/// `may_be_plain` is where the class of an object may have a `__repr__` of its own, which nothing but Python can run.
+pub fn compare(what: &str, repr: &str, found: &Variable, may_be_plain: bool, problems: &mut Problems) {
     let text = found.value.as_deref().unwrap_or_default();
-    let expected = as_ours(repr);
-    let is_right = text == expected || fits(text, &expected) || is_plain(found) || is_items(found, &expected);
+    let is_right = text == repr || fits(text, repr) || may_be_plain && is_plain(found);
     if !is_right {
-        problems.push(format!("{what}: expected {expected}, found {text}"));
+        problems.push(format!("{what}: expected {repr}, found {text}"));
     }
 }
 
-/// Objects without a builtin repr are shown with the full name of their type: Python's `object` is left out. A module
-/// without a file is not said to be built in.
-fn as_ours(repr: &str) -> String {
-    repr.replace(" object at 0x", " at 0x").replace(" (built-in)>", ">")
-}
-
-/// Whether an object of a class that is no builtin is shown by its type and address, whatever its own `__repr__` says.
+/// Whether it is shown by type and address, as `object` does.
 fn is_plain(found: &Variable) -> bool {
     match (&found.type_name, found.address, &found.value) {
-        (Some(name), Some(address), Some(value)) => name.contains('.') && *value == format!("<{name} at {address}>"),
+        (Some(name), Some(address), Some(value)) => *value == format!("<{name} object at {address}>"),
         _ => false,
     }
-}
-
-/// Whether a tuple with named items (`os.stat_result(st_mode=33188, …)`) is shown as a tuple.
-fn is_items(found: &Variable, repr: &str) -> bool {
-    let name = found
-        .type_name
-        .as_deref()
-        .unwrap_or_default()
-        .rsplit('.')
-        .next()
-        .unwrap_or_default();
-    let items = repr
-        .strip_prefix(name)
-        .and_then(|rest| rest.strip_prefix('(')?.strip_suffix(')'));
-    let without_names = |items: &str| {
-        let values: Vec<&str> = items
-            .split(", ")
-            .map(|item| item.split_once('=').map_or(item, |(_, value)| value))
-            .collect();
-        format!("({})", values.join(", "))
-    };
-    name != "tuple" && items.is_some_and(|items| found.value == Some(without_names(items)))
 }
 
 /// Whether `text` is `repr` with stretches left out.

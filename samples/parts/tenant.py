@@ -1,0 +1,15 @@
+"""Run inside of a subinterpreter by subinterpreter.py and subinterpreter_thread.py."""
+
+import crashext
+import oracle
+
+
+def serve(request):
+    answer = request.upper()
+    oracle.record()
+    crashext.null_deref(1)
+    return answer
+
+
+def run():
+    serve("hello")
