@@ -7,11 +7,17 @@ mod capture_helper;
 mod color;
 mod coredumpctl;
 mod debuginfod;
+mod doctor;
+mod dump;
+mod env;
 mod executable;
+mod install;
 mod layout;
 mod message;
 mod output;
+mod quantity;
 mod run;
+mod watcher;
 
 use std::process::ExitCode;
 
@@ -32,7 +38,11 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(run::Run),
+    Run(Box<run::Run>),
+    Dump(dump::Dump),
+    Env(env::Env),
+    Install(install::Install),
+    Doctor(doctor::Doctor),
     Analyze(analyze::Analyze),
     Layout(layout::Layout),
     #[command(hide = true)]
@@ -49,6 +59,10 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Run(command) => command.run(),
+            Command::Dump(command) => command.run(),
+            Command::Env(command) => command.run(),
+            Command::Install(command) => command.run(),
+            Command::Doctor(command) => command.run(),
             Command::Analyze(command) => command.run(),
             Command::Layout(command) => command.run(),
             Command::CaptureHelper(command) => Ok(command.run()),

@@ -5,6 +5,7 @@
 //!
 //! Invariant: this is the only folder that compares Python versions; nothing here walks objects.
 
+mod asyncio;
 mod builtin;
 mod debug_offsets;
 mod dwarf;
@@ -24,9 +25,9 @@ pub use interpreter::{InterpreterError, find_interpreter};
 pub use resolve::resolve;
 pub use schema::{Offset, Offsets};
 pub use versions::{
-    Anchors, Behaviour, Bytecode, DictKeys, DictValues, Flavour, FrameRoot, ImportErrorRepr, InstanceDict, Instruction,
-    IntFormat, LineTable, LocalSlots, NamespaceOrder, ObjectDescriptors, OrderedDictRepr, PythonVersion, RunStart,
-    StackRefs, StringState, TypeNames, VERSIONS, Version, version_row,
+    Anchors, Awaits, Behaviour, Bytecode, DictKeys, DictValues, Flavour, FrameRoot, ImportErrorRepr, InstanceDict,
+    Instruction, IntFormat, LineTable, LocalSlots, NamespaceOrder, ObjectDescriptors, OrderedDictRepr, PythonVersion,
+    RunStart, StackRefs, StringState, TypeNames, VERSIONS, Version, version_row,
 };
 
 use crate::addr::Addr;

@@ -64,6 +64,8 @@ mod support;
 mod tidy;
 /// Pythons, debuggers, and how a test that lacks one says so.
 mod tools;
+/// Dumps that no crash asked for; what `run` does with dumps.
+mod triggers;
 /// Versions that are not supported, other implementations, builds that say odd things of themselves.
 mod unknown_pythons;
 /// Virtual environments with pytest.
