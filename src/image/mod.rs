@@ -20,6 +20,7 @@ mod memory_elf;
 mod needed;
 mod overlay;
 mod root;
+mod split;
 mod symbol_cache;
 mod symbol_table;
 mod symbols;

@@ -18,6 +18,8 @@ mod debuginfod;
 mod denied;
 /// Dumps of live processes: written, read back, opened by other readers.
 mod dump;
+/// Minidumps that other programs wrote.
+mod foreign_dumps;
 /// Comparing output with files under tests/goldens.
 mod golden;
 /// What the handler library needs from the programs it is loaded into.
@@ -56,6 +58,8 @@ mod report;
 mod run_status;
 /// Every sample on every Python, at the crash and from its dump.
 mod samples;
+/// Debug information in unusual places.
+mod split_debug;
 /// Processes to look at.
 mod support;
 /// Rules for the source tree itself.
