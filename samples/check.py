@@ -26,9 +26,9 @@ TIMEOUT = 120
 
 SINGLE = {
     *("signal", "code", "address", "pc", "exception", "raised", "process", "ends", "thread"),
-    *("stderr", "stack", "python", "values", "command"),
+    *("stderr", "stack", "python", "values", "evaluator", "command"),
 }
-REPEATED = {"build", "frame", "native", "other", "qualname", "unset"}
+REPEATED = {"build", "frame", "native", "other", "qualname", "unset", "trace", "profile", "tool", "state"}
 SCOPES = {"argument", "local", "cell", "free"}
 # si_code by the name that headers use, for one signal or for all (None).
 CODES = {

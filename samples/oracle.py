@@ -33,6 +33,7 @@ def record():
         "python": sys.version.split()[0].rstrip("+"),
         "pid": os.getpid(),
         "exception": _exception(sys.exc_info()[1]),  # the one being handled
+        "recursion_limit": sys.getrecursionlimit(),
         "threads": [
             {
                 "name": threads[ident].name if ident in threads else None,
@@ -48,6 +49,52 @@ def record():
     }
     with io.open(path, "w", encoding="utf-8") as file:
         json.dump(report, file)
+
+
+def record_tasks():
+    """Write every asyncio task of every thread's loop as JSON to $COLDFRAME_ORACLE.tasks."""
+    path = os.environ.get("COLDFRAME_ORACLE")
+    if not path:
+        return
+    import asyncio
+    import gc
+
+    tasks = []
+    kinds = (asyncio.Task, asyncio.tasks._PyTask)
+    for task in [task for task in gc.get_objects() if isinstance(task, kinds) and not task.done()]:
+        loop = task.get_loop()
+        coroutine = task.get_coro()
+        frames = []
+        running = asyncio.current_task(loop) is task
+        while coroutine is not None and not running:
+            name, coroutine = _suspended(coroutine)
+            frames += [name] if name else []
+        tasks.append(
+            {
+                "name": task.get_name(),
+                "coroutine": task.get_coro().__qualname__,
+                "running": running,
+                "ident": loop._thread_id,
+                "waiting": task._fut_waiter is not None,
+                "frames": frames[::-1],
+            }
+        )
+    with io.open(path + ".tasks", "w", encoding="utf-8") as file:
+        json.dump(tasks, file)
+
+
+def _suspended(awaitable):
+    """The frame of a coroutine or generator, and what it waits for."""
+    for prefix in "cr", "gi", "ag":
+        if hasattr(awaitable, prefix + "_frame"):
+            frame = getattr(awaitable, prefix + "_frame")
+            inner = getattr(awaitable, {"gi": "gi_yieldfrom"}.get(prefix, prefix + "_await"))
+            return (frame and [frame.f_code.co_name, frame.f_code.co_filename, frame.f_lineno]), inner
+    # What asend() of an asynchronous generator gives knows it, but says so to the collector only.
+    import gc
+
+    inner = [other for other in gc.get_referents(awaitable) if hasattr(other, "ag_frame") or hasattr(other, "cr_frame")]
+    return None, inner[0] if inner else None
 
 
 def values():
@@ -161,5 +208,6 @@ def _attributes(value):
         return []
     names = list(getattr(value, "__dict__", ()))
     for base in kind.__mro__:
+        names += [field[0] for field in base.__dict__.get("_fields_", ()) if len(field) == 2]  # ctypes
         names += [name for name in base.__dict__.get("__slots__", ()) if hasattr(value, name)]
     return [name for name in names if not name.startswith("__")]

@@ -16,6 +16,8 @@
 #: other: lock-waiter wait_for_lock @lock
 #: other: queue-waiter wait_for_queue @queue
 #: other: sleeper sleep_long @sleep
+#: state[>=3.11]: sleeper sleeping
+#: state: lock-waiter waiting for a lock
 """One thread of several crashes; the others wait for a lock, for a queue, in sleep, and in join."""
 
 import queue

@@ -5,6 +5,8 @@
 
 pub mod addr;
 pub mod capture;
+pub mod export;
+pub mod helpers;
 pub mod image;
 pub mod layout;
 pub mod notes;

@@ -43,6 +43,15 @@ pub const REPORT: &str = "COLDFRAME_REPORT";
 /// Whether values of locals are recorded.
 pub const LOCALS: &str = "COLDFRAME_LOCALS";
 
+/// The most dumps in the folder.
+pub const MAX_DUMPS: &str = "COLDFRAME_MAX_DUMPS";
+/// The most bytes of dumps in the folder.
+pub const MAX_BYTES: &str = "COLDFRAME_MAX_BYTES";
+/// Programs that are captured.
+pub const ONLY: &str = "COLDFRAME_ONLY";
+/// Programs that are not.
+pub const IGNORE: &str = "COLDFRAME_IGNORE";
+
 /// All variables. Documentation and the helper's checks are made from this table.
 pub const VARIABLES: &[Variable] = &[
     Variable {
@@ -73,6 +82,26 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: LOCALS,
         meaning: "0: values of local variables are neither recorded nor shown",
+        setter: Setter::Both,
+    },
+    Variable {
+        name: MAX_DUMPS,
+        meaning: "how many dumps and records the folder keeps; the oldest are removed first [default: 1000]",
+        setter: Setter::Both,
+    },
+    Variable {
+        name: MAX_BYTES,
+        meaning: "how many bytes of them, or with K, M or G behind the number [default: 4G]",
+        setter: Setter::Both,
+    },
+    Variable {
+        name: ONLY,
+        meaning: "file names of the programs that are captured, separated by colons; * at the end of one matches the rest",
+        setter: Setter::Both,
+    },
+    Variable {
+        name: IGNORE,
+        meaning: "the same of programs that are not captured",
         setter: Setter::Both,
     },
 ];

@@ -169,6 +169,25 @@ pub fn install_below(base: &Path, binary: &Path, euid: u32) -> Result<Installed,
     Ok(Installed { handler })
 }
 
+/// Puts both into `folder` itself, for an image or a package: `coldframe` there then uses the handler beside it.
+///
+/// # Errors
+/// As [`install_below`]; a folder that is there already keeps its mode.
+pub fn install_into(folder: &Path, binary: &Path, euid: u32) -> Result<Installed, InstallError> {
+    make_folder(folder)?;
+    let folder = folder
+        .canonicalize()
+        .map_err(|error| io_error("resolve", folder, error))?;
+    check_path(&folder)?;
+    check_folder(&folder, euid)?;
+    let handler = folder.join(IMAGE_NAME);
+    replace(&handler, 0o644, &mut |file| file.write_all(IMAGE))?;
+    let helper = folder.join(HELPER_NAME);
+    let mut source = File::open(binary).map_err(|error| io_error("open", binary, error))?;
+    replace(&helper, 0o755, &mut |file| io::copy(&mut source, file).map(|_| ()))?;
+    in_place(&helper, euid)
+}
+
 fn make_folder(folder: &Path) -> Result<(), InstallError> {
     if folder.is_dir() {
         return Ok(());

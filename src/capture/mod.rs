@@ -20,13 +20,17 @@ mod extent;
 pub mod helper;
 pub mod install;
 pub mod leftover;
+pub mod limits;
+pub mod oom;
 mod origin;
 mod outdated;
 mod recording;
 pub mod request;
 pub mod select;
+pub mod snapshot;
 mod sound;
 pub mod supervisor;
+pub mod tree;
 mod watchdog;
 pub mod write;
 

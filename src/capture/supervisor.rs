@@ -22,7 +22,8 @@ use thiserror::Error;
 
 use super::channel::{Delivery, Listener, TIMEOUT};
 use super::environment::Environment;
-use super::origin;
+use super::{origin, tree};
+use crate::report::model::Trigger;
 
 /// Signals that go on to the command.
 const FORWARDED: [Signal; 7] = [
@@ -46,6 +47,32 @@ pub enum Ending {
     Exited(i32),
     /// The signal with this number killed it.
     Killed(i32),
+    /// It had run for as long as it was allowed to, and was ended.
+    TimedOut,
+}
+
+/// Exit status after [`Ending::TimedOut`], that of timeout(1).
+pub const TIMED_OUT: i32 = 124;
+/// How long processes that were asked to end may take.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What makes a supervisor look at the processes, apart from their crashes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Watch {
+    /// For how long the command may run.
+    pub timeout: Option<Duration>,
+    /// A signal to this process, before which the processes are to be captured. It goes on to the command.
+    pub on_signal: Option<Signal>,
+}
+
+/// Who the supervisor reports to.
+pub trait Observer {
+    /// A process crashed and delivered its report.
+    fn deliver(&mut self, delivery: &Delivery);
+    /// Time to capture the processes below `root`: the time is up, or a person asked.
+    fn capture(&mut self, root: i32, trigger: Trigger);
+    /// The processes below `root` that must end with it.
+    fn members(&mut self, root: i32) -> Vec<i32>;
 }
 
 /// Why a command could not be run or watched.
@@ -93,8 +120,8 @@ fn failed(action: &'static str) -> impl Fn(Errno) -> RunError {
     move |source| RunError::System { action, source }
 }
 
-/// Runs `command` with the changes of `environment` until it ends. Each delivery that arrives on `listener` goes to
-/// `take`, which prints it.
+/// Runs `command` with the changes of `environment` until it ends. What happens goes to `observer`, deliveries on
+/// `listener` included.
 ///
 /// # Errors
 /// When the command cannot be started, with the exit status that belongs to it in [`RunError::exit_code`].
@@ -102,9 +129,14 @@ pub fn run(
     command: &[OsString],
     environment: &Environment,
     listener: &mut Option<Listener>,
-    take: &mut dyn FnMut(&Delivery),
+    watch: Watch,
+    observer: &mut dyn Observer,
 ) -> Result<Ending, RunError> {
-    let mut signals: SigSet = FORWARDED.into_iter().chain(JOB_CONTROL).collect();
+    let mut signals: SigSet = FORWARDED
+        .into_iter()
+        .chain(JOB_CONTROL)
+        .chain(watch.on_signal)
+        .collect();
     signals.add(Signal::SIGCHLD);
     signals.add(Signal::SIGCONT);
     let original_mask = signals
@@ -119,17 +151,29 @@ pub fn run(
 
     let child = spawn(command, environment, original_mask, original_child)?;
     let mut supervisor = Supervisor { child, ending: None };
+    let deadline = watch.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     while supervisor.ending.is_none() {
-        wait_for_events(&signal_fd, listener.as_ref())?;
+        wait_for_events(&signal_fd, listener.as_ref(), deadline)?;
         while let Ok(Some(info)) = signal_fd.read_signal() {
-            supervisor.handle(info.ssi_signo as i32, info.ssi_code)?;
+            let number = info.ssi_signo as i32;
+            if watch.on_signal.is_some_and(|signal| signal as i32 == number) && supervisor.ending.is_none() {
+                observer.capture(child.as_raw(), Trigger::Request);
+            }
+            supervisor.handle(number, info.ssi_code)?;
         }
         if let Some(listener) = listener {
-            listener.receive(take);
+            listener.receive(&mut |delivery| observer.deliver(delivery));
+        }
+        if supervisor.ending.is_none() && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            observer.capture(child.as_raw(), Trigger::Timeout);
+            end_all(&observer.members(child.as_raw()));
+            // Taken from the kernel, so that none is left as a zombie; how it ended is what was just done to it.
+            supervisor.reap()?;
+            supervisor.ending = Some(Ending::TimedOut);
         }
     }
     if let Some(listener) = listener {
-        finish_deliveries(listener, take);
+        finish_deliveries(listener, observer);
     }
     Ok(supervisor.ending.unwrap_or(Ending::Exited(0)))
 }
@@ -175,16 +219,46 @@ fn spawn(
     }
 }
 
-fn wait_for_events(signal_fd: &SignalFd, listener: Option<&Listener>) -> Result<(), RunError> {
+/// Asks processes to end, and ends those that do not.
+fn end_all(pids: &[i32]) {
+    let send = |signal| {
+        pids.iter()
+            .map(|&pid| kill(Pid::from_raw(pid), signal))
+            .filter(Result::is_ok)
+            .count()
+    };
+    send(Signal::SIGTERM);
+    // A stopped one would not notice.
+    send(Signal::SIGCONT);
+    let end = Instant::now() + GRACE;
+    while Instant::now() < end && pids.iter().any(|&pid| tree::is_alive(pid)) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    send(Signal::SIGKILL);
+    let end = Instant::now() + GRACE;
+    while Instant::now() < end && pids.iter().any(|&pid| tree::is_alive(pid)) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn wait_for_events(
+    signal_fd: &SignalFd,
+    listener: Option<&Listener>,
+    deadline: Option<Instant>,
+) -> Result<(), RunError> {
     let mut descriptors = vec![PollFd::new(signal_fd.as_fd(), PollFlags::POLLIN)];
     if let Some(listener) = listener {
         descriptors.extend(listener.descriptors().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
     }
     // A connection that stays silent must time out.
-    let timeout = if listener.is_some_and(Listener::is_receiving) {
-        PollTimeout::from(500u16)
-    } else {
-        PollTimeout::NONE
+    let timeout = match (listener.is_some_and(Listener::is_receiving), deadline) {
+        (true, _) => PollTimeout::from(500u16),
+        (false, Some(deadline)) => {
+            // Rounded up; a deadline of weeks is asked for again.
+            let left = deadline.saturating_duration_since(Instant::now()).as_millis() + 1;
+            PollTimeout::from(u16::try_from(left).unwrap_or(u16::MAX))
+        }
+        (false, None) => PollTimeout::NONE,
     };
     match poll(&mut descriptors, timeout) {
         Ok(_) | Err(Errno::EINTR) => Ok(()),
@@ -193,10 +267,10 @@ fn wait_for_events(signal_fd: &SignalFd, listener: Option<&Listener>) -> Result<
 }
 
 /// Other processes of the tree may be about to deliver when the command ends: what has begun is taken to its end.
-fn finish_deliveries(listener: &mut Listener, take: &mut dyn FnMut(&Delivery)) {
+fn finish_deliveries(listener: &mut Listener, observer: &mut dyn Observer) {
     let end = Instant::now() + TIMEOUT;
     loop {
-        listener.receive(take);
+        listener.receive(&mut |delivery| observer.deliver(delivery));
         if !listener.is_receiving() || Instant::now() >= end {
             return;
         }
@@ -284,6 +358,7 @@ pub fn end_as(ending: Ending) -> ! {
     let signal = match ending {
         Ending::Exited(code) => process::exit(code),
         Ending::Killed(signal) => signal,
+        Ending::TimedOut => process::exit(TIMED_OUT),
     };
     if getpid().as_raw() != 1 {
         let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);

@@ -7,12 +7,20 @@ mod capture_helper;
 mod color;
 mod coredumpctl;
 mod debuginfod;
+mod doctor;
+mod dump;
+mod env;
 mod executable;
+mod export_core;
+mod helpers;
+mod install;
 mod layout;
 mod message;
 mod output;
+mod quantity;
 mod run;
 mod triage;
+mod watcher;
 
 use std::process::ExitCode;
 
@@ -33,11 +41,17 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(run::Run),
+    Run(Box<run::Run>),
+    Dump(dump::Dump),
+    Env(env::Env),
+    Install(install::Install),
+    Doctor(doctor::Doctor),
     Analyze(analyze::Analyze),
     Triage(triage::Triage),
     #[command(hide = true)]
     TriageWorker(triage::TriageWorker),
+    Helpers(helpers::Helpers),
+    ExportCore(export_core::ExportCore),
     Layout(layout::Layout),
     #[command(hide = true)]
     CaptureHelper(capture_helper::CaptureHelper),
@@ -53,9 +67,15 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Run(command) => command.run(),
+            Command::Dump(command) => command.run(),
+            Command::Env(command) => command.run(),
+            Command::Install(command) => command.run(),
+            Command::Doctor(command) => command.run(),
             Command::Analyze(command) => command.run(),
             Command::Triage(command) => command.run(),
             Command::TriageWorker(command) => command.run(),
+            Command::Helpers(command) => command.run(),
+            Command::ExportCore(command) => command.run(),
             Command::Layout(command) => command.run(),
             Command::CaptureHelper(command) => Ok(command.run()),
         }

@@ -1,23 +1,27 @@
 //! `coldframe run -- CMD...`: runs a command under capture.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueEnum};
-use coldframe::capture::channel::{Delivery, Listener};
-use coldframe::capture::environment::{Environment, REPORT, choose_dump_folder};
+use coldframe::capture::channel::Listener;
+use coldframe::capture::environment::{Environment, IGNORE, MAX_BYTES, MAX_DUMPS, ONLY, REPORT, choose_dump_folder};
 use coldframe::capture::install::find_or_install;
 use coldframe::capture::leftover::{Leftover, leftovers};
-use coldframe::capture::supervisor;
+use coldframe::capture::oom::{OomKills, oom_kills};
+use coldframe::capture::supervisor::{self, Ending, Watch};
 use coldframe::image::CacheDir;
 use coldframe::report::signals::signal_name;
 use coldframe::report::text::{self, Form, Style, TextOptions, quoted};
-use coldframe::report::{Report, json, packed};
+use coldframe::report::{Report, json};
+use nix::sys::signal::Signal;
 
 use super::color::Color;
+use super::quantity;
+use super::watcher::Watcher;
 use super::{chain, say};
 
 /// Run a command and every process it starts under capture
@@ -31,9 +35,11 @@ Examples:
   coldframe run -o /var/crash -- gunicorn app:app
   coldframe run --report json -- python -m pytest tests
   coldframe run --no-locals -- python handles_secrets.py
+  coldframe run --timeout 10m -- pytest
+  coldframe run --on-signal USR1 -- celery -A app worker
 
 Exit status: that of CMD; death by a signal is passed on (as pid 1: 128 + signal).
-127 when CMD is not found, 126 when it cannot be executed, 125 when coldframe itself fails.")]
+124 after --timeout, 127 when CMD is not found, 126 when it cannot be executed, 125 when coldframe itself fails.")]
 pub struct Run {
     /// Dump folder [default: COLDFRAME_DIR, ./coldframe-dumps, the temporary folder]
     #[arg(short, long, value_name = "DIR")]
@@ -41,14 +47,50 @@ pub struct Run {
 
     /// What to print when a process crashes; json is one line
     #[arg(long, value_enum, default_value_t = ReportForm::Short, env = REPORT)]
-    report: ReportForm,
+    pub(super) report: ReportForm,
 
     /// Leave the values of local variables out of dumps and reports
     #[arg(long)]
-    no_locals: bool,
+    pub(super) no_locals: bool,
+
+    /// Past this time (30s, 10m, 1h) dump every Python process of the tree, then end it; the exit status is 124
+    #[arg(long, value_name = "DUR", value_parser = quantity::duration)]
+    timeout: Option<Duration>,
+
+    /// Dump every Python process of the tree when this signal arrives; the signal then goes on to CMD
+    #[arg(long, value_name = "SIG", value_parser = parse_signal)]
+    on_signal: Option<Signal>,
+
+    /// How many dumps the folder keeps; the oldest are removed first
+    #[arg(long, value_name = "N", env = MAX_DUMPS, hide_env_values = true)]
+    max_dumps: Option<usize>,
+
+    /// How many bytes of dumps the folder keeps (500M, 2G)
+    #[arg(long, value_name = "SIZE", env = MAX_BYTES, hide_env_values = true, value_parser = quantity::size)]
+    max_bytes: Option<u64>,
+
+    /// Capture programs of this file name alone; python* matches what begins so; may be repeated
+    #[arg(long, value_name = "PROGRAM")]
+    only: Vec<String>,
+
+    /// Do not capture programs of this file name
+    #[arg(long, value_name = "PROGRAM")]
+    ignore: Vec<String>,
+
+    /// Run this shell command for each dump, with its path in COLDFRAME_DUMP
+    #[arg(long, value_name = "CMD")]
+    pub(super) on_dump: Option<OsString>,
+
+    /// Write the short report of the last crash there, at most 4,096 bytes (Kubernetes: /dev/termination-log)
+    #[arg(long, value_name = "FILE")]
+    pub(super) termination_log: Option<PathBuf>,
+
+    /// Become CMD once everything is set up: no supervisor; a crashing process prints its report itself
+    #[arg(long, conflicts_with_all = ["timeout", "on_signal", "on_dump", "termination_log"])]
+    exec: bool,
 
     #[command(flatten)]
-    color: Color,
+    pub(super) color: Color,
 
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
@@ -72,20 +114,27 @@ impl Run {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         // Times of files are those of the kernel's last tick, up to 10 ms behind.
         let started = SystemTime::now() - Duration::from_secs(1);
+        let kills = oom_kills();
         let (environment, mut listener, folder) = self.prepare();
+        if self.exec {
+            return Ok(replace_by(&self.command, &environment));
+        }
         let address = listener.as_ref().map(Listener::address).unwrap_or_default();
-        let mut is_captured = false;
-        match supervisor::run(&self.command, &environment, &mut listener, &mut |delivery| {
-            is_captured = true;
-            self.print(delivery);
-        }) {
+        let mut observer = Watcher::new(self, &address, &folder);
+        let watch = Watch {
+            timeout: self.timeout,
+            on_signal: self.on_signal,
+        };
+        match supervisor::run(&self.command, &environment, &mut listener, watch, &mut observer) {
             Ok(ending) => {
                 // The helper, which has no time for it, may have stored something.
-                if let Some(cache) = CacheDir::from_env().filter(|_| is_captured) {
+                if let Some(cache) = CacheDir::from_env().filter(|_| observer.has_captured) {
                     cache.trim();
                 }
+                observer.finish();
                 if self.report != ReportForm::None {
                     leftovers(&folder, &address, started).iter().for_each(tell);
+                    tell_ending(ending, self.timeout, kills);
                 }
                 supervisor::end_as(ending)
             }
@@ -120,32 +169,81 @@ impl Run {
             ));
         }
         // Without a socket the helper prints the report itself.
-        let listener = Listener::new().ok();
+        let listener = if self.exec { None } else { Listener::new().ok() };
         let address = listener.as_ref().map(Listener::address);
         let report = self
             .report
             .to_possible_value()
             .map(|value| value.get_name().to_owned())
             .unwrap_or_default();
-        (
-            Environment::captured(&installed, &folder.path, address.as_deref(), &report, self.no_locals),
-            listener,
-            folder.path,
-        )
-    }
-
-    /// Prints a delivery to this process's own stderr, once.
-    fn print(&self, delivery: &Delivery) {
-        let report = std::str::from_utf8(&delivery.report)
-            .ok()
-            .and_then(|text| packed::unpack(text).ok());
-        let style = self.color.style(std::io::stderr().is_terminal());
-        let text = match report {
-            Some(report) => render(&report, self.report, style),
-            None => format!("coldframe: the report of process {} cannot be read\n", delivery.pid),
+        let mut environment =
+            Environment::captured(&installed, &folder.path, address.as_deref(), &report, self.no_locals);
+        let mut set = |name: &str, value: Option<String>| {
+            environment.set.extend(value.map(|value| (name.into(), value.into())));
         };
-        // A closed stderr must not end the supervision of the command.
-        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+        let list = |names: &[String]| (!names.is_empty()).then(|| names.join(":"));
+        set(MAX_DUMPS, self.max_dumps.map(|number| number.to_string()));
+        set(MAX_BYTES, self.max_bytes.map(|number| number.to_string()));
+        set(ONLY, list(&self.only));
+        set(IGNORE, list(&self.ignore));
+        (environment, listener, folder.path)
+    }
+}
+
+/// Becomes the command.
+fn replace_by(command: &[OsString], environment: &Environment) -> ExitCode {
+    let program = command.first().cloned().unwrap_or_default();
+    let error = Command::new(&program)
+        .args(command.iter().skip(1))
+        .envs(environment.set.iter().map(|(name, value)| (name, value)))
+        .exec();
+    say(format_args!("cannot run {}: {error}", program.display()));
+    let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+    ExitCode::from(if is_missing { 127 } else { 126 })
+}
+
+/// Says what nobody else says: that the time was up, or who may have sent a SIGKILL.
+fn tell_ending(ending: Ending, timeout: Option<Duration>, before: Option<OomKills>) {
+    match ending {
+        Ending::TimedOut => say(format_args!(
+            "the command was ended after {} s, as --timeout asked",
+            timeout.unwrap_or_default().as_secs_f64()
+        )),
+        Ending::Killed(libc::SIGKILL) => {
+            let now = oom_kills();
+            let more = match (before, now) {
+                (Some(before), Some(now)) => now.count.saturating_sub(before.count),
+                _ => 0,
+            };
+            let place = match now {
+                Some(OomKills { of_cgroup: true, .. }) => "its memory cgroup",
+                _ => "this machine",
+            };
+            let cause = match more {
+                0 => "somebody sent it; the kernel counts no process that it ended for want of memory".to_string(),
+                1 => format!("the kernel ended a process of {place} for want of memory meanwhile"),
+                more => format!("the kernel ended {more} processes of {place} for want of memory meanwhile"),
+            };
+            say(format_args!("the command was killed by SIGKILL: {cause}"));
+        }
+        Ending::Exited(_) | Ending::Killed(_) => {}
+    }
+}
+
+fn parse_signal(text: &str) -> Result<Signal, String> {
+    let name = text.to_ascii_uppercase();
+    let name = if name.starts_with("SIG") {
+        name
+    } else {
+        format!("SIG{name}")
+    };
+    let number = text.parse().ok().and_then(|number: i32| Signal::try_from(number).ok());
+    let signal = number.or_else(|| name.parse().ok());
+    match signal {
+        Some(Signal::SIGKILL | Signal::SIGSTOP | Signal::SIGCHLD) | None => {
+            Err("expected a signal that can be handled, such as USR1".to_string())
+        }
+        Some(signal) => Ok(signal),
     }
 }
 

@@ -24,7 +24,7 @@ const TRIM_STEP: Duration = Duration::from_secs(60 * 60);
 /// Its time of change is that of the last trim.
 const TRIM_STAMP: &str = "trimmed";
 
-pub use trim::Trimmed;
+pub use trim::{Trimmed, parse_size};
 
 /// What is kept, and the version of the contents: both name the subfolder, so that programs of different versions do
 /// not replace each other's.
@@ -165,7 +165,7 @@ impl CacheDir {
         // Where that cannot be written, nothing can be removed either.
         fs::write(&stamp, "").ok()?;
         let asked = std::env::var(CACHE_MAX_VARIABLE).ok();
-        let max_bytes = asked.and_then(|text| trim::parse_size(&text));
+        let max_bytes = asked.and_then(|text| parse_size(&text));
         Some(self.trim_to(max_bytes.unwrap_or(trim::DEFAULT_MAX_BYTES)))
     }
 

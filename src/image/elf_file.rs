@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,10 @@ use crate::source::mapped::map_file;
 
 /// No debug section is larger; a header that says so lies.
 const MAX_UNPACKED: u64 = 4 << 30;
+/// The most that a `.gnu_debugdata` unpacks to: it holds one symbol table.
+const MAX_MINI: u64 = 64 << 20;
+/// The largest dictionary that it may ask for, in KiB; that of `xz -9` is 64 MiB.
+const MAX_XZ_KIB: u32 = 100 << 10;
 const PAGE: u64 = 4096;
 
 pub(super) type Parsed<'a> = ElfFile64<'a, LittleEndian>;
@@ -29,7 +34,24 @@ pub(super) struct ElfFile {
     pub build_id: Option<BuildId>,
     /// Size and time of change: what tells a file from the one that replaces it.
     pub identity: String,
-    map: memmap2::Mmap,
+    bytes: Bytes,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Mapped(memmap2::Mmap),
+    Unpacked(Vec<u8>),
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Bytes::Mapped(map) => map,
+            Bytes::Unpacked(bytes) => bytes,
+        }
+    }
 }
 
 /// Contents of a section.
@@ -55,17 +77,33 @@ impl ElfFile {
             path: path.to_owned(),
             build_id,
             identity: format!("{}:{}.{}", meta.size(), meta.mtime(), meta.mtime_nsec()),
-            map,
+            bytes: Bytes::Mapped(map),
+        })
+    }
+
+    /// The small ELF file in `.gnu_debugdata`, with symbols of functions that `.dynsym` leaves out, packed with xz
+    /// (GDB manual, section "MiniDebugInfo").
+    pub fn mini_debug_info(&self) -> Option<ElfFile> {
+        let packed = self.raw_section(".gnu_debugdata")?;
+        let reader = lzma_rust2::XzReader::new_mem_limit(packed, true, MAX_XZ_KIB);
+        let mut bytes = Vec::new();
+        reader.take(MAX_MINI).read_to_end(&mut bytes).ok()?;
+        parse(&bytes)?;
+        Some(ElfFile {
+            path: self.path.clone(),
+            build_id: None,
+            identity: self.identity.clone(),
+            bytes: Bytes::Unpacked(bytes),
         })
     }
 
     /// The headers, looked at anew: that takes microseconds, and nothing has to borrow from this.
     pub fn parse(&self) -> Option<Parsed<'_>> {
-        parse(&self.map)
+        parse(&self.bytes)
     }
 
     pub fn bytes(&self) -> &[u8] {
-        &self.map
+        &self.bytes
     }
 
     /// A section that has contents in this file.

@@ -13,6 +13,7 @@ use super::debuginfod::{Artifact, Debuginfod};
 use super::dwarf::{DebugFiles, LineIndex, Slice};
 use super::elf_file::{ElfFile, Section};
 use super::loaded::Loaded;
+use super::split::SplitPlaces;
 use super::symbol_table::SymbolTable;
 
 const DEBUG_INFO: &str = ".debug_info";
@@ -24,6 +25,7 @@ pub struct Image {
     local: Companions,
     /// The same from a server; asked only where there is no debug information here, and some is needed.
     remote: Option<Remote>,
+    split: SplitPlaces,
     fetched: OnceCell<Companions>,
     symbols: OnceCell<SymbolTable>,
     /// With the symbol table of the debug file that was fetched.
@@ -50,11 +52,12 @@ pub(super) struct Remote {
 }
 
 impl Image {
-    pub(super) fn new(main: Rc<ElfFile>, local: Companions, remote: Option<Remote>) -> Image {
+    pub(super) fn new(main: Rc<ElfFile>, local: Companions, remote: Option<Remote>, split: SplitPlaces) -> Image {
         Image {
             main,
             local,
             remote,
+            split,
             fetched: OnceCell::new(),
             symbols: OnceCell::new(),
             fetched_symbols: OnceCell::new(),
@@ -151,11 +154,17 @@ impl Image {
     /// The functions at an address, inlined ones before the one they are inlined into; empty where
     /// neither the debug information nor a symbol covers it. May ask a server for debug information.
     pub fn symbolize(&self, address: Svma) -> Vec<SymbolFrame> {
+        self.symbolize_fully(address).0
+    }
+
+    /// The same, and whether all files were there that would tell more.
+    pub(super) fn symbolize_fully(&self, address: Svma) -> (Vec<SymbolFrame>, bool) {
         let lines = self.lines.get_or_init(|| {
             let files = self.debug_files()?.clone();
             LineIndex::new(files)
         });
-        let mut frames = lines.as_ref().map(|lines| lines.frames(address)).unwrap_or_default();
+        let in_lines = lines.as_ref().map(|lines| lines.frames(address));
+        let (mut frames, is_complete) = in_lines.unwrap_or((Vec::new(), true));
         let named_by_table = || self.symbols().function_at(address);
         match frames.last_mut() {
             // Assembly has lines without functions.
@@ -166,7 +175,7 @@ impl Image {
                 ..SymbolFrame::default()
             })),
         }
-        frames
+        (frames, is_complete)
     }
 
     /// What answers about this image depend on: the files, and their state.
@@ -221,7 +230,11 @@ impl Image {
                 .into_iter()
                 .flatten()
                 .find(|file| file.has_section(DEBUG_INFO))?;
-            Some(Rc::new(DebugFiles::new(main.clone(), shared.clone())))
+            Some(Rc::new(DebugFiles::new(
+                main.clone(),
+                shared.clone(),
+                self.split.clone(),
+            )))
         });
         files.as_ref()
     }

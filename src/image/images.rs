@@ -146,8 +146,10 @@ impl Images {
         };
         let known = cache.borrow().get(svma);
         Ok(known.unwrap_or_else(|| {
-            let frames = image.symbolize(svma);
-            cache.borrow_mut().put(svma, frames.clone());
+            let (frames, is_complete) = image.symbolize_fully(svma);
+            if is_complete {
+                cache.borrow_mut().put(svma, frames.clone());
+            }
             frames
         }))
     }

@@ -11,6 +11,7 @@ use super::debuginfod::Artifact;
 use super::elf_file::ElfFile;
 use super::file::{Companions, Remote};
 use super::root::open_regular;
+use super::split::SplitPlaces;
 use super::{Image, ImageError, ImageOptions};
 
 /// Where distributions put debug files (GDB manual, section 18.3).
@@ -46,7 +47,9 @@ impl ImageOptions {
             let opened = open_regular(&root, &path)
                 .map_err(|error| absent_or(shown.clone(), &error))
                 .and_then(|file| ElfFile::open(&file, &shown));
-            let error = match opened.map(|file| Image::new(Rc::new(file), Companions::default(), None)) {
+            let error = match opened
+                .map(|file| Image::new(Rc::new(file), Companions::default(), None, SplitPlaces::default()))
+            {
                 Ok(image) if agrees(&image) => return Ok(self.complete(image.into_main(), module.name())),
                 Ok(_) => ImageError::Differs(shown),
                 Err(error) => error,
@@ -77,7 +80,13 @@ impl ImageOptions {
             servers: servers.clone(),
             module: name.to_string(),
         });
-        Image::new(main, Companions { debug, shared }, remote)
+        let images = [Some(&main), debug.as_ref()].into_iter().flatten();
+        let split = SplitPlaces {
+            root: self.root.clone(),
+            images: images.map(|file| file.path.clone()).collect(),
+            given: self.symbol_paths.clone(),
+        };
+        Image::new(main, Companions { debug, shared }, remote, split)
     }
 
     /// The image's own file; else a debug file of the same build, which can still name addresses.

@@ -20,11 +20,12 @@ mod memory_elf;
 mod needed;
 mod overlay;
 mod root;
+mod split;
 mod symbol_cache;
 mod symbol_table;
 mod symbols;
 
-pub use cache::{CACHE_MAX_VARIABLE, CacheDir, CacheKind, Trimmed};
+pub use cache::{CACHE_MAX_VARIABLE, CacheDir, CacheKind, Trimmed, parse_size};
 pub use debuginfod::{Artifact, Debuginfod, DebuginfodOptions, Progress};
 pub use dwarf::Slice;
 pub use elf_file::Section;

@@ -19,17 +19,29 @@ const MAX_NAME: usize = 4096;
 /// How far a symbol without a size reaches at most; those are short pieces of assembly.
 const MAX_UNSIZED: u64 = 4096;
 
-/// The symbols of an image: `.symtab` of the file itself, else of its debug file, else `.dynsym`.
+/// The symbols of an image: `.symtab` of the file itself, else of its debug file, else `.dynsym` and what
+/// `.gnu_debugdata` adds to it.
 pub(super) struct SymbolTable {
     main: Rc<ElfFile>,
     debug: Option<Rc<ElfFile>>,
+    /// Unpacked only where there is nothing better.
+    mini: OnceCell<Option<ElfFile>>,
     functions: OnceCell<Vec<Function>>,
+}
+
+/// Which table a function is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Table {
+    Full,
+    Dynamic,
+    Mini,
 }
 
 /// A function, or a piece of one.
 struct Function {
     start: u64,
     end: u64,
+    table: Table,
     index: SymbolIndex,
 }
 
@@ -38,6 +50,7 @@ impl SymbolTable {
         SymbolTable {
             main,
             debug,
+            mini: OnceCell::new(),
             functions: OnceCell::new(),
         }
     }
@@ -57,7 +70,7 @@ impl SymbolTable {
         // Nearly always the nearest; but functions may lie inside the range of another.
         let covering = |f: &&Function| f.start <= address.0 && address.0 < f.end;
         let nearest = functions.get(..after)?.iter().rev().take(8).find(covering)?;
-        self.with_table(|_, table| {
+        self.with_table(nearest.table, |_, table| {
             let symbol = table.symbol(nearest.index).ok()?;
             let name = table.symbol_name(LittleEndian, symbol).ok()?;
             Some(demangled(&String::from_utf8_lossy(name)))
@@ -84,63 +97,82 @@ impl SymbolTable {
             }
             found.map(|(_, value)| value)
         };
-        let in_dynamic = || {
-            let main = self.main.parse()?;
-            search(&main, main.elf_dynamic_symbol_table())
-        };
-        self.with_table(search).flatten().or_else(in_dynamic)
+        // Not in `.gnu_debugdata`: it has functions only.
+        let search_in = |table| self.with_table(table, search).flatten();
+        search_in(Table::Full).or_else(|| search_in(Table::Dynamic))
     }
 
     /// The functions, by address; of several at one address the one whose name a person would expect.
     fn index(&self) -> Vec<Function> {
-        let sorted = self.with_table(|_, table| {
-            let mut list: Vec<_> = table
-                .enumerate()
-                .filter(|(_, symbol)| {
-                    matches!(symbol.st_type(), STT_FUNC | STT_GNU_IFUNC) && !symbol.is_undefined(LittleEndian)
-                })
-                .map(|(index, symbol)| {
-                    let name = table.symbol_name(LittleEndian, symbol).unwrap_or_default();
-                    let start = symbol.st_value.get(LittleEndian);
-                    let size = symbol.st_size.get(LittleEndian);
-                    // `write` before `__write` before `__GI___write`.
-                    let preference = (Reverse(rank(symbol)), name.len(), name);
-                    (start, size == 0, preference, size, index.0)
-                })
-                .collect();
-            list.sort_unstable();
-            list.dedup_by_key(|entry| entry.0);
-            list.into_iter()
-                .map(|(start, _, _, size, index)| (start, size, SymbolIndex(index)))
-                .collect::<Vec<_>>()
-        });
-        let sorted = sorted.unwrap_or_default();
+        let has_full = self.with_table(Table::Full, |_, _| ()).is_some();
+        let tables: &[Table] = if has_full {
+            &[Table::Full]
+        } else {
+            &[Table::Dynamic, Table::Mini]
+        };
+        let mut sorted: Vec<(u64, u64, Table, SymbolIndex)> = Vec::new();
+        for &table in tables {
+            sorted.extend(
+                self.with_table(table, |_, raw| functions_of(raw, table))
+                    .unwrap_or_default(),
+            );
+        }
+        // Stable: exported names come first.
+        sorted.sort_by_key(|&(start, _, table, _)| (start, table));
+        sorted.dedup_by_key(|entry| entry.0);
         let next_starts = sorted.iter().skip(1).map(|next| next.0).chain([u64::MAX]);
         sorted
             .iter()
             .zip(next_starts)
-            .map(|(&(start, size, index), next)| Function {
+            .map(|(&(start, size, table, index), next)| Function {
                 start,
                 end: match size {
                     0 => next.min(start.saturating_add(MAX_UNSIZED)),
                     _ => start.saturating_add(size),
                 },
+                table,
                 index,
             })
             .collect()
     }
 
-    /// Applies `look` to the best table there is, and its file.
-    fn with_table<T>(&self, look: impl FnOnce(&Parsed<'_>, &RawTable<'_, Header>) -> T) -> Option<T> {
-        let main = self.main.parse()?;
-        let debug = self.debug.as_ref().and_then(|file| file.parse());
-        let full = |file: &Parsed<'_>| file.elf_symbol_table().symbols().len() > 1;
-        Some(match &debug {
-            _ if full(&main) => look(&main, main.elf_symbol_table()),
-            Some(debug) if full(debug) => look(debug, debug.elf_symbol_table()),
-            _ => look(&main, main.elf_dynamic_symbol_table()),
-        })
+    /// Applies `look` to a table, where it is there, and its file.
+    fn with_table<T>(&self, table: Table, look: impl FnOnce(&Parsed<'_>, &RawTable<'_, Header>) -> T) -> Option<T> {
+        let file = match table {
+            Table::Dynamic => {
+                let main = self.main.parse()?;
+                return Some(look(&main, main.elf_dynamic_symbol_table()));
+            }
+            Table::Full => [Some(&*self.main), self.debug.as_deref()],
+            Table::Mini => [self.mini.get_or_init(|| self.main.mini_debug_info()).as_ref(), None],
+        };
+        let mut parsed = file.into_iter().flatten().filter_map(ElfFile::parse);
+        let found = parsed.find(|file| file.elf_symbol_table().symbols().len() > 1)?;
+        Some(look(&found, found.elf_symbol_table()))
     }
+}
+
+/// The functions of a table, by address: start, size, table and index.
+fn functions_of(raw: &RawTable<'_, Header>, table: Table) -> Vec<(u64, u64, Table, SymbolIndex)> {
+    let mut list: Vec<_> = raw
+        .enumerate()
+        .filter(|(_, symbol)| {
+            matches!(symbol.st_type(), STT_FUNC | STT_GNU_IFUNC) && !symbol.is_undefined(LittleEndian)
+        })
+        .map(|(index, symbol)| {
+            let name = raw.symbol_name(LittleEndian, symbol).unwrap_or_default();
+            let start = symbol.st_value.get(LittleEndian);
+            let size = symbol.st_size.get(LittleEndian);
+            // `write` before `__write` before `__GI___write`.
+            let preference = (Reverse(rank(symbol)), name.len(), name);
+            (start, size == 0, preference, size, index.0)
+        })
+        .collect();
+    list.sort_unstable();
+    list.dedup_by_key(|entry| entry.0);
+    list.into_iter()
+        .map(|(start, _, _, size, index)| (start, size, table, SymbolIndex(index)))
+        .collect()
 }
 
 fn rank(symbol: &Sym64<LittleEndian>) -> u8 {

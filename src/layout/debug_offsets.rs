@@ -175,6 +175,19 @@ impl Table {
     }
 }
 
+/// The words of the table by minor version, in order, by their names `group.field`: for the generated helpers.
+pub fn debug_offsets_words() -> Vec<(u8, Vec<String>)> {
+    TABLES
+        .iter()
+        .map(|table| (table.minor, table.words().collect()))
+        .collect()
+}
+
+/// Which word is which slot of the schema.
+pub fn debug_offsets_names() -> &'static [(&'static str, &'static str)] {
+    NAMES
+}
+
 /// The words of a final release's table, by their names `group.field`, as far as they are known.
 pub(super) fn known_words(version: PythonVersion) -> Option<Vec<String>> {
     let table = TABLES.iter().find(|table| version.minor() == table.minor)?;

@@ -5,6 +5,7 @@
 //!
 //! Invariant: this is the only folder that compares Python versions; nothing here walks objects.
 
+mod asyncio;
 mod builtin;
 mod debug_offsets;
 mod dwarf;
@@ -17,16 +18,16 @@ mod table_type;
 mod versions;
 
 pub use builtin::{BuiltinRow, builtin, builtin_table, format_table, parse_table, parse_version};
-pub use debug_offsets::{DebugOffsets, read_debug_offsets};
+pub use debug_offsets::{DebugOffsets, debug_offsets_names, debug_offsets_words, read_debug_offsets};
 pub use dwarf::{DwarfError, offsets_from_dwarf};
 pub use inspect::{Comparison, FieldDifference, InspectedField, Inspection, VersionRequest, extensions_beside};
 pub use interpreter::{InterpreterError, find_interpreter};
 pub use resolve::resolve;
 pub use schema::{Offset, Offsets};
 pub use versions::{
-    Anchors, Behaviour, Bytecode, DictKeys, DictValues, Flavour, FrameRoot, ImportErrorRepr, InstanceDict, Instruction,
-    IntFormat, LineTable, LocalSlots, NamespaceOrder, ObjectDescriptors, OrderedDictRepr, PythonVersion, RunStart,
-    StackRefs, StringState, TypeNames, VERSIONS, Version, version_row,
+    Anchors, Awaits, Behaviour, Bytecode, DictKeys, DictValues, Flavour, FrameRoot, ImportErrorRepr, InstanceDict,
+    Instruction, IntFormat, LineTable, LocalSlots, NamespaceOrder, ObjectDescriptors, OrderedDictRepr, PythonVersion,
+    RunStart, StackRefs, StringState, TypeNames, VERSIONS, Version, version_row,
 };
 
 use crate::addr::Addr;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::schema::Offsets;
 use super::versions::{Flavour, PythonVersion, VERSIONS, version_row};
-use super::{Layout, Provider, builtin, dwarf, read_debug_offsets};
+use super::{Layout, Provider, asyncio, builtin, dwarf, read_debug_offsets};
 use crate::addr::{Addr, Svma};
 use crate::image::{CacheDir, CacheKind, Image, Images};
 use crate::notes::Notes;
@@ -31,7 +31,9 @@ pub fn resolve(target: &dyn Target, images: &Images, cache: Option<&CacheDir>, n
         note_no_runtime(target, notes);
         return None;
     };
-    runtime.layout(target.memory(), cache, notes)
+    let mut layout = runtime.layout(target.memory(), cache, notes)?;
+    asyncio::complete(&mut layout, target, images);
+    Some(layout)
 }
 
 /// Before 3.7 there was no `_PyRuntime`, and PyPy has none; the name of a file still tells what it is.

@@ -286,6 +286,9 @@ offsets! {
         ob_type = ["ob_type"],
         /// Absent in free-threaded builds, which count in two fields.
         refcount = ["ob_refcnt"],
+        /// Those two: references of the owning thread, and of all others.
+        local_references = ["ob_ref_local"],
+        shared_references = ["ob_ref_shared"],
     }
     /// `PyVarObject` (Include/object.h).
     var_object: VarObjectOffsets = ["PyVarObject"] {

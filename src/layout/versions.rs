@@ -250,6 +250,36 @@ pub enum ImportErrorRepr {
     NameAndPath,
 }
 
+/// How a suspended generator tells what it delegates to, and where that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaits {
+    /// The next instruction is YIELD_FROM; on top of the stack of its `PyFrameObject`.
+    YieldFrom,
+    /// The next instruction is RESUME with an argument that says so; on top of its stack (3.11, bpo-46961).
+    ResumeArgument,
+    /// `gi_frame_state` says so (3.13).
+    State {
+        /// The first and the last state of a generator that does not run and is not over.
+        suspended: (i8, i8),
+        /// The first and the last state of one that delegates.
+        delegating: (i8, i8),
+        /// Where on its stack: 1 is the top.
+        depth: u64,
+    },
+}
+
+impl Awaits {
+    /// Whether a generator with this `gi_frame_state` has a frame that does not run (Include/internal/pycore_frame.h,
+    /// `enum _framestate`).
+    pub fn is_suspended(self, state: i8) -> bool {
+        match self {
+            // FRAME_CREATED is -2, FRAME_SUSPENDED -1.
+            Awaits::YieldFrom | Awaits::ResumeArgument => (-2..=-1).contains(&state),
+            Awaits::State { suspended, .. } => (suspended.0..=suspended.1).contains(&state),
+        }
+    }
+}
+
 macro_rules! behaviour {
     ($(#[$meta:meta])* pub struct $Name:ident { $( pub $field:ident: $Type:ty, )* }) => {
         $(#[$meta])*
@@ -287,6 +317,7 @@ behaviour! {
         pub import_error_repr: ImportErrorRepr,
         pub string_state: StringState,
         pub bytecode: Bytecode,
+        pub awaits: Awaits,
     }
 }
 
@@ -331,6 +362,7 @@ const V3_8: Behaviour = Behaviour {
     import_error_repr: ImportErrorRepr::Arguments,
     string_state: StringState::BitField,
     bytecode: Bytecode::Shared,
+    awaits: Awaits::YieldFrom,
 };
 
 const V3_9: Behaviour = Behaviour {
@@ -354,6 +386,7 @@ const V3_11: Behaviour = Behaviour {
     dict_keys: DictKeys::Log2Size,
     dict_values: DictValues::Struct,
     instance_dict: InstanceDict::ManagedPair,
+    awaits: Awaits::ResumeArgument,
     ..V3_10
 };
 
@@ -371,6 +404,11 @@ const V3_13: Behaviour = Behaviour {
     instruction: Instruction::Pointer,
     type_names: TypeNames::Full,
     instance_dict: InstanceDict::Inline(24),
+    awaits: Awaits::State {
+        suspended: (-3, -1),
+        delegating: (-1, -1),
+        depth: 1,
+    },
     ..V3_12
 };
 
@@ -394,12 +432,18 @@ const V3_14T: Behaviour = Behaviour {
 const V3_15: Behaviour = Behaviour {
     object_descriptors: ObjectDescriptors::Unnamed,
     import_error_repr: ImportErrorRepr::NameAndPath,
+    awaits: Awaits::State {
+        suspended: (0, 3),
+        delegating: (2, 3),
+        depth: 2,
+    },
     ..V3_14
 };
 
 const V3_15T: Behaviour = Behaviour {
     object_descriptors: V3_15.object_descriptors,
     import_error_repr: V3_15.import_error_repr,
+    awaits: V3_15.awaits,
     ..V3_14T
 };
 

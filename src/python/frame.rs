@@ -44,14 +44,10 @@ impl Python<'_> {
         let head = self.read_or_null(self.layout.offsets.thread.frame.of(thread.address));
         let mut steps = Vec::new();
         for frame in self.frame_chain(head, max, |frame| offsets.f_back.of(frame)) {
-            let lasti = self.memory.read_i32(offsets.f_lasti.of(frame)).unwrap_or(-1);
             steps.push(PythonStep {
                 frame,
                 code: self.read_or_null(offsets.f_code.of(frame)),
-                lasti: match self.layout.behaviour.instruction {
-                    Instruction::UnitOffset if lasti >= 0 => lasti.saturating_mul(2),
-                    _ => lasti,
-                },
+                lasti: self.lasti_of_frame_object(frame).unwrap_or(-1),
                 anchor: anchors.next().map_or(Addr::NULL, |(cframe, _)| cframe),
                 interpreter: 0,
                 is_entry: true,
@@ -61,6 +57,16 @@ impl Python<'_> {
             });
         }
         steps
+    }
+
+    /// Byte offset of the current instruction of a `PyFrameObject` (3.8 to 3.10).
+    pub(super) fn lasti_of_frame_object(&self, frame: Addr) -> Option<i32> {
+        let lasti = self.layout.offsets.frame_object.f_lasti.of(frame);
+        let lasti = self.memory.read_i32(lasti).ok()?;
+        Some(match self.layout.behaviour.instruction {
+            Instruction::UnitOffset if lasti >= 0 => lasti.saturating_mul(2),
+            _ => lasti,
+        })
     }
 
     /// `_PyInterpreterFrame`, linked by `previous` (3.11+).
@@ -130,7 +136,7 @@ impl Python<'_> {
 
     /// Byte offset of the current instruction, and whether the function's own code has begun
     /// (`_PyFrame_IsIncomplete`, Include/internal/pycore_frame.h): tracebacks hide frames before that.
-    fn instruction(&self, frame: Addr, code: Addr) -> Option<(i32, bool)> {
+    pub(super) fn instruction(&self, frame: Addr, code: Addr) -> Option<(i32, bool)> {
         let pointer = self
             .memory
             .read_addr(self.layout.offsets.frame.instruction.of(frame))

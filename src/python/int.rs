@@ -10,11 +10,16 @@ const DIGIT_BITS: u64 = 30;
 /// The most digits of 30 bits whose decimal form is worked out: about 4,300 decimal digits, where
 /// CPython itself stops (sys.int_info.default_max_str_digits).
 const MAX_DIGITS: u64 = 480;
+/// No memory holds more.
+const IMPOSSIBLE_DIGITS: u64 = 1 << 45;
 
 impl Python<'_> {
     /// The decimal form of an int.
     pub(super) fn int_repr(&self, object: Addr) -> Option<String> {
         let (negative, count) = self.int_size(object)?;
+        if count > IMPOSSIBLE_DIGITS {
+            return None;
+        }
         if count > MAX_DIGITS {
             return Some(format!("<int of about {} bits>", count.saturating_mul(DIGIT_BITS)));
         }

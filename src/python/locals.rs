@@ -2,6 +2,7 @@
 
 use super::Python;
 use super::code::{Code, SlotKind};
+use super::object::{TypeInfo, type_flags};
 use super::values::{Limits, Value};
 use crate::addr::Addr;
 use crate::layout::LocalSlots;
@@ -33,6 +34,8 @@ pub enum LocalState {
     Unset,
     /// Its slot cannot be read.
     Unreadable,
+    /// It stands for several names, whose values are left out: this text lists them.
+    Folded(String),
 }
 
 /// One variable.
@@ -61,7 +64,9 @@ impl Python<'_> {
         if code.has_fast_locals() {
             self.slot_locals(slots.of(step.frame), code, limits)
         } else {
-            self.namespace(self.read_or_null(namespace.of(step.frame)), limits)
+            let mut locals = self.comprehension_locals(slots.of(step.frame), code, limits);
+            locals.extend(self.namespace(self.read_or_null(namespace.of(step.frame)), limits));
+            locals
         }
     }
 
@@ -132,25 +137,89 @@ impl Python<'_> {
         }
     }
 
-    /// Modules, functions and classes are what a module body is made of; values are what it did.
+    /// The variables of a comprehension that runs within a module or class body without a frame of its own (3.12+): they
+    /// are no names of the namespace.
+    fn comprehension_locals(&self, slots: Addr, code: &Code, limits: &mut Limits) -> Vec<Local> {
+        let mut locals = self.slot_locals(slots, code, limits);
+        let names: Vec<&str> = code.slots.iter().map(|slot| slot.name.as_str()).collect();
+        let is_hidden = |name: &str| {
+            let index = names.iter().position(|known| *known == name);
+            index.is_some_and(|index| code.slots[index].kind == SlotKind::Hidden)
+        };
+        locals.retain(|local| is_hidden(&local.name) && local.state != LocalState::Unset);
+        locals
+    }
+
+    /// The names of a module or class body in the order they were set, private ones last. Modules, functions and classes
+    /// are what such a body is made of: they are folded into one entry behind the values.
     fn namespace(&self, dict: Addr, limits: &mut Limits) -> Vec<Local> {
-        const DEFINITIONS: [&str; 4] = ["module", "function", "builtin_function_or_method", "type"];
         let items = self.dict_items(dict, MAX_NAMESPACE).unwrap_or_default();
-        let mut locals = Vec::new();
+        let (mut public, mut private) = (Vec::new(), Vec::new());
+        let mut folded = Definitions::default();
         for (key, value) in items {
             let Some(name) = self.name_string(key) else { continue };
-            let is_definition = self.type_of(value).is_some_and(|info| {
-                info.has(super::object::type_flags::TYPE) || DEFINITIONS.contains(&&*info.full_name)
-            });
-            let is_dunder = name.starts_with("__") && name.ends_with("__");
-            if !is_definition && !is_dunder {
-                locals.push(Local {
-                    name,
-                    scope: Scope::Local,
-                    state: LocalState::Set(self.value(value, limits)),
-                });
+            if name.starts_with("__") && name.ends_with("__") {
+                continue;
+            }
+            match self
+                .type_of(value)
+                .and_then(|info| Definitions::list(&mut folded, &info))
+            {
+                Some(names) => names.push(name),
+                None if name.starts_with('_') => private.push((name, value)),
+                None => public.push((name, value)),
             }
         }
+        let mut locals: Vec<Local> = Vec::new();
+        for (name, value) in public.into_iter().chain(private) {
+            locals.push(Local {
+                name,
+                scope: Scope::Local,
+                state: LocalState::Set(self.value(value, limits)),
+            });
+        }
+        locals.extend(folded.text().map(|text| Local {
+            name: FOLDED_NAME.to_string(),
+            scope: Scope::Local,
+            state: LocalState::Folded(text),
+        }));
         locals
+    }
+}
+
+/// The name of the entry that stands for a namespace's definitions; no variable has such a one.
+pub const FOLDED_NAME: &str = "(definitions)";
+
+/// The names of definitions, by kind.
+#[derive(Default)]
+struct Definitions {
+    modules: Vec<String>,
+    functions: Vec<String>,
+    classes: Vec<String>,
+}
+
+impl Definitions {
+    /// The list that an object of this type belongs to.
+    fn list(&mut self, info: &TypeInfo) -> Option<&mut Vec<String>> {
+        match info.full_name.as_str() {
+            _ if info.has(type_flags::TYPE) => Some(&mut self.classes),
+            "module" => Some(&mut self.modules),
+            "function" | "builtin_function_or_method" => Some(&mut self.functions),
+            _ => None,
+        }
+    }
+
+    /// `modules: os, sys; functions: main`.
+    fn text(&self) -> Option<String> {
+        let kinds = [
+            ("modules", &self.modules),
+            ("functions", &self.functions),
+            ("classes", &self.classes),
+        ];
+        let kinds = kinds.iter().filter(|(_, names)| !names.is_empty());
+        let texts: Vec<String> = kinds
+            .map(|(kind, names)| format!("{kind}: {}", names.join(", ")))
+            .collect();
+        (!texts.is_empty()).then(|| texts.join("; "))
     }
 }

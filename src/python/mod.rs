@@ -10,6 +10,7 @@ mod code;
 mod dict;
 mod exception;
 mod frame;
+mod hooks;
 mod instance;
 mod int;
 pub mod linetable;
@@ -18,7 +19,10 @@ mod message;
 mod object;
 mod runtime;
 mod string;
+mod suspended;
+mod tasks;
 mod text;
+mod threading;
 mod values;
 
 use std::cell::RefCell;
@@ -27,9 +31,12 @@ use std::rc::Rc;
 
 pub use code::Code;
 pub use exception::{Exception, TracebackEntry};
+pub use hooks::Hook;
 pub use locals::{Local, LocalState, Scope};
 pub use object::TypeInfo;
 pub use runtime::{Gil, Interpreter, PythonThread};
+pub use tasks::{Runner, Task};
+pub use threading::{Recursion, ThreadObject};
 pub use values::{Limits, Value};
 
 use crate::addr::Addr;

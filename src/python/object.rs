@@ -101,12 +101,22 @@ impl Python<'_> {
     /// count of references, then links it to other free memory or is zero.
     pub(super) fn sound_type(&self, object: Addr) -> Result<Rc<TypeInfo>, Broken> {
         let info = self.type_of(object).ok_or(Broken::Unreadable)?;
-        let refcount = self.layout.offsets.object.refcount;
-        let count = refcount.is_present().then(|| self.memory.read_u64(refcount.of(object)));
-        match count {
-            Some(Ok(word)) if !(1..MAX_REFERENCES).contains(&(word & COUNT_BITS)) => Err(Broken::Freed(info)),
-            _ => Ok(info),
+        match self.is_freed(object) {
+            true => Err(Broken::Freed(info)),
+            false => Ok(info),
         }
+    }
+
+    fn is_freed(&self, object: Addr) -> bool {
+        let offsets = &self.layout.offsets.object;
+        if offsets.refcount.is_present() {
+            let count = self.memory.read_u64(offsets.refcount.of(object));
+            return count.is_ok_and(|word| !(1..MAX_REFERENCES).contains(&(word & COUNT_BITS)));
+        }
+        // Free-threaded: the lower two bits of the second are flags (Include/refcount.h).
+        let local = self.memory.read_u32(offsets.local_references.of(object));
+        let shared = self.memory.read_u64(offsets.shared_references.of(object));
+        matches!((local, shared), (Ok(0), Ok(0..=3)))
     }
 
     /// `ob_size` of an object of variable size.

@@ -1,21 +1,17 @@
-//! The parts of a report that are not stacks.
+//! The parts of a report that are neither stacks nor Python.
 
-use crate::layout::{Layout, Provider};
 use crate::notes::Notes;
-use crate::python::Interpreter;
 use crate::report::model::{
-    Capture, Crash as ReportCrash, Gc, Gil, Host, Input, InputKind, LayoutProvider, Process, Python, Report, Sender,
-    Thread, Trigger,
+    Capture, Crash as ReportCrash, Host, Input, InputKind, Process, Python, Report, Sender, Thread, Trigger,
 };
-use crate::report::{model, signals};
+use crate::report::signals;
 use crate::source::streams::{Context, ProcessContext};
 use crate::source::{Crash, Target};
 
 /// Puts a report together. `input` is the caller's to fill in.
 pub fn report(
     target: &dyn Target,
-    layout: Option<&Layout>,
-    interpreters: &[Interpreter],
+    python: Option<Python>,
     threads: Vec<Thread>,
     crash: Option<Crash>,
     notes: &Notes,
@@ -30,10 +26,7 @@ pub fn report(
         process: Some(process(&context.process)),
         trigger: trigger(&context.trigger),
         crash: crash.map(report_crash),
-        python: layout
-            .map(|layout| python(target, layout, interpreters, &threads))
-            .into_iter()
-            .collect(),
+        python: python.into_iter().collect(),
         threads,
         annotations: context.annotations.clone(),
         notes: notes.to_vec(),
@@ -81,50 +74,6 @@ fn report_crash(crash: Crash) -> ReportCrash {
         tid: Some(crash.tid),
         sender: crash.sender.map(|(pid, uid)| Sender { pid, uid }),
         message: None,
-    }
-}
-
-fn python(target: &dyn Target, layout: &Layout, interpreters: &[Interpreter], threads: &[Thread]) -> Python {
-    let holder = |id: i64| {
-        threads
-            .iter()
-            .find(|thread| thread.interpreter == Some(id) && thread.holds_gil == Some(true))
-            .map(|t| t.tid)
-    };
-    let mut interpreters: Vec<model::Interpreter> = interpreters
-        .iter()
-        .map(|interpreter| model::Interpreter {
-            id: interpreter.id,
-            gil: interpreter.gil.map(|gil| Gil {
-                locked: Some(gil.locked),
-                holder_tid: holder(interpreter.id),
-            }),
-            gc: interpreter.gc_collecting.map(|collecting| Gc {
-                collecting: Some(collecting),
-            }),
-            finalizing: Some(interpreter.finalizing),
-            hooks: None,
-        })
-        .collect();
-    interpreters.sort_by_key(|interpreter| interpreter.id);
-    Python {
-        implementation: Some("cpython".to_string()),
-        version: Some(layout.version.to_string()),
-        build: Some(if layout.flavour.debug { "debug" } else { "release" }.to_string()),
-        free_threaded: Some(layout.flavour.free_threaded),
-        executable: target.modules().find(layout.image).map(|module| module.path.clone()),
-        runtime_address: Some(layout.runtime.into()),
-        layout: Some(model::Layout {
-            provider: match layout.provider {
-                Provider::Dwarf => LayoutProvider::Dwarf,
-                Provider::DebugOffsets => LayoutProvider::DebugOffsets,
-                Provider::Dump => LayoutProvider::Dump,
-                Provider::BuiltIn => LayoutProvider::BuiltIn,
-            },
-            detail: Some(layout.detail.clone()),
-        }),
-        interpreters,
-        extension_modules: Vec::new(),
     }
 }
 

@@ -19,9 +19,9 @@ const CO_COROUTINE: u32 = 0x80;
 
 /// Builds frames; what several frames share is looked up once.
 pub struct FrameBuilder<'a, 'm, 's, 't> {
-    walk: &'a Walk<'a, 'm>,
+    pub(super) walk: &'a Walk<'a, 'm>,
     sources: &'s mut SourceText<'t>,
-    limits: Limits,
+    pub(super) limits: Limits,
     /// By module index.
     images: HashMap<usize, Rc<ImageFacts>>,
 }
@@ -285,6 +285,10 @@ fn variable(local: Local) -> Variable {
         LocalState::Set(value) => Variable {
             scope,
             ..value_variable(local.name, value)
+        },
+        LocalState::Folded(text) => Variable {
+            value: Some(text),
+            ..empty(ValueState::Folded)
         },
         LocalState::Unset => empty(ValueState::Unset),
         LocalState::Unreadable => empty(ValueState::Unreadable),

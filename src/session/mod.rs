@@ -11,7 +11,10 @@ mod exceptions;
 mod fault;
 mod frames;
 mod interpreters;
+mod runtime;
 mod sources;
+mod state;
+mod tasks;
 mod threads;
 
 use crate::image::{CacheDir, Images, Symbolizer};
@@ -109,14 +112,18 @@ pub fn analyze(
         notes,
         options,
     };
-    let (threads, stacks, crash) = walk.threads(&mut sources);
-    let mut report = build::report(target, layout.as_ref(), &interpreters, threads, crash, notes);
+    let found = walk.threads(&mut sources);
+    let runtime = layout
+        .as_ref()
+        .map(|layout| walk.runtime(layout, &found.threads, &found.state_tids));
+    let mut report = build::report(target, runtime, found.threads, found.crash, notes);
+    report.tasks = found.tasks;
     report.signature = triage::sign(&report);
     Analysis {
         report,
         layout: layout.as_ref().map(Layout::to_recorded),
         sources: sources.into_used(),
-        stacks,
+        stacks: found.stacks,
     }
 }
 

@@ -1,16 +1,43 @@
 //! Every thread of the process: native stack, Python stack, and what they make together.
 
+use std::collections::HashMap;
+
 use super::budget::FrameBudget;
 use super::exceptions::ThreadExceptions;
 use super::fault::first_fault;
 use super::frames::FrameBuilder;
 use super::interpreters::State;
 use super::sources::SourceText;
+use super::state::thread_state;
 use super::{ThreadStack, Walk};
+use crate::addr::{Addr, AddrRange};
+use crate::python::{Interpreter, ThreadObject};
 use crate::report::model;
 use crate::source::streams::{NativeStep, PythonStep};
 use crate::source::{Crash, Thread};
 use crate::unwind::{self, Unwinder};
+
+/// What the walk over all threads found.
+pub struct Found {
+    /// The threads, the crashed one first.
+    pub threads: Vec<model::Thread>,
+    /// Their frames as found.
+    pub stacks: Vec<ThreadStack>,
+    /// The crash, as the outermost signal frame has it.
+    pub crash: Option<Crash>,
+    /// The asyncio tasks.
+    pub tasks: Vec<model::Task>,
+    /// The kernel's thread ids by thread state.
+    pub state_tids: HashMap<Addr, u32>,
+}
+
+/// What all threads of an interpreter share.
+struct InterpreterFacts {
+    /// `threading.Thread` by `threading.get_ident()`.
+    threads: HashMap<u64, ThreadObject>,
+    /// Where its GIL lies.
+    gil: Option<AddrRange>,
+}
 
 /// As many frames are looked at to tell which thread runs an interpreter.
 const COUNTED_FRAMES: usize = 20_000;
@@ -20,7 +47,7 @@ const EXCEPTION_OBJECTS: u32 = 5_000;
 impl Walk<'_, '_> {
     /// The threads, the crashed one first; their frames as found; and the crash, as the outermost
     /// signal frame has it.
-    pub fn threads(&self, sources: &mut SourceText<'_>) -> (Vec<model::Thread>, Vec<ThreadStack>, Option<Crash>) {
+    pub fn threads(&self, sources: &mut SourceText<'_>) -> Found {
         let mut crash = self.target.crash().cloned();
         let mut unwinder = Unwinder::new(self.target.memory(), self.target.modules());
         let mut builder = FrameBuilder::new(self, sources);
@@ -28,7 +55,12 @@ impl Walk<'_, '_> {
             let stack = self.native_stack(tid, &mut unwinder);
             stack.iter().filter(|step| builder.is_eval(step)).count()
         });
-        let mut threads = Vec::new();
+        let state_tids: HashMap<Addr, u32> = by_tid
+            .iter()
+            .flat_map(|(tid, states)| states.iter().map(|(_, state)| (state.address, *tid)))
+            .collect();
+        let facts = self.interpreter_facts();
+        let mut threads: Vec<model::Thread> = Vec::new();
         let mut stacks = Vec::new();
         let crashed_tid = crash.as_ref().map(|crash| crash.tid);
         let is_crashed = |thread: &&Thread| Some(thread.tid) == crashed_tid;
@@ -69,17 +101,34 @@ impl Walk<'_, '_> {
                 }
                 _ => ThreadExceptions::default(),
             };
-            let (python_name, daemon) = builder.thread_name(&stack.python);
+            let (mut python_name, mut daemon) = builder.thread_name(&stack.python);
+            // Which of its interpreters imported `threading` does not matter.
+            let known = |state: &State<'_>| facts.get(&state.0.address)?.threads.get(&state.1.thread_id);
+            if let Some(object) = states.iter().rev().find_map(known) {
+                python_name = object.name.clone().or(python_name);
+                daemon = object.daemon.or(daemon);
+            }
+            let gil = python_thread.and_then(|(interpreter, _)| facts.get(&interpreter.address)?.gil);
             threads.push(model::Thread {
                 tid: thread.tid,
                 name: thread.name.clone(),
                 python_name: python_name.or_else(|| self.main_thread_name(thread, python_thread.is_some())),
                 crashed: is_crashed,
                 daemon,
-                holds_gil: python_thread.map(|&(interpreter, state)| {
-                    interpreter
-                        .gil
-                        .is_some_and(|gil| gil.locked && gil.last_holder == state.address)
+                holds_gil: python_thread.and_then(|&(interpreter, state)| {
+                    let gil = interpreter.gil?;
+                    Some(gil.locked && gil.last_holder == state.address)
+                }),
+                state: match is_crashed {
+                    true => None,
+                    false => thread_state(self.target, thread, gil, &frames),
+                },
+                recursion: python_thread.and_then(|&(interpreter, state)| {
+                    let recursion = self.python?.recursion(interpreter, state)?;
+                    Some(model::Recursion {
+                        depth: recursion.depth,
+                        limit: recursion.limit,
+                    })
                 }),
                 interpreter: python_thread.map(|(interpreter, _)| interpreter.id),
                 frames,
@@ -92,7 +141,29 @@ impl Walk<'_, '_> {
         }
         budget.note(self.notes);
         self.note_omitted_locals(&stacks);
-        (threads, stacks, crash)
+        let tasks = builder.tasks(&mut threads, &state_tids);
+        Found {
+            threads,
+            stacks,
+            crash,
+            tasks,
+            state_tids,
+        }
+    }
+
+    /// What is looked up once for all threads of an interpreter, by its address.
+    fn interpreter_facts(&self) -> HashMap<Addr, InterpreterFacts> {
+        let Some(python) = self.python else {
+            return HashMap::new();
+        };
+        let facts = |interpreter: &Interpreter| InterpreterFacts {
+            threads: python.thread_objects(interpreter),
+            gil: interpreter.gil.and_then(|_| python.gil_range(interpreter)),
+        };
+        let interpreters = self.interpreters.iter();
+        interpreters
+            .map(|interpreter| (interpreter.address, facts(interpreter)))
+            .collect()
     }
 
     fn native_stack(&self, tid: u32, unwinder: &mut Unwinder<'_>) -> Vec<NativeStep> {

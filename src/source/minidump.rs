@@ -1,4 +1,4 @@
-//! Minidump files: ours, and those that Breakpad, Crashpad and minidump-writer make.
+//! Minidump files: ours, and those that Breakpad, Crashpad, minidump-writer and lldb make.
 //!
 //! The crate `minidump` reads the directory and the registers. The lists of threads, modules, names and
 //! memory are read here, row by row: the crate gives up a whole list for one bad row, drops memory
@@ -9,6 +9,7 @@
 //! of the file's length.
 
 pub(super) mod error;
+mod modules;
 mod raw;
 
 use std::collections::BTreeMap;
@@ -20,13 +21,13 @@ use minidump::{Minidump, MinidumpContext, MinidumpException, MinidumpMiscInfo, M
 use serde::de::DeserializeOwned;
 
 pub use error::DumpError;
-use raw::{Raw, amd64_registers, stream};
+use raw::{Raw, amd64_registers, stream, whole_context};
 
 use super::blocks::{Block, BlockMemory};
 use super::mapped::map_file;
 use super::maps::{Mapping, parse_maps};
 use super::streams::{Context, SignalContext, stream_type};
-use super::{BuildId, Crash, Memory, Module, Modules, Recorded, Registers, Target, Thread, runs};
+use super::{Crash, Memory, Modules, Recorded, Registers, Target, Thread, runs};
 use crate::addr::{Addr, AddrRange};
 use crate::notes::Notes;
 
@@ -34,22 +35,14 @@ use crate::notes::Notes;
 const MAX_STREAMS: u32 = 4096;
 /// The most threads that are taken from a dump.
 const MAX_THREADS: usize = 65_536;
-/// The most modules; each may repeat the same long path.
-const MAX_MODULES: usize = 8192;
 /// The longest thread name in UTF-16 units; the kernel allows 15, other systems more.
 const MAX_THREAD_NAME: usize = 256;
-/// The longest module path in UTF-16 units (PATH_MAX is 4,096 bytes).
-const MAX_PATH: usize = 4096;
 /// The largest of our own streams that is parsed: parsed JSON takes several times its length.
 const MAX_JSON: usize = 64 << 20;
 /// `exception_code` of a dump of a process that lives on (minidump-common, `DUMP_REQUESTED`).
 const DUMP_REQUESTED: u32 = 0xffff_ffff;
 /// The text of `/proc/PID/maps` (minidump-common, `LinuxMaps`).
 const LINUX_MAPS: u32 = 0x4767_0009;
-/// A build id record: "BpEL" (minidump-common, `CvSignature::Elf`).
-const CV_SIGNATURE_ELF: u32 = 0x4270_454c;
-/// The longest build id that is believed.
-const MAX_BUILD_ID: usize = 64;
 
 /// A minidump, opened.
 pub struct DumpFile {
@@ -212,7 +205,8 @@ fn read_parts(path: &Path, data: &[u8]) -> Result<Parts, DumpError> {
         }
     }
     let crash = reader.crash(context.signal.as_ref(), &mut threads, &context.fs_base);
-    let modules = reader.modules();
+    let mappings = reader.mappings();
+    let modules = reader.modules(&mappings);
     if context.process.pid == 0
         && let Ok(misc) = dump.get_stream::<MinidumpMiscInfo>()
     {
@@ -232,7 +226,7 @@ fn read_parts(path: &Path, data: &[u8]) -> Result<Parts, DumpError> {
         blocks,
         threads,
         modules,
-        mappings: reader.mappings(),
+        mappings,
         crash,
         context,
         recorded,
@@ -376,7 +370,7 @@ impl<'a> Reader<'a> {
     fn registers(&self, rva: u32, size: u32) -> Option<Registers> {
         let bytes = self.raw.from(rva as usize, size as usize);
         let system = self.system.as_ref()?;
-        let context = MinidumpContext::read(bytes.0, minidump::Endian::Little, system, None).ok()?;
+        let context = MinidumpContext::read(&whole_context(bytes.0), minidump::Endian::Little, system, None).ok()?;
         amd64_registers(&context.raw)
     }
 
@@ -399,7 +393,8 @@ impl<'a> Reader<'a> {
         };
         let tid = exception.thread_id;
         let system = self.system.as_ref()?;
-        if let Some(mut registers) = exception.context(system, None).and_then(|c| amd64_registers(&c.raw)) {
+        let context = exception.raw.thread_context;
+        if let Some(mut registers) = self.registers(context.rva, context.data_size) {
             registers.fs_base = fs_base.get(&tid).copied();
             match threads.iter_mut().find(|t| t.tid == tid) {
                 Some(thread) => thread.registers = Some(registers),
@@ -415,7 +410,10 @@ impl<'a> Reader<'a> {
             system.os,
             minidump::system_info::Os::Linux | minidump::system_info::Os::Android
         );
-        if !is_linux || record.exception_code == DUMP_REQUESTED {
+        // lldb states why the process it looks at stands still.
+        let is_crash =
+            record.exception_code != DUMP_REQUESTED && record.exception_code != libc::SIGSTOP.cast_unsigned();
+        if !is_linux || !is_crash {
             return from_context;
         }
         from_context.or(Some(Crash {
@@ -425,30 +423,6 @@ impl<'a> Reader<'a> {
             address: Addr(record.exception_address),
             sender: None,
         }))
-    }
-
-    fn modules(&self) -> Modules {
-        let rows = self
-            .rows(stream::MODULE_LIST, "module list", 108)
-            .into_iter()
-            .take(MAX_MODULES);
-        let list = rows.filter_map(|row| {
-            let range = AddrRange::new(Addr(row.u64(0)?), u64::from(row.u32(8)?));
-            let path = self.raw.string(u64::from(row.u32(20)?), MAX_PATH).unwrap_or_default();
-            let build_id = row
-                .u32(80)
-                .zip(row.u32(76))
-                .and_then(|(rva, size)| self.build_id(rva, size));
-            (!range.is_empty()).then_some(Module { range, path, build_id })
-        });
-        Modules::new(list.collect())
-    }
-
-    fn build_id(&self, rva: u32, size: u32) -> Option<BuildId> {
-        let record = self.raw.from(rva as usize, size as usize);
-        let id = record.0.get(4..)?;
-        let is_elf = record.u32(0) == Some(CV_SIGNATURE_ELF) && (1..=MAX_BUILD_ID).contains(&id.len());
-        is_elf.then(|| BuildId(id.to_vec()))
     }
 
     fn memory(&self) -> Vec<Block> {

@@ -134,7 +134,11 @@ pub fn bare(program: &OsStr, folder: &Folder) -> Command {
         .stdin(Stdio::null());
     for name in [
         "COLDFRAME_DIR",
+        "COLDFRAME_IGNORE",
         "COLDFRAME_LOCALS",
+        "COLDFRAME_MAX_BYTES",
+        "COLDFRAME_MAX_DUMPS",
+        "COLDFRAME_ONLY",
         "COLDFRAME_REPORT",
         "COLDFRAME_SUPERVISOR",
         "DEBUGINFOD_URLS",

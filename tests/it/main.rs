@@ -18,12 +18,16 @@ mod debuginfod;
 mod denied;
 /// Dumps of live processes: written, read back, opened by other readers.
 mod dump;
+/// Minidumps that other programs wrote.
+mod foreign_dumps;
 /// Comparing output with files under tests/goldens.
 mod golden;
 /// What the handler library needs from the programs it is loaded into.
 mod handler_symbols;
 /// Folders, tools, and running coldframe.
 mod harness;
+/// The generated helpers for gdb and lldb.
+mod helpers;
 /// Images opened from files: symbols, debug files, the symbol cache.
 mod images;
 /// Files that others planted, replaced or can write to.
@@ -54,6 +58,8 @@ mod report;
 mod run_status;
 /// Every sample on every Python, at the crash and from its dump.
 mod samples;
+/// Debug information in unusual places.
+mod split_debug;
 /// Processes to look at.
 mod support;
 /// Rules for the source tree itself.
@@ -62,6 +68,8 @@ mod tidy;
 mod tools;
 /// Crashes grouped by cause.
 mod triage;
+/// Dumps that no crash asked for; what `run` does with dumps.
+mod triggers;
 /// Versions that are not supported, other implementations, builds that say odd things of themselves.
 mod unknown_pythons;
 /// Virtual environments with pytest.

@@ -16,6 +16,19 @@ pub const FOLDER_VARIABLE: &[u8] = b"COLDFRAME_DIR=";
 /// The variable that names the supervisor: `NAME:TOKEN` of its socket.
 const SUPERVISOR_VARIABLE: &[u8] = b"COLDFRAME_SUPERVISOR=";
 
+/// Names of programs separated by colons: those that are captured, and those that are not.
+const ONLY_VARIABLE: &[u8] = b"COLDFRAME_ONLY=";
+const IGNORE_VARIABLE: &[u8] = b"COLDFRAME_IGNORE=";
+
+/// Whether a list names a program; a name that ends with `*` matches what begins so.
+fn is_listed(program: &[u8], list: &[u8]) -> bool {
+    list.split(|&byte| byte == b':')
+        .any(|name| match name.strip_suffix(b"*") {
+            Some(beginning) => program.starts_with(beginning),
+            None => !name.is_empty() && name == program,
+        })
+}
+
 /// Variables the helper gets, next to all whose name begins with `COLDFRAME_`. None can make it load code.
 const PASSED_VARIABLES: [&[u8]; 8] = [
     b"HOME=",
@@ -103,7 +116,36 @@ impl Settings {
             }
         }
         self.load_paths();
-        self.folder.get().is_some()
+        // SAFETY: as above.
+        self.folder.get().is_some() && unsafe { self.is_wanted(envp) }
+    }
+
+    /// Whether the lists of programs, where they are set, admit this one.
+    ///
+    /// # Safety
+    /// `envp` must be a valid environment block.
+    unsafe fn is_wanted(&self, envp: *const *const u8) -> bool {
+        let program = self.program.get().unwrap_or_default();
+        let mut cursor = envp;
+        // SAFETY: an environment block is zero-terminated, as are its strings.
+        unsafe {
+            while !(*cursor).is_null() {
+                let variable = image::c_bytes(*cursor);
+                let excluded = match (
+                    variable.strip_prefix(ONLY_VARIABLE),
+                    variable.strip_prefix(IGNORE_VARIABLE),
+                ) {
+                    (Some(list), _) => !list.is_empty() && !is_listed(program, list),
+                    (_, Some(list)) => is_listed(program, list),
+                    _ => false,
+                };
+                if excluded {
+                    return false;
+                }
+                cursor = cursor.add(1);
+            }
+        }
+        true
     }
 
     fn pass_on(&mut self, variable: &[u8]) {
@@ -158,5 +200,19 @@ impl Settings {
     #[must_use]
     pub fn environment(&self) -> *const *const u8 {
         self.entries.as_ptr()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_listed;
+
+    #[test]
+    fn lists_name_programs() {
+        assert!(is_listed(b"python3.11", b"node:python*"));
+        assert!(is_listed(b"node", b"node:python*"));
+        assert!(!is_listed(b"nodes", b"node:python*"));
+        assert!(!is_listed(b"", b"") && !is_listed(b"x", b":"));
+        assert!(is_listed(b"anything", b"*"));
     }
 }

@@ -149,7 +149,8 @@ fn age(now: SystemTime, then: SystemTime) -> Duration {
 }
 
 /// A size as people write it: bytes, or with `K`, `M` or `G` (of 1024).
-pub(super) fn parse_size(text: &str) -> Option<u64> {
+#[must_use]
+pub fn parse_size(text: &str) -> Option<u64> {
     let unit = |suffix: char| match suffix.to_ascii_uppercase() {
         'K' => Some(1 << 10),
         'M' => Some(1 << 20),

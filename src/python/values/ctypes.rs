@@ -31,15 +31,33 @@ pub fn simple(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<Str
     let python = printer.python;
     let pointer = python.layout.offsets.ctypes_data.pointer.of(subject.at);
     let pointer = python.memory.read_addr(pointer).ok()?;
-    let code = python.type_code(subject.info)?;
-    let value = match code {
-        'O' => {
-            let object = python.memory.read_addr(pointer).ok()?;
-            printer.within("…", |printer| Some(printer.repr(object)))?
-        }
-        code => python.simple_value(code, pointer)?,
-    };
+    let value = python.simple_value(python.type_code(subject.info)?, pointer)?;
     Some(format!("{}({value})", subject.info.tp_name))
+}
+
+/// `c_char_p(140…)`: the address, whatever it leads to (Lib/ctypes/__init__.py).
+pub fn pointer(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<String> {
+    let python = printer.python;
+    python.ctypes_kind(subject.info)?;
+    let data = python.read_or_null(python.layout.offsets.ctypes_data.pointer.of(subject.at));
+    Some(format!("{}({})", subject.info.name, python.simple_value('P', data)?))
+}
+
+/// `py_object([1])`, `py_object(<NULL>)`.
+pub fn object(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<String> {
+    let python = printer.python;
+    python.ctypes_kind(subject.info)?;
+    let data = python.read_or_null(python.layout.offsets.ctypes_data.pointer.of(subject.at));
+    let object = python.memory.read_addr(data).ok()?;
+    let name = &subject.info.name;
+    printer.within(&format!("{name}(…)"), |printer| {
+        Some(format!("{name}({})", printer.repr(object)))
+    })
+}
+
+/// `<CFunctionType object at 0x…>` (`PyCFuncPtr_repr`).
+pub fn function(_: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<String> {
+    Some(format!("<{} object at {}>", subject.info.tp_name, subject.at))
 }
 
 impl Python<'_> {

@@ -224,9 +224,14 @@ static ROWS: &[Row] = &[
         |o| o.ctypes_data.size,
         ctypes::simple,
     ),
+    definition("_ctypes.CFuncPtr", ctypes::function),
+    definition("_ctypes.PyCFuncPtr", ctypes::function),
 ];
 
 static PYTHON_ROWS: &[PythonRow] = &[
+    python("ctypes", "c_char_p.__repr__", Attributes::Hidden, ctypes::pointer),
+    python("ctypes", "c_wchar_p.__repr__", Attributes::Hidden, ctypes::pointer),
+    python("ctypes", "py_object.__repr__", Attributes::Hidden, ctypes::object),
     python(
         "collections",
         "Counter.__repr__",

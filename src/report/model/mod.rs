@@ -11,6 +11,7 @@ mod exception;
 mod frame;
 mod python;
 mod schema;
+mod task;
 mod thread;
 mod variable;
 
@@ -25,7 +26,8 @@ pub use address::Address;
 pub use exception::Exception;
 pub use frame::{Frame, NativeFrame, Owner, PythonFrame, Role, SourceLine, Trust};
 pub use python::{ExtensionModule, Gc, Gil, Hooks, Interpreter, Layout, LayoutProvider, Python};
-pub use thread::Thread;
+pub use task::{Task, TaskState};
+pub use thread::{Recursion, Thread};
 pub use variable::{Scope, ValueState, Variable};
 
 /// The value of [`Report::schema`]. A field changes its meaning only together with this number.
@@ -53,6 +55,9 @@ pub struct Report {
     pub python: Vec<Python>,
     /// Its threads; the crashed one first, then in the order of the kernel.
     pub threads: Vec<Thread>,
+    /// The asyncio tasks that were not done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<Task>,
     /// What coldframe concludes, the most certain first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
@@ -80,6 +85,7 @@ impl Default for Report {
             trigger: None,
             python: Vec::new(),
             threads: Vec::new(),
+            tasks: Vec::new(),
             findings: Vec::new(),
             signature: None,
             annotations: BTreeMap::new(),

@@ -120,6 +120,12 @@ pub struct Hooks {
     /// Threads with a profile function (`sys.setprofile`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub profile: Vec<u32>,
+    /// Their trace functions, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trace_functions: Vec<String>,
+    /// Their profile functions, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profile_functions: Vec<String>,
     /// Names of the tools registered with `sys.monitoring`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub monitoring_tools: Vec<String>,

@@ -33,6 +33,12 @@ pub struct Thread {
     /// What it is doing, in a few words, for example `waiting for the GIL`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
+    /// How deep its Python calls go, and how deep they may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recursion: Option<Recursion>,
+    /// The name of the asyncio task that it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
     /// Its merged stack, innermost frame first.
     pub frames: Vec<Frame>,
     /// The exception it was raising, else the one it was handling (`sys.exc_info()`).
@@ -44,4 +50,14 @@ pub struct Thread {
     /// A walk stopped at a limit or at damage: outer frames are missing.
     #[serde(default, skip_serializing_if = "is_false")]
     pub truncated: bool,
+}
+
+/// How deep the calls of a thread go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Recursion {
+    /// Calls under way; since CPython 3.12 those of Python functions.
+    pub depth: u32,
+    /// `sys.getrecursionlimit()`.
+    pub limit: u32,
 }

@@ -67,6 +67,8 @@ pub enum ValueState {
     Unreadable,
     /// The variable has no value at this point of the program.
     Unset,
+    /// No variable: it stands for a namespace's modules, functions and classes, which `value` lists by name.
+    Folded,
     /// A word this version does not know.
     #[serde(untagged)]
     Other(String),

@@ -12,7 +12,12 @@ const MAX_PARTS: usize = 10;
 
 pub(super) fn write(out: &mut Out, variables: &[Variable], indent: usize) {
     let (limit, value_width) = if out.is_short() { (8, 60) } else { (40, 200) };
-    let known = variables.iter().filter(|v| v.state != ValueState::Unset);
+    let is_short = out.is_short();
+    let known = variables.iter().filter(|variable| match variable.state {
+        ValueState::Unset => false,
+        ValueState::Folded => !is_short,
+        _ => true,
+    });
     let mut block = Block::new(out, indent);
     for variable in known.clone().take(limit) {
         block.push(variable, value_width);
@@ -116,7 +121,10 @@ fn is_cut(value: &str) -> bool {
 fn value(variable: &Variable, width: usize) -> String {
     match &variable.state {
         ValueState::Redacted => "(redacted)".to_string(),
-        ValueState::Unreadable => "(unreadable)".to_string(),
+        ValueState::Unreadable | ValueState::Folded => match &variable.value {
+            Some(value) => clip(value, width),
+            None => "(unreadable)".to_string(),
+        },
         ValueState::Unset => "(unset)".to_string(),
         ValueState::Other(word) => format!("({})", clip(word, 20)),
         ValueState::Ok => match (&variable.value, &variable.type_name, variable.address) {

@@ -18,6 +18,7 @@ mod source;
 mod stack;
 mod style;
 mod summary;
+mod tasks;
 mod threads;
 
 use std::collections::HashSet;
@@ -78,6 +79,7 @@ pub fn render(report: &Report, options: &TextOptions) -> String {
     threads::write_main(&mut out, report);
     if options.form == Form::Full {
         threads::write_others(&mut out, report);
+        tasks::write(&mut out, report);
         notes::write_python(&mut out, report);
     }
     notes::write_notes(&mut out, report);

@@ -57,13 +57,15 @@ fn hook_facts(hooks: &Hooks) -> Vec<String> {
     let mut facts = Vec::new();
     if !hooks.trace.is_empty() {
         facts.push(format!(
-            "trace function (sys.settrace) in thread {}",
+            "trace function (sys.settrace){} in thread {}",
+            functions(&hooks.trace_functions),
             tids(&hooks.trace)
         ));
     }
     if !hooks.profile.is_empty() {
         facts.push(format!(
-            "profile function (sys.setprofile) in thread {}",
+            "profile function (sys.setprofile){} in thread {}",
+            functions(&hooks.profile_functions),
             tids(&hooks.profile)
         ));
     }
@@ -77,9 +79,18 @@ fn hook_facts(hooks: &Hooks) -> Vec<String> {
         facts.push(format!("sys.monitoring tools: {}", tools.join(", ")));
     }
     if let Some(function) = &hooks.eval_frame {
-        facts.push(format!("evaluation loop replaced by {}", clip(function, 60)));
+        facts.push(format!("evaluation loop replaced by {}", clip(function, 100)));
     }
     facts
+}
+
+/// The names of hooked functions, after a space.
+fn functions(names: &[String]) -> String {
+    names
+        .iter()
+        .take(4)
+        .map(|name| format!(" {}", clip(name, 60)))
+        .collect()
 }
 
 fn tids(tids: &[u32]) -> String {

@@ -128,6 +128,14 @@ fn describe(thread: &Thread) -> String {
             .filter(|&id| id != 0)
             .map(|id| format!("interpreter {id}")),
     );
+    facts.extend(thread.task.as_ref().map(|task| format!("runs task {}", clip(task, 40))));
+    // Of interest where the limit is near.
+    if let Some(recursion) = thread
+        .recursion
+        .filter(|recursion| recursion.depth > recursion.limit / 2)
+    {
+        facts.push(format!("recursion {} of {}", recursion.depth, recursion.limit));
+    }
     let name = short_name(thread);
     if facts.is_empty() {
         name

@@ -1,5 +1,7 @@
 //! Numbers, strings and registers at positions in a file that may be hostile.
 
+use std::borrow::Cow;
+
 use minidump::MinidumpRawContext;
 
 use crate::addr::{Addr, AddrRange};
@@ -14,6 +16,12 @@ pub(super) mod stream {
     pub const MEMORY_64_LIST: u32 = 9;
     pub const THREAD_NAMES: u32 = 24;
 }
+
+/// Where the flags of an amd64 CONTEXT are, the end of `rip` in it, and its size in bytes (winnt.h).
+const CONTEXT_FLAGS: usize = 0x30;
+const CONTEXT_RIP_END: usize = 0x100;
+const CONTEXT_SIZE: usize = 1232;
+const CONTEXT_AMD64: u32 = 0x10_0000;
 
 /// Some bytes of the file; little-endian.
 #[derive(Clone, Copy)]
@@ -57,6 +65,20 @@ impl<'a> Raw<'a> {
             offset: self.u32(offset + 12)? as usize,
         })
     }
+}
+
+/// A CONTEXT of amd64 at its full length: lldb leaves out what follows the floating point registers, and the crate
+/// `minidump` takes whole ones only. At least the registers up to `rip` must be there.
+pub(super) fn whole_context(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let is_amd64 = Raw(bytes)
+        .u32(CONTEXT_FLAGS)
+        .is_some_and(|flags| flags & CONTEXT_AMD64 != 0);
+    if !is_amd64 || !(CONTEXT_RIP_END..CONTEXT_SIZE).contains(&bytes.len()) {
+        return Cow::Borrowed(bytes);
+    }
+    let mut whole = bytes.to_vec();
+    whole.resize(CONTEXT_SIZE, 0);
+    Cow::Owned(whole)
 }
 
 /// The registers by DWARF number; `None` for other machines.

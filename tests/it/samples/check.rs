@@ -7,7 +7,7 @@ use coldframe::report::model::{Frame, NativeFrame, PythonFrame, Role, Scope, Thr
 
 use super::cell::Outcome;
 use super::header::{Count, Header, Native};
-use super::{exception, glob};
+use super::{exception, glob, state};
 
 /// Everything that differs.
 #[derive(Default)]
@@ -99,6 +99,8 @@ pub fn check_report(header: &Header, report: &Report, has_qualnames: bool, probl
         }
     }
     exception::check_header(header, thread, problems);
+    state::check_hooks(header, report, problems);
+    state::check_states(header, report, problems);
     check_native(&header.natives, &native_frames(thread), problems);
     check_names(header, &frames, has_qualnames, problems);
     for (name, expected) in &header.others {

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::cell::Inputs;
 use super::check::Problems;
-use super::{Bench, Job, check, freeze, has_qualnames, oracle, peers, results, short};
+use super::{Bench, Job, check, freeze, has_qualnames, offline, oracle, peers, results, short};
 use crate::harness::{Folder, has};
 use crate::pythons::{Python, pythons};
 
@@ -100,14 +100,20 @@ fn variants(python: Python, folder: &Folder) -> Vec<(Build, Python)> {
         arguments,
     };
     let mut list = Vec::new();
-    let debug_files = debug_files(&python);
-    if has_symbols(&python.library) || debug_files == Some(PathBuf::from("/usr/lib/debug")) {
+    // A distribution may have a shared library that its executable does not use.
+    let library = python.library.file_name();
+    let is_shared = offline::libraries(&python.executable)
+        .iter()
+        .any(|used| used.file_name() == library);
+    let image = if is_shared { &python.library } else { &python.executable };
+    let debug_files = debug_files(image);
+    if has_symbols(image) || debug_files == Some(PathBuf::from("/usr/lib/debug")) {
         list.push((build(true, Vec::new()), python.clone()));
     } else if let Some(files) = debug_files {
         let arguments = vec!["--symbols".to_string(), files.display().to_string()];
         list.push((build(true, arguments), python.clone()));
     }
-    if python.library != python.executable {
+    if is_shared {
         let stripped = folder.join(format!("stripped-{name}"));
         strip(&python.library, &stripped, false);
         let mut build = build(false, Vec::new());
@@ -146,12 +152,8 @@ fn has_symbols(file: &Path) -> bool {
 }
 
 /// The folder of separate debug files that has one for this build.
-fn debug_files(python: &Python) -> Option<PathBuf> {
-    let notes = Command::new("readelf")
-        .args(["-nW"])
-        .arg(&python.library)
-        .output()
-        .ok()?;
+fn debug_files(image: &Path) -> Option<PathBuf> {
+    let notes = Command::new("readelf").args(["-nW"]).arg(image).output().ok()?;
     let notes = String::from_utf8_lossy(&notes.stdout).into_owned();
     let id = notes.split("Build ID: ").nth(1)?.split_whitespace().next()?.to_string();
     let roots = std::env::var_os("COLDFRAME_PYTHON_ROOTS").unwrap_or_default();

@@ -20,6 +20,12 @@ pub struct Header {
     /// Function and qualified name.
     pub qualnames: Vec<(String, String)>,
     pub variables: Vec<Variable>,
+    /// Thread and function.
+    pub trace: Vec<(String, String)>,
+    pub profile: Vec<(String, String)>,
+    pub tools: Vec<String>,
+    /// Thread and what it is doing.
+    pub states: Vec<(String, String)>,
     /// Function and variable.
     pub unset: Vec<(String, String)>,
     single: BTreeMap<String, String>,
@@ -69,7 +75,7 @@ pub enum Value {
     Glob(String),
 }
 
-const SINGLE: [&str; 14] = [
+const SINGLE: [&str; 15] = [
     "command",
     "signal",
     "code",
@@ -77,6 +83,7 @@ const SINGLE: [&str; 14] = [
     "pc",
     "exception",
     "raised",
+    "evaluator",
     "process",
     "ends",
     "thread",
@@ -146,6 +153,10 @@ impl Header {
             }
             "qualname" => self.qualnames.push(pair(value)?),
             "unset" => self.unset.push(pair(value)?),
+            "state" => self.states.push(pair(value)?),
+            "trace" => self.trace.push(pair(value)?),
+            "profile" => self.profile.push(pair(value)?),
+            "tool" => self.tools.push(value.to_string()),
             "argument" | "local" | "cell" | "free" => self.variables.push(variable(key, value)?),
             _ => return None,
         }

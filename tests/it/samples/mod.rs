@@ -17,6 +17,7 @@ mod oracle;
 mod peers;
 mod readers;
 mod results;
+mod state;
 mod stripped;
 mod table;
 mod values;
@@ -288,6 +289,10 @@ fn asked(job: &Job<'_>) -> Vec<String> {
         let oracle = std::fs::read_to_string(&file).map_err(|error| format!("the oracle: {error}"))?;
         let oracle = serde_json::from_str(&oracle).map_err(|error| format!("the oracle: {error}"))?;
         oracle::check(job.header, &oracle, &report, &mut problems);
+        if let Ok(tasks) = std::fs::read_to_string(file.with_extension("json.tasks")) {
+            let tasks = serde_json::from_str(&tasks).map_err(|error| format!("the oracle: {error}"))?;
+            state::check_tasks(&tasks, &report, &mut problems);
+        }
         if let Some(function) = job.header.get("values") {
             let lines = std::fs::read_to_string(file.with_extension("json.tsv")).map_err(|error| error.to_string())?;
             oracle::check_values(function, &lines, &report, &mut problems);

@@ -13,7 +13,7 @@ const ORDER: [&[&str]; 11] = [
     &["report"],
     &["triage"],
     &["session"],
-    &["capture", "helpers"],
+    &["capture", "export", "helpers"],
     &["cli", "shell", "dap"],
 ];
 

@@ -1,0 +1,311 @@
+"""What gdb answers to the walk: memory, frames, symbols; its commands and pretty printers."""
+
+import inspect
+import locale
+import re
+
+import gdb
+
+from walk.commands import COMMANDS, run
+from walk.debugger import Debugger, NativeFrame, Problem, Thread
+from walk.memory import Unreadable
+from walk.runtime import open_runtime
+
+# The most native frames that are looked at: gdb takes a while for each.
+MAX_NATIVE = 50000
+# Registers that a function keeps for its caller, and those arguments come in.
+REGISTERS = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rdi", "rsi", "x19", "x20", "x21", "x22", "x23", "x24", "x0")
+# C types that are shown as Python values, each as a pointer.
+POINTERS = (
+    "PyObject",
+    "PyVarObject",
+    "PyFrameObject",
+    "PyUnicodeObject",
+    "wrapperobject",
+    "PyLongObject",
+    "PyFloatObject",
+    "PyBytesObject",
+    "PyByteArrayObject",
+    "PyListObject",
+    "PyTupleObject",
+    "PyDictObject",
+    "PySetObject",
+    "PyTypeObject",
+    "PyCodeObject",
+    "PyFunctionObject",
+    "PyMethodObject",
+    "PyCFunctionObject",
+    "PyModuleObject",
+    "PyCellObject",
+    "PyGenObject",
+    "PyBaseExceptionObject",
+)
+# What CPython's own helper calls its pretty printer, and where it keeps it.
+FOREIGN_PRINTER = "pretty_printer_lookup"
+NAME = "coldframe"
+
+
+class Gdb(Debugger):
+    """The selected inferior of gdb."""
+
+    def process(self):
+        inferior = gdb.selected_inferior()
+        return (inferior.num, inferior.pid) if inferior.pid else None
+
+    def read(self, address, size):
+        try:
+            return bytes(gdb.selected_inferior().read_memory(address, size))
+        except (gdb.error, OverflowError, ValueError):
+            raise Unreadable("%d bytes at 0x%x" % (size, address))
+
+    def symbol(self, name):
+        try:
+            return int(gdb.parse_and_eval("(unsigned long)&%s" % name))
+        except gdb.error:
+            return 0
+
+    def _sections(self):
+        """(start, end, name) of the sections of all files."""
+        try:
+            listing = gdb.execute("info files", to_string=True)
+        except gdb.error:
+            return
+        for match in re.finditer(r"(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)", listing):
+            yield int(match.group(1), 16), int(match.group(2), 16), match.group(3)
+
+    def sections(self, name):
+        return [start for start, _, section in self._sections() if section == name]
+
+    def writable_ranges(self):
+        return [(start, end) for start, end, section in self._sections() if section in (".data", ".bss", ".PyRuntime")]
+
+    def file_of(self, address):
+        space = gdb.current_progspace()
+        return gdb.solib_name(address) or space.filename
+
+    def dwarf_offsets(self, schema):
+        types = {}
+        offsets = {}
+        for slot, structures, members in schema:
+            key = structures[0]
+            if key not in types:
+                types[key] = next((kind for kind in map(_structure, structures) if kind is not None), None)
+            kind = types[key]
+            if kind is None:
+                continue
+            if not members:
+                offsets[slot] = kind.sizeof
+            for member in members:
+                offset = _member(kind, member.split("."))
+                if offset is not None:
+                    offsets[slot] = offset
+                    break
+        return offsets
+
+    def frames(self):
+        frames = []
+        try:
+            frame = gdb.newest_frame()
+            while frame is not None and len(frames) < MAX_NATIVE:
+                is_inline = frame.type() == gdb.INLINE_FRAME
+                sp = int(frame.read_register("sp")) & (1 << 64) - 1
+                frames.append(NativeFrame(len(frames), frame.pc(), sp, frame.name(), is_inline, frame))
+                frame = frame.older()
+        except gdb.error:
+            # The stack ends where gdb cannot unwind it.
+            pass
+        return frames
+
+    def selected_level(self):
+        level = 0
+        try:
+            frame = gdb.selected_frame().newer()
+        except gdb.error:
+            return 0
+        while frame is not None:
+            level += 1
+            frame = frame.newer()
+        return level
+
+    def select(self, native):
+        native.handle.select()
+
+    def registers(self, native):
+        values = []
+        for name in REGISTERS:
+            try:
+                values.append(int(native.handle.read_register(name)) & (1 << 64) - 1)
+            except (gdb.error, ValueError):
+                continue
+        return values
+
+    def argument(self, native, name):
+        try:
+            value = native.handle.read_var(name)
+            return 0 if value.is_optimized_out else int(value)
+        except (gdb.error, ValueError, RuntimeError):
+            return 0
+
+    def function_start(self, pc):
+        try:
+            text = gdb.execute("info symbol 0x%x" % pc, to_string=True)
+        except gdb.error:
+            return 0
+        match = re.match(r"\S+(?: \+ (\d+))? in section", text)
+        return pc - int(match.group(1) or 0) if match else 0
+
+    def evaluate(self, expression):
+        try:
+            return int(gdb.parse_and_eval(expression)) & (1 << 64) - 1
+        except (gdb.error, ValueError, RuntimeError) as error:
+            raise Problem("Expected an address: %s" % error)
+
+    def thread_pointer(self):
+        try:
+            return int(gdb.parse_and_eval("$fs_base"))
+        except (gdb.error, ValueError, RuntimeError):
+            return 0
+
+    def threads(self):
+        selected = gdb.selected_thread()
+        number = selected.num if selected is not None else 0
+        threads = sorted(gdb.selected_inferior().threads(), key=lambda thread: thread.num)
+        return [Thread(t.num, t.ptid[1] or t.ptid[2], t.name, t.num == number) for t in threads]
+
+
+def _structure(name):
+    """A structure by its tag or typedef; None where debug information has none."""
+    # A name that is not there is searched for in all files.
+    spellings = (name, "struct " + name) if name.startswith("Py") else ("struct " + name, name)
+    for spelled in spellings:
+        try:
+            kind = gdb.lookup_type(spelled).strip_typedefs()
+            if kind.code == gdb.TYPE_CODE_STRUCT and kind.fields():
+                return kind
+        except (gdb.error, RuntimeError):
+            continue
+    return None
+
+
+def _member(kind, path):
+    """The offset of a member in bytes; None where there is none."""
+    for field in kind.fields():
+        if not hasattr(field, "bitpos"):
+            continue
+        inner = field.type.strip_typedefs()
+        rest = path[1:] if field.name == path[0] else path if not field.name else None
+        if rest is None:
+            continue
+        if not rest:
+            return field.bitpos // 8
+        if inner.code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
+            offset = _member(inner, rest)
+            if offset is not None:
+                return field.bitpos // 8 + offset
+    return None
+
+
+DEBUGGER = Gdb()
+# What a command is made of, without the guard of this helper when it was loaded before.
+ORIGINAL = getattr(gdb.Command, "coldframe_original", gdb.Command)
+
+
+def _write(text):
+    """To gdb's output; characters that the terminal lacks, escaped."""
+    encoding = locale.getpreferredencoding()
+    gdb.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+class Printer:
+    """Shows a pointer to a Python object as its value."""
+
+    def __init__(self, runtime, address):
+        self.runtime = runtime
+        self.address = address
+
+    def to_string(self):
+        return self.runtime.text(self.address)
+
+
+class Printers:
+    """Finds the printer of a value."""
+
+    name = NAME
+    enabled = True
+    subprinters = None
+
+    def __call__(self, value):
+        kind = value.type.unqualified()
+        if kind.code == gdb.TYPE_CODE_TYPEDEF:
+            kind = kind.strip_typedefs()
+        if kind.code != gdb.TYPE_CODE_PTR or str(kind.target().unqualified()) not in POINTERS:
+            return None
+        try:
+            address = int(value) & (1 << 64) - 1
+            runtime = open_runtime(DEBUGGER)
+            runtime.encoding = locale.getpreferredencoding()
+            return Printer(runtime, address)
+        except (Problem, Unreadable, gdb.error):
+            return None
+
+
+class Command(ORIGINAL):
+    """One command of the helper."""
+
+    coldframe = True
+
+    def __init__(self, name, function):
+        self.function = function
+        self.__doc__ = inspect.cleandoc(function.__doc__)
+        kind = gdb.COMMAND_DATA if name in ("py-print", "py-locals", "py-repr") else gdb.COMMAND_STACK
+        super().__init__(name, kind, gdb.COMPLETE_NONE)
+
+    def invoke(self, argument, from_tty):
+        remove_foreign_printers()
+        try:
+            run(self.function, DEBUGGER, argument, _write)
+        except gdb.error as error:
+            _write("%s\n" % error)
+
+
+class Guard(ORIGINAL):
+    """What other scripts make their commands of: CPython's own helper may be loaded after this one, and registers commands
+    of the same names."""
+
+    coldframe_original = ORIGINAL
+
+    def __init__(self, name, *arguments, **options):
+        if name in dict(COMMANDS) and not getattr(self, "coldframe", False):
+            remove_foreign_printers()
+            say_once()
+        else:
+            super().__init__(name, *arguments, **options)
+
+
+def remove_foreign_printers(event=None):
+    """Takes the pretty printers of CPython's own helper out; whether there were any."""
+    found = False
+    for place in [gdb] + list(gdb.objfiles()) + list(gdb.progspaces()):
+        ours = [printer for printer in place.pretty_printers if getattr(printer, "__name__", "") != FOREIGN_PRINTER]
+        if len(ours) < len(place.pretty_printers):
+            place.pretty_printers = ours
+            found = True
+    return found
+
+
+_SAID = []
+
+
+def say_once():
+    if not _SAID:
+        _SAID.append(True)
+        _write("coldframe's Python helper is used instead of the one that came with CPython\n")
+
+
+PRINTERS = Printers()
+if remove_foreign_printers():
+    say_once()
+for _name, _function in COMMANDS:
+    Command(_name, _function)
+gdb.pretty_printers[:] = [PRINTERS] + [p for p in gdb.pretty_printers if getattr(p, "name", None) != NAME]
+gdb.Command = Guard

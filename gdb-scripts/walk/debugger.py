@@ -1,0 +1,102 @@
+"""What the walk asks of a debugger. gdb-scripts/adapter.py and lldb-scripts/adapter.py answer."""
+
+
+class NativeFrame:
+    """One native frame of the selected thread.
+
+    `level` is the debugger's own number, `name` the function or None, `is_inline` true of a function inlined into the
+    next frame, `handle` whatever the debugger needs.
+    """
+
+    def __init__(self, level, pc, sp, name, is_inline, handle):
+        self.level = level
+        self.pc = pc
+        self.sp = sp
+        self.name = name
+        self.is_inline = is_inline
+        self.handle = handle
+
+
+class Thread:
+    """One native thread: its number for the debugger, its kernel id, its name or None."""
+
+    def __init__(self, number, tid, name, is_selected):
+        self.number = number
+        self.tid = tid
+        self.name = name
+        self.is_selected = is_selected
+
+
+class Problem(Exception):
+    """Something the user is told in one line."""
+
+
+class Debugger:
+    """The questions, with the answers of one that knows nothing."""
+
+    def process(self):
+        """What tells this process (and its start) from others; None where there is none."""
+        return None
+
+    def read(self, address, size):
+        """Memory; raises Unreadable."""
+        raise NotImplementedError
+
+    def symbol(self, name):
+        """The address of a symbol, or 0."""
+        return 0
+
+    def sections(self, name):
+        """The addresses of all sections of that name."""
+        return []
+
+    def writable_ranges(self):
+        """(start, end) of writable memory of files, for a search."""
+        return []
+
+    def file_of(self, address):
+        """The file that is mapped there, or None."""
+        return None
+
+    def dwarf_offsets(self, schema):
+        """Offsets by slot from debug information; {} where there is none."""
+        return {}
+
+    def frames(self):
+        """The native frames of the selected thread, innermost first."""
+        return []
+
+    def selected_level(self):
+        """The number of the selected frame."""
+        return 0
+
+    def select(self, native):
+        """Selects a native frame."""
+
+    def registers(self, native):
+        """The values of registers in that frame, as far as they are known."""
+        return []
+
+    def argument(self, native, name):
+        """The value of an argument by debug information, or 0."""
+        return 0
+
+    def function_start(self, pc):
+        """Where the function that holds `pc` begins, by symbols; 0 where that is not known."""
+        return 0
+
+    def evaluate(self, expression):
+        """The value of an expression in the debugger's language, as an address; raises Problem."""
+        raise Problem("Expected an address")
+
+    def recorded_layout(self):
+        """A Layout that came with the file that is debugged; None where there is none."""
+        return None
+
+    def thread_pointer(self):
+        """`pthread_self()` of the selected thread, by its registers; 0 where that is not known."""
+        return 0
+
+    def threads(self):
+        """All native threads."""
+        return []

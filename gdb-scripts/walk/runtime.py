@@ -1,0 +1,281 @@
+"""From `_PyRuntime` to interpreters and thread states; finding the layout that fits."""
+
+import re
+
+from .debugger import Problem
+from .frames import Frames
+from .layout import COOKIE, Layout, behaviour_of, read_debug_offsets, release_of, row_for, schema, supported
+from .layout import version_text
+from .memory import Memory, Unreadable
+from .recorded import exported_layout
+
+# The most interpreters, and thread states of one, that are followed.
+MAX_INTERPRETERS = 1000
+MAX_THREADS = 20000
+# Offset of `tid` in glibc's `struct pthread` (nptl/descr.h): behind the 704 bytes of tcbhead_t on x86_64.
+PTHREAD_TID = 720
+# What only debug builds export (Objects/object.c).
+DEBUG_COUNTERS = ("_Py_RefTotal", "_Py_GetRefTotal", "_PyDebug_PrintTotalRefs")
+
+
+class ThreadState:
+    """One `PyThreadState`."""
+
+    def __init__(self, address, interpreter, thread_id, native_thread_id):
+        self.address = address
+        self.interpreter = interpreter
+        # pthread_self() of the thread.
+        self.thread_id = thread_id
+        # The kernel's id; 0 where CPython does not keep it.
+        self.native_thread_id = native_thread_id
+
+
+class Interpreter:
+    """One `PyInterpreterState`."""
+
+    def __init__(self, address, number):
+        self.address = address
+        self.number = number
+        self.threads = []
+
+
+class Runtime(Frames):
+    """The Python runtime of a process."""
+
+    def interpreters(self):
+        """All interpreters, newest first."""
+        found = []
+        head = self.ptr(self.layout.runtime, "runtime.interpreters_head")
+        for address in self.linked(head, "interpreter.next", MAX_INTERPRETERS):
+            interpreter = Interpreter(address, self._i64_or(address, "interpreter.id", -1))
+            first = self.ptr_or_null(address, "interpreter.threads_head")
+            for thread in self.linked(first, "thread.next", MAX_THREADS):
+                native = self._i64_or(thread, "thread.native_thread_id", 0)
+                state = ThreadState(thread, interpreter, self.ptr_or_null(thread, "thread.thread_id"), native)
+                interpreter.threads.append(state)
+            found.append(interpreter)
+        return found
+
+    def linked(self, head, slot, limit):
+        """The addresses of a linked list, at most `limit`."""
+        for count, address in enumerate(self._chain(head, slot)):
+            if count >= limit:
+                break
+            yield address
+
+    def _i64_or(self, base, slot, otherwise):
+        try:
+            return self.i64(base, slot)
+        except Unreadable:
+            return otherwise
+
+    def probe(self):
+        """Why the layout does not fit the process; None where it does."""
+        try:
+            interpreters = self.interpreters()
+            if not interpreters:
+                return "there is no interpreter (Python has not started, or has ended)"
+            main = interpreters[-1]
+            if not 0 <= main.number <= 1000000:
+                return "the interpreter at 0x%x has the number %d" % (main.address, main.number)
+            if not main.threads:
+                return "the interpreter has no thread state"
+            owner = self.ptr(main.threads[0].address, "thread.interp")
+            if owner != main.address:
+                return "the thread state at 0x%x belongs to 0x%x" % (main.threads[0].address, owner)
+            kind = self.type_address(self.ptr(main.address, "interpreter.modules"))
+            if self.type_at(kind).name != "dict":
+                return "sys.modules is not a dict"
+            metatype = self.type_address(kind)
+            if metatype != self.type_address(metatype):
+                return "the type of type is not type"
+        except Unreadable as error:
+            return "memory cannot be read: %s" % error
+        return None
+
+    def hexversion(self):
+        """sys.hexversion of the main interpreter; 0 where it cannot be found."""
+        try:
+            main = self.interpreters()[-1]
+            value = self.dict_get(self.ptr(main.address, "interpreter.sysdict"), "hexversion")
+            return self.int_value(value) or 0 if value else 0
+        except (Unreadable, IndexError):
+            return 0
+
+    def gil(self, interpreter):
+        """(locked, thread state that has it, or had it last) of an interpreter's GIL."""
+        if self.has("interpreter.gil"):
+            gil = self.ptr(interpreter.address, "interpreter.gil")
+            # A free-threaded build may run without.
+            if self.has("gil.enabled") and self.i32(gil, "gil.enabled") == 0:
+                return False, 0
+            locked, holder = self.i32(gil, "gil.locked"), self.ptr(gil, "gil.last_holder")
+        else:
+            runtime = self.layout.runtime
+            locked, holder = self.i32(runtime, "runtime.gil_locked"), self.ptr(runtime, "runtime.gil_last_holder")
+        # -1 means not created yet (Python/ceval_gil.h).
+        return locked == 1, holder
+
+    def thread_names(self, interpreter):
+        """Names by pthread_self(), as the module `threading` knows them."""
+        names = {}
+        try:
+            modules = self.ptr(interpreter.address, "interpreter.modules")
+            threading = self.dict_get(modules, "threading")
+            active = threading and self.dict_get(self.ptr(threading, "module.dict"), "_active")
+            for ident, thread in self.dict_items(active) if active else ():
+                for key, value in self.instance_items(thread) or ():
+                    if self._name_or(key, "") == "_name":
+                        names[self.int_value(ident)] = self._name_or(value, "?")
+        except Unreadable:
+            # Names are a courtesy.
+            pass
+        return names
+
+    def kernel_id(self, state):
+        """The kernel's id of a thread state's thread; 0 where it is not known."""
+        if state.native_thread_id:
+            return state.native_thread_id
+        try:
+            return self.memory.i32(state.thread_id + PTHREAD_TID) if state.thread_id else 0
+        except Unreadable:
+            return 0
+
+    def states_of(self, tid, thread_pointer):
+        """The thread states of one native thread; that of the interpreter it is in comes first."""
+        states = [state for interpreter in self.interpreters() for state in interpreter.threads]
+        # The thread pointer first: within a container the kernel's ids differ from those outside.
+        if thread_pointer:
+            found = [state for state in states if state.thread_id == thread_pointer]
+            if found:
+                return found
+        return [state for state in states if tid and self.kernel_id(state) == tid]
+
+
+# Layouts by process: finding one costs more than a command should.
+_LAYOUTS = {}
+
+
+def open_runtime(debugger):
+    """The runtime of the debugger's process; raises Problem where there is none."""
+    memory = Memory(debugger.read)
+    process = debugger.process()
+    if process is None:
+        raise Problem("There is no process or core file")
+    layout = _LAYOUTS.get(process)
+    # A process that was started again has its runtime elsewhere, or not yet.
+    if layout is None or not layout.is_recorded and Runtime(memory, layout).probe() is not None:
+        layout = find_layout(debugger, memory)
+        if layout is None:
+            raise Problem("No Python runtime was found in this process")
+        _LAYOUTS[process] = layout
+    memory.is_pieces = layout.is_recorded
+    return Runtime(memory, layout)
+
+
+def find_layout(debugger, memory):
+    """The layout of the process; None where there is no runtime. Raises Problem where nothing fits."""
+    recorded = debugger.recorded_layout() or exported_layout(memory)
+    if recorded is not None:
+        return recorded
+    reasons = []
+    for runtime in _places(debugger, memory):
+        for layout in _candidates(debugger, memory, runtime):
+            reason = layout if isinstance(layout, str) else Runtime(memory, layout).probe()
+            if reason is None:
+                return layout
+            reasons.append(reason)
+    if reasons:
+        raise Problem("No layout fits this Python: %s" % reasons[-1])
+    return None
+
+
+def _places(debugger, memory):
+    """Where `_PyRuntime` may be: its symbol, its section (3.10+), or what its cookie tells (3.13+)."""
+    tried = [debugger.symbol("_PyRuntime")]
+    tried += debugger.sections(".PyRuntime")
+    if not any(tried):
+        tried += _cookies(debugger, memory)
+    seen = set()
+    for place in tried:
+        if place and place not in seen:
+            seen.add(place)
+            yield place
+
+
+def _cookies(debugger, memory):
+    for start, end in debugger.writable_ranges():
+        at = start
+        while at < end:
+            size = min(1 << 20, end - at)
+            try:
+                data = memory.bytes(at, size)
+            except Unreadable:
+                data = b""
+            found = data.find(COOKIE)
+            while found >= 0:
+                if (at + found) % 8 == 0:
+                    yield at + found
+                found = data.find(COOKIE, found + 1)
+            at += size
+
+
+def _version(debugger, memory, runtime):
+    """`Py_Version` (3.11+), else what the name of the file states."""
+    address = debugger.symbol("Py_Version")
+    if address:
+        try:
+            version = memory.u32(address)
+            if version >> 24 == 3:
+                return version
+        except Unreadable:
+            pass
+    match = re.search(r"python(\d+)\.(\d+)", (debugger.file_of(runtime) or "").rpartition("/")[2])
+    return int(match.group(1)) << 24 | int(match.group(2)) << 16 | 0xF0 if match else 0
+
+
+def _candidates(debugger, memory, runtime):
+    """Layouts for a runtime at that address, best first; a text where there is none."""
+    stated = read_debug_offsets(memory, runtime)
+    version = stated.version if stated else _version(debugger, memory, runtime)
+    if not version:
+        yield "the version of the Python at 0x%x cannot be told" % runtime
+        return
+    free_threaded = stated is not None and stated.free_threaded
+    behaviour = behaviour_of(version, free_threaded)
+    if behaviour is None:
+        yield "this is CPython %d.%d; the helper knows %s" % (release_of(version)[:2] + (supported(),))
+        return
+    own = stated.offsets if stated else {}
+    # A --with-pydebug build exports what counts its references.
+    is_debug = any(debugger.symbol(name) for name in DEBUG_COUNTERS)
+    row = row_for(version, free_threaded, is_debug)
+    dwarf = debugger.dwarf_offsets(schema(row))
+    # That of extension modules alone has few of the structures.
+    if "interpreter.threads_head" in dwarf and "code.filename" in dwarf:
+        offsets = dict(dwarf, **own)
+        yield _with_exact_version(
+            memory, Layout(version, free_threaded, runtime, offsets, behaviour, "debug information")
+        )
+    if row is None:
+        yield "there is no built-in layout of CPython %s" % version_text(version)
+        return
+    # Before its final release a version still moves its fields.
+    if version & 0xF0 != 0xF0:
+        yield "CPython %s is a prerelease, whose layout only its debug information tells" % version_text(version)
+        return
+    source = "_Py_DebugOffsets, completed by built-in row %s" if own else "built-in row %s"
+    layout = Layout(version, free_threaded, runtime, dict(row.offsets, **own), behaviour, source % row.title)
+    exact = _with_exact_version(memory, layout)
+    better = row_for(exact.version, free_threaded, is_debug)
+    exact.offsets = dict(better.offsets, **own)
+    exact.source = source % better.title
+    yield exact
+
+
+def _with_exact_version(memory, layout):
+    """Up to 3.10 only the interpreter itself knows its micro release."""
+    exact = Runtime(memory, layout).hexversion()
+    if release_of(exact)[:2] == release_of(layout.version)[:2]:
+        layout.version = exact
+    return layout

@@ -1,0 +1,215 @@
+//! The generated debugger helpers, against `analyze` on the same core and dump.
+
+mod transcript;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use coldframe::helpers::{Debugger, generate};
+use coldframe::layout::builtin_table;
+use serde_json::Value;
+
+use crate::cores::{Crash, DEFAULT_FILTER, crash, kernel_writes_cores, report};
+use crate::golden::{repository, updating};
+use crate::harness::{COLDFRAME, Folder, bare, output, skip, stderr};
+use crate::pythons::{Python, pythons};
+use crate::tools::find_program;
+use transcript::{commands, differences, python_frames};
+
+/// Where the helpers for all versions lie, to be used without coldframe.
+const COMMITTED: [(Debugger, &str); 2] = [
+    (Debugger::Gdb, "gdb-scripts/coldframe_gdb.py"),
+    (Debugger::Lldb, "lldb-scripts/coldframe_lldb.py"),
+];
+
+/// The lldb that this machine has, newest first.
+fn lldb() -> Option<&'static str> {
+    let names = [
+        "lldb-21", "lldb-20", "lldb-19", "lldb-18", "lldb-17", "lldb-16", "lldb-15", "lldb-14", "lldb",
+    ];
+    names.into_iter().find(|name| find_program(name).is_some())
+}
+
+#[test]
+fn committed_helpers_are_current() {
+    for (debugger, path) in COMMITTED {
+        let path = repository(path);
+        let text = generate(debugger, &builtin_table());
+        if updating() {
+            fs::write(&path, &text).unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == text,
+            "{} is out of date: run with UPDATE_GOLDENS=1",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn helpers_for_some_versions_only() {
+    let folder = Folder::new();
+    let run = |arguments: &[&str]| {
+        let mut process = bare(COLDFRAME.as_ref(), &folder);
+        process.arg("helpers").args(arguments);
+        output(process)
+    };
+    let all = String::from_utf8(run(&["gdb"]).stdout).unwrap();
+    assert_eq!(all, fs::read_to_string(repository(COMMITTED[0].1)).unwrap());
+    let one = String::from_utf8(run(&["lldb", "--python", "3.12"]).stdout).unwrap();
+    assert!(
+        one.contains("\nfield\t3.12.") && !one.contains("\t3.11."),
+        "{}",
+        &one[..500]
+    );
+    let none = run(&["gdb", "--python", "3.7"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(stderr(&none).contains("3.7"), "{}", stderr(&none));
+}
+
+/// Runs a debugger to its end; what it printed.
+fn debug(folder: &Folder, mut process: Command) -> String {
+    process.current_dir(folder.path()).stdin(Stdio::null());
+    // Neither terminal nor language of the machine shall matter.
+    process.env("LC_ALL", "C.UTF-8").env_remove("DEBUGINFOD_URLS");
+    let output = process.output().expect("the debugger runs");
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// What the gdb helper says of a core.
+fn gdb(crash: &Crash, python: &Path, core: &Path, frames: usize) -> String {
+    let mut process = Command::new("gdb");
+    process.args(["-nx", "-batch", "-iex", "set auto-load off", "-ex"]);
+    process.arg(format!("source {}", repository(COMMITTED[0].1).display()));
+    for command in commands(frames) {
+        process.arg("-ex").arg(match command.strip_prefix('@') {
+            Some(mark) => format!("echo @{mark}\\n"),
+            None => command,
+        });
+    }
+    process.arg(python).arg(core);
+    debug(&crash.folder, process)
+}
+
+/// What the lldb helper says of a core or a minidump.
+fn lldb_on(lldb: &str, crash: &Crash, python: Option<&Path>, core: &Path, frames: usize) -> String {
+    let mut process = Command::new(lldb);
+    process.args(["--no-lldbinit", "--batch", "-o"]);
+    process.arg(format!(
+        "command script import {}",
+        repository(COMMITTED[1].1).display()
+    ));
+    for command in commands(frames) {
+        process.arg("-o").arg(match command.strip_prefix('@') {
+            Some(mark) => format!("script print('@{mark}')"),
+            None => command,
+        });
+    }
+    process.arg("--core").arg(core).args(python);
+    debug(&crash.folder, process)
+}
+
+/// `coldframe export-core` of the dump.
+fn exported(crash: &Crash) -> PathBuf {
+    let core = crash.folder.join("exported.core");
+    let mut process = bare(COLDFRAME.as_ref(), &crash.folder);
+    process.arg("export-core").arg(&crash.dump).arg("-o").arg(&core);
+    let done = output(process);
+    assert!(done.status.success(), "{}", stderr(&done));
+    core
+}
+
+/// Both helpers against `analyze`: on the core of a crash, on its dump, and on the core made from that.
+fn compare(python: &Python, sample: &str) -> Vec<String> {
+    let crash = crash(&python.executable, sample, DEFAULT_FILTER);
+    let executable = python.executable.as_path();
+    let what = format!("{sample} on {}", python.version);
+    let of_core = report(&crash.folder, &[&crash.core]);
+    let of_dump = report(&crash.folder, &[&crash.dump]);
+    let exported = exported(&crash);
+    let count = python_frames(&of_core).len();
+    let mut found = Vec::new();
+    let mut check = |how: &str, expected: &Value, text: String| {
+        let lines = differences(expected, &text).into_iter();
+        found.extend(lines.map(|line| format!("{what}, {how}: {line}")));
+    };
+    if find_program("gdb").is_some() {
+        check("gdb on the core", &of_core, gdb(&crash, executable, &crash.core, count));
+        check(
+            "gdb on the exported core",
+            &of_dump,
+            gdb(&crash, executable, &exported, count),
+        );
+    }
+    if let Some(lldb) = lldb() {
+        let on = |program: Option<&Path>, core: &Path| lldb_on(lldb, &crash, program, core, count);
+        check("lldb on the core", &of_core, on(Some(executable), &crash.core));
+        check("lldb on the dump", &of_dump, on(None, &crash.dump));
+        check("lldb on the exported core", &of_dump, on(Some(executable), &exported));
+    }
+    found
+}
+
+fn has_debuggers() -> bool {
+    if find_program("gdb").is_none() {
+        skip("gdb is not installed");
+    }
+    if lldb().is_none() {
+        skip("lldb is not installed");
+    }
+    kernel_writes_cores()
+}
+
+#[test]
+fn helpers_agree_with_analyze_on_every_python() {
+    if !has_debuggers() {
+        return;
+    }
+    let mut found = Vec::new();
+    for python in pythons() {
+        found.extend(compare(&python, "values.py"));
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn helpers_agree_with_analyze_on_other_crashes() {
+    let Some(python) = pythons().pop().filter(|_| has_debuggers()) else {
+        return;
+    };
+    let mut found = Vec::new();
+    for sample in [
+        "class_body.py",
+        "generator.py",
+        "sort_key.py",
+        "during_exception.py",
+        "thread.py",
+    ] {
+        found.extend(compare(&python, sample));
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn a_core_is_not_exported_again() {
+    let folder = Folder::new();
+    let core = folder.join("core");
+    // ELF, 64 bits, little-endian, ET_CORE, x86_64, and one program header, of empty notes.
+    let mut header = vec![0u8; 120];
+    header[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+    (header[16], header[18], header[20], header[32], header[54]) = (4, 62, 1, 64, 56);
+    (header[56], header[64]) = (1, 4);
+    fs::write(&core, header).unwrap();
+    let mut process = bare(COLDFRAME.as_ref(), &folder);
+    process.arg("export-core").arg(&core).args(["-o", "out"]);
+    let done = output(process);
+    assert_eq!(done.status.code(), Some(1));
+    assert!(stderr(&done).contains("analyze"), "{}", stderr(&done));
+    assert!(!folder.join("out").exists());
+}

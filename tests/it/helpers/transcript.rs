@@ -1,0 +1,147 @@
+//! What a debugger was told to print, and whether it is what a report says.
+
+use serde_json::Value;
+
+/// The commands that print the frames and each frame's variables; those that begin with `@` are marks to print.
+pub fn commands(frames: usize) -> Vec<String> {
+    let mut commands = vec!["@traceback".to_string(), "py-bt".to_string()];
+    for index in 0..frames {
+        commands.extend([
+            format!("py-frame {index}"),
+            format!("@frame {index}"),
+            "py-locals".to_string(),
+        ]);
+    }
+    commands.push("@end".to_string());
+    commands
+}
+
+/// The Python frames of the crashed thread in a report, innermost first.
+pub fn python_frames(report: &Value) -> Vec<&Value> {
+    let threads = report["threads"].as_array().into_iter().flatten();
+    let crashed = threads.into_iter().find(|thread| thread["crashed"] == true);
+    let frames = crashed
+        .and_then(|thread| thread["frames"].as_array())
+        .into_iter()
+        .flatten();
+    frames.filter(|frame| frame["kind"] == "python").collect()
+}
+
+/// How what a helper printed differs from the report.
+pub fn differences(report: &Value, printed: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let expected = python_frames(report);
+    if expected.is_empty() {
+        found.push("the report has no Python frames".to_string());
+    }
+    let places: Vec<String> = expected.iter().map(|frame| place(frame)).collect();
+    let lines: Vec<&str> = printed.lines().collect();
+    let traceback: Vec<String> = section(&lines, "@traceback")
+        .iter()
+        .filter_map(|line| line.strip_prefix("  File "))
+        .map(str::to_string)
+        .collect();
+    if traceback != places {
+        found.push(format!("frames {traceback:#?}, expected {places:#?} in\n{printed}"));
+        return found;
+    }
+    for (index, frame) in expected.iter().enumerate() {
+        let lines = section(&lines, &format!("@frame {index}"));
+        let own = lines.iter().skip_while(|line| !line.starts_with("Locals for ")).skip(1);
+        let variables: Vec<(&str, &str)> = own
+            .take_while(|line| !line.starts_with("Locals for "))
+            .filter_map(|line| line.split_once(" = "))
+            .collect();
+        let wanted = frame["locals"].as_array().into_iter().flatten();
+        let wanted: Vec<&Value> = wanted.filter(|local| local["state"] == "ok").collect();
+        let names = |list: &mut dyn Iterator<Item = &str>| list.map(str::to_string).collect::<Vec<_>>();
+        let (have, want) = (
+            names(&mut variables.iter().map(|(name, _)| *name)),
+            names(&mut wanted.iter().filter_map(|local| local["name"].as_str())),
+        );
+        if have != want {
+            found.push(format!("frame {index}: variables {have:?}, expected {want:?}"));
+            continue;
+        }
+        for ((name, value), local) in variables.iter().zip(wanted) {
+            let expected = local["value"].as_str().unwrap_or_default();
+            if !is_same(expected, value) && !is_instance(local, value) {
+                found.push(format!("frame {index}: {name} = {value}, expected {expected}"));
+            }
+        }
+    }
+    found
+}
+
+/// A frame in the words of py-bt.
+fn place(frame: &Value) -> String {
+    let text = |key: &str| frame[key].as_str().unwrap_or("?").to_string();
+    let line = frame["line"].as_u64().map_or("?".to_string(), |line| line.to_string());
+    format!("\"{}\", line {line}, in {}", text("file"), text("function"))
+}
+
+/// The lines after a mark, up to the next one.
+fn section<'a>(lines: &[&'a str], mark: &str) -> Vec<&'a str> {
+    let after = lines.iter().skip_while(|line| **line != mark).skip(1);
+    after.take_while(|line| !line.starts_with('@')).copied().collect()
+}
+
+/// Whether a helper shows the attributes of that object, which the report lists for themselves.
+fn is_instance(local: &Value, helper: &str) -> bool {
+    let children = local["children"].as_array().into_iter().flatten();
+    let class = local["type"].as_str().unwrap_or_default();
+    let class = class.rsplit('.').next().unwrap_or_default();
+    let mut names = children.filter_map(|child| child["name"].as_str()).peekable();
+    // The report writes `.owner`.
+    names.peek().is_some()
+        && helper.starts_with(&format!("<{class}("))
+        && names.all(|name| helper.contains(&format!("{}=", name.trim_start_matches('.'))))
+        && local["address"]
+            .as_str()
+            .is_some_and(|address| helper.contains(address))
+}
+
+/// Whether two texts show one value. The helpers print values as CPython's own helper does: objects without a `repr` of
+/// their own by name, attributes and address, exceptions with the comma of a tuple, and all cut at 1,024 characters.
+fn is_same(report: &str, helper: &str) -> bool {
+    let helper = helper.replace(" at remote 0x", " at 0x");
+    let without_comma = |text: &str| text.replace(",)", ")");
+    let (mut report, mut helper) = (without_comma(report), without_comma(&helper));
+    let is_cut = report.contains('…') || helper.ends_with("...(truncated)");
+    if is_cut {
+        let end = report.find('…').unwrap_or(report.len());
+        report = report[..end].trim_end_matches([' ', ',', '\'', '"']).to_string();
+        helper = helper.trim_end_matches("...(truncated)").to_string();
+        return helper.starts_with(&report) || report.starts_with(&helper);
+    }
+    let Some(object) = report.find('<') else {
+        return report == helper;
+    };
+    if let Some(name) = report.strip_prefix("<built-in function ") {
+        return helper.starts_with(&format!("<built-in method {} of ", name.trim_end_matches('>')));
+    }
+    if let Some((name, _)) = report.split_once(" from ").filter(|_| report.starts_with("<module ")) {
+        return helper.starts_with(&format!("{name} at 0x"));
+    }
+    let addresses = report.match_indices("0x").map(|(at, _)| {
+        let digits = report[at + 2..].find(|c: char| !c.is_ascii_hexdigit());
+        &report[at..digits.map_or(report.len(), |digits| at + 2 + digits)]
+    });
+    helper.get(..object) == report.get(..object) && addresses.into_iter().all(|address| helper.contains(address))
+}
+
+#[test]
+fn values_are_told_apart() {
+    assert!(is_same("[1, 2]", "[1, 2]"));
+    assert!(!is_same("[1, 2]", "[1, 3]"));
+    assert!(is_same("[0, 1, … 98 more]", "[0, 1, 2, 3]"));
+    assert!(!is_same("[0, 7, … 98 more]", "[0, 1, 2, 3]"));
+    assert!(is_same("'aaaa'… 9 more", "'aaaaaaaaa...(truncated)"));
+    assert!(is_same("<__main__.P at 0x7f10>", "<P(x=1) at remote 0x7f10>"));
+    assert!(!is_same("<__main__.P at 0x7f10>", "<P(x=1) at remote 0x7f20>"));
+    assert!(is_same(
+        "<built-in function len>",
+        "<built-in method len of module object at remote 0x10>"
+    ));
+    assert!(is_same("ValueError('bad')", "ValueError('bad',)"));
+}
