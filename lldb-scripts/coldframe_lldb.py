@@ -2376,13 +2376,20 @@ class Frames(Values):
         found = []
         try:
             for key, value in self.dict_items(self._namespace_address(frame, "locals"), MAX_NAMES):
-                name, info = self._name_or(key, "?"), self.type_of(value)
-                is_definition = info.has(TYPE) or not info.has(HEAP_TYPE) and info.name in DEFINITIONS
-                if not is_definition and not (name.startswith("__") and name.endswith("__")):
+                name = self._name_or(key, "?")
+                # A dump has nothing of what is not shown: it is not looked at.
+                if not (name.startswith("__") and name.endswith("__")) and not self._is_definition(value):
                     found.append((name, value))
         except Unreadable:
             pass
         return found
+
+    def _is_definition(self, value):
+        try:
+            info = self.type_of(value)
+        except Unreadable:
+            return False
+        return info.has(TYPE) or not info.has(HEAP_TYPE) and info.name in DEFINITIONS
 
     def variable(self, frame, name):
         """(address, scope) of a variable as the function sees it; (0, None) where there is none."""

@@ -159,6 +159,9 @@ impl Image {
 
     /// The same, and whether all files were there that would tell more.
     pub(super) fn symbolize_fully(&self, address: Svma) -> (Vec<SymbolFrame>, bool) {
+        if !self.loaded().is_code(address) {
+            return (Vec::new(), true);
+        }
         let lines = self.lines.get_or_init(|| {
             let files = self.debug_files()?.clone();
             LineIndex::new(files)

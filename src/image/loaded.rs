@@ -1,7 +1,7 @@
 //! What a file says that its loaded image holds.
 
 use object::LittleEndian;
-use object::elf::{PF_W, PT_DYNAMIC, PT_LOAD, SHF_EXECINSTR, SHT_NOBITS};
+use object::elf::{PF_W, PF_X, PT_DYNAMIC, PT_LOAD, SHF_EXECINSTR, SHT_NOBITS};
 use object::read::elf::{ProgramHeader, SectionHeader};
 
 use super::elf_file::ElfFile;
@@ -24,10 +24,12 @@ pub(super) struct Loaded {
     read_only: Vec<(u64, u64, u64)>,
     /// The dynamic section.
     dynamic: Option<(u64, u64, u64)>,
+    /// Executable, of a debug file as well: stated address, length in memory.
+    code: Vec<(u64, u64)>,
 }
 
 impl Loaded {
-    /// Of a debug file, nothing: its program headers speak of bytes that were left out.
+    /// Of a debug file, where its code lies: its program headers speak of bytes that were left out.
     pub fn new(file: &ElfFile) -> Loaded {
         let Some(parsed) = file.parse() else {
             return Loaded::default();
@@ -36,10 +38,19 @@ impl Loaded {
             let is_code = (section.sh_flags(LittleEndian) & SHF_EXECINSTR).0 != 0;
             is_code && section.sh_type(LittleEndian) == SHT_NOBITS
         });
+        let executable = parsed
+            .elf_program_headers()
+            .iter()
+            .filter(|header| header.p_type(LittleEndian) == PT_LOAD && (header.p_flags(LittleEndian) & PF_X).0 != 0);
+        let mut loaded = Loaded {
+            code: executable
+                .map(|header| (header.p_vaddr(LittleEndian), header.p_memsz(LittleEndian)))
+                .collect(),
+            ..Loaded::default()
+        };
         if is_left_out {
-            return Loaded::default();
+            return loaded;
         }
-        let mut loaded = Loaded::default();
         for header in parsed.elf_program_headers() {
             let place = (
                 header.p_vaddr(LittleEndian),
@@ -53,6 +64,13 @@ impl Loaded {
             }
         }
         loaded
+    }
+
+    /// Whether code can lie at an address. Debug information names functions that the linker left out, too: their
+    /// addresses begin at 0.
+    pub fn is_code(&self, address: Svma) -> bool {
+        let holds = |&(start, length): &(u64, u64)| address.0.checked_sub(start).is_some_and(|skip| skip < length);
+        self.code.is_empty() || self.code.iter().any(holds)
     }
 
     /// The bytes of `file` from a stated address to the end of its segment, where that is not writable.

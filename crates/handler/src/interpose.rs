@@ -309,9 +309,7 @@ unsafe extern "C" fn on_entry(signal: i32, info: *const u8, context: *const u8, 
         return call();
     }
     let fault = Fault::new(info, context);
-    if fault.code > 0 {
-        HANDED_OVER.store(true, Ordering::Relaxed);
-    }
+    HANDED_OVER.store(true, Ordering::Relaxed);
     call();
     if fault.comes_again(context) {
         // SAFETY: the kernel's own arguments, whose frame is still there.
@@ -319,7 +317,7 @@ unsafe extern "C" fn on_entry(signal: i32, info: *const u8, context: *const u8, 
     }
 }
 
-/// Whether a fault went to a handler of the program's, which may now hand it back.
+/// Whether a signal, a fault or one that was sent, went to a handler of the program's, which may now hand it back.
 static HANDED_OVER: AtomicBool = AtomicBool::new(false);
 /// `si_code` of raise(3), and so of abort(3).
 const SI_TKILL: i32 = -6;

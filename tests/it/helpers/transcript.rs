@@ -121,7 +121,8 @@ fn is_same(report: &str, helper: &str) -> bool {
         return helper.starts_with(&format!("<built-in method {} of ", name.trim_end_matches('>')));
     }
     if let Some((name, _)) = report.split_once(" from ").filter(|_| report.starts_with("<module ")) {
-        return helper.starts_with(&format!("{name} at 0x"));
+        // A dump has the names that the report shows, which are those of the module's `__spec__`.
+        return helper.starts_with(&format!("{name} at 0x")) || helper.starts_with("<module at 0x");
     }
     let addresses = report.match_indices("0x").map(|(at, _)| {
         let digits = report[at + 2..].find(|c: char| !c.is_ascii_hexdigit());
