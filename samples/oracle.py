@@ -9,10 +9,14 @@ import io
 import itertools
 import json
 import os
+import signal
 import sys
 import threading
 
 # io.open instead of the builtin, which is gone by the time the last finalisers run.
+
+# As under a terminal: a shell's background job starts with SIGINT ignored, and asyncio then keeps no handler for it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CO_OPTIMIZED = 0x01  # locals live in slots; clear for modules and class bodies, whose locals are a dict
 CO_VARARGS = 0x04
