@@ -9,6 +9,7 @@
 
 mod escape;
 mod exception;
+mod extensions;
 mod findings;
 mod fold;
 mod headline;
