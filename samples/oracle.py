@@ -19,7 +19,7 @@ import threading
 try:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 except ValueError:
-    pass  # in a subinterpreter, after the main one did it
+    pass  # in another interpreter or thread, where it makes no difference
 
 CO_OPTIMIZED = 0x01  # locals live in slots; clear for modules and class bodies, whose locals are a dict
 CO_VARARGS = 0x04
