@@ -11,6 +11,7 @@ mod exceptions;
 mod extensions;
 mod fault;
 mod frames;
+mod instruction;
 mod interpreters;
 mod packages;
 mod runtime;
@@ -127,6 +128,9 @@ pub fn analyze(
     });
     let packages = packages.into_used(notes);
     let mut report = build::report(target, runtime, found.threads, found.crash, notes);
+    if let Some(crash) = &mut report.crash {
+        crash.instruction = found.instruction;
+    }
     report.tasks = found.tasks;
     report.signature = triage::sign(&report);
     Analysis {
