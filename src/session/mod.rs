@@ -19,6 +19,7 @@ mod sources;
 mod state;
 mod tasks;
 mod threads;
+mod variables;
 
 use crate::image::{CacheDir, Images, Symbolizer};
 use crate::layout::{self, Layout, Provider};
@@ -27,6 +28,7 @@ use crate::python::{Interpreter, Limits, Python};
 use crate::report::{Report, model};
 use crate::source::Target;
 use crate::source::streams::{NativeStep, PythonStep, RecordedLayout, RecordedPackages, RecordedSources};
+use crate::source::variables::RecordedVariables;
 use crate::triage;
 
 use packages::Packages;
@@ -57,6 +59,8 @@ pub struct Analysis {
     pub packages: RecordedPackages,
     /// The frames of each thread, as found.
     pub stacks: Vec<ThreadStack>,
+    /// The variables of native frames.
+    pub variables: Vec<RecordedVariables>,
 }
 
 /// The frames of one thread before merging.
@@ -139,6 +143,7 @@ pub fn analyze(
         sources: sources.into_used(),
         packages,
         stacks: found.stacks,
+        variables: found.variables,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::addr::{Addr, AddrRange};
 use crate::python::{Interpreter, ThreadObject};
 use crate::report::model;
 use crate::source::streams::{NativeStep, PythonStep};
+use crate::source::variables::RecordedVariables;
 use crate::source::{Crash, Registers, Thread};
 use crate::unwind::{self, Unwinder};
 
@@ -28,6 +29,8 @@ pub struct Found {
     pub crash: Option<Crash>,
     /// The instruction that faulted.
     pub instruction: Option<model::Instruction>,
+    /// The variables of native frames.
+    pub variables: Vec<RecordedVariables>,
     /// The asyncio tasks.
     pub tasks: Vec<model::Task>,
     /// The kernel's thread ids by thread state.
@@ -53,6 +56,7 @@ impl Walk<'_, '_> {
     pub fn threads(&self, sources: &mut SourceText<'_>) -> Found {
         let mut crash = self.target.crash().cloned();
         let mut instruction = None;
+        let mut variables = Vec::new();
         let mut unwinder = Unwinder::new(self.target.memory(), self.target.modules());
         let mut builder = FrameBuilder::new(self, sources);
         let by_tid = self.thread_states(COUNTED_FRAMES, |tid| {
@@ -102,6 +106,10 @@ impl Walk<'_, '_> {
             }
             if is_crashed && let (Some(crash), Some(registers)) = (&crash, &registers) {
                 instruction = faulting_instruction(self.target.memory(), crash, registers);
+            }
+            if is_crashed {
+                variables = self.native_variables(&mut builder, thread, &stack, signal_frames, &mut unwinder);
+                builder.native_locals = self.native_locals(&variables);
             }
             if self.options.no_native {
                 stack.native.clear();
@@ -164,6 +172,7 @@ impl Walk<'_, '_> {
             stacks,
             crash,
             instruction,
+            variables,
             tasks,
             state_tids,
         }

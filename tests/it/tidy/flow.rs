@@ -9,7 +9,7 @@ const ORDER: [&[&str]; 11] = [
     &["image"],
     &["unwind", "layout", "machine"],
     &["python"],
-    &["stack"],
+    &["stack", "native"],
     &["report"],
     &["triage"],
     &["session"],
