@@ -3,6 +3,7 @@
 #: address: 0x0
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
 #: frame: string_at ctypes/__init__.py
 #: frame: read_title @crash
 #: frame: format_row @row

@@ -11,12 +11,14 @@ mod exceptions;
 mod fault;
 mod frames;
 mod interpreters;
+mod last_words;
 mod runtime;
 mod sources;
 mod state;
 mod tasks;
 mod threads;
 
+use crate::findings::{self, Scene};
 use crate::image::{CacheDir, Images, Symbolizer};
 use crate::layout::{self, Layout, Provider};
 use crate::notes::Notes;
@@ -116,8 +118,17 @@ pub fn analyze(
     let runtime = layout
         .as_ref()
         .map(|layout| walk.runtime(layout, &found.threads, &found.state_tids));
-    let mut report = build::report(target, runtime, found.threads, found.crash, notes);
+    let mut report = build::report(target, runtime, found.threads, found.crash.clone(), notes);
     report.tasks = found.tasks;
+    if let (Some(crash), Some(reported)) = (&found.crash, &mut report.crash) {
+        reported.message = last_words::message(target, crash);
+    }
+    report.findings = findings::conclude(&Scene {
+        report: &report,
+        target,
+        crash: found.crash.as_ref(),
+        registers: found.registers.as_ref(),
+    });
     report.signature = triage::sign(&report);
     Analysis {
         report,

@@ -14,7 +14,7 @@ use crate::addr::{Addr, AddrRange};
 use crate::python::{Interpreter, ThreadObject};
 use crate::report::model;
 use crate::source::streams::{NativeStep, PythonStep};
-use crate::source::{Crash, Thread};
+use crate::source::{Crash, Registers, Thread};
 use crate::unwind::{self, Unwinder};
 
 /// What the walk over all threads found.
@@ -25,6 +25,8 @@ pub struct Found {
     pub stacks: Vec<ThreadStack>,
     /// The crash, as the outermost signal frame has it.
     pub crash: Option<Crash>,
+    /// The registers at that.
+    pub registers: Option<Registers>,
     /// The asyncio tasks.
     pub tasks: Vec<model::Task>,
     /// The kernel's thread ids by thread state.
@@ -49,6 +51,7 @@ impl Walk<'_, '_> {
     /// signal frame has it.
     pub fn threads(&self, sources: &mut SourceText<'_>) -> Found {
         let mut crash = self.target.crash().cloned();
+        let mut registers = None;
         let mut unwinder = Unwinder::new(self.target.memory(), self.target.modules());
         let mut builder = FrameBuilder::new(self, sources);
         let by_tid = self.thread_states(COUNTED_FRAMES, |tid| {
@@ -84,12 +87,17 @@ impl Walk<'_, '_> {
             let mut stack = self.stack(thread, states, &mut unwinder, budget.allowed(is_first));
             let is_cut = budget.take(&stack, is_first);
             let mut signal_frames = 0;
+            if is_crashed {
+                registers = thread.registers;
+            }
             if is_crashed
                 && let Some(last) = &crash
                 && let Some((index, fault)) = first_fault(self.target, last, &stack.native)
             {
                 signal_frames = index + 1;
                 crash = Some(fault);
+                let frame = unwind::interrupted(self.target.memory(), &stack.native[index]);
+                registers = frame.map(|frame| frame.registers);
             }
             if self.options.no_native {
                 stack.native.clear();
@@ -146,6 +154,7 @@ impl Walk<'_, '_> {
             threads,
             stacks,
             crash,
+            registers,
             tasks,
             state_tids,
         }
