@@ -1,6 +1,7 @@
 #: signal: SIGSEGV
 #: code: SEGV_MAPERR
 #: address: 0x10
+#: access: read
 #: ends: signal SIGSEGV
 #: thread: main
 #: finding: null-deref certain

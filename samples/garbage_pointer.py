@@ -2,7 +2,7 @@
 #: code: SI_KERNEL
 #: ends: signal SIGSEGV
 #: thread: main
-#: finding: noncanonical likely
+#: finding: noncanonical certain
 #: build: cc -g -O0 -w -fPIC -shared -pthread -I{include} -o {out}/findext.so native/findext.c
 #: frame: look_up @crash
 #: frame: <module> @main

@@ -2,7 +2,7 @@
 #: code: SI_KERNEL
 #: ends: signal SIGSEGV
 #: thread: main
-#: finding: uninitialized likely
+#: finding: uninitialized certain
 #: command: env PYTHONMALLOC=debug {python} {sample}
 #: build: cc -g -O0 -w -fPIC -shared -pthread -I{include} -o {out}/findext.so native/findext.c
 #: frame: first_item @crash

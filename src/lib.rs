@@ -10,6 +10,7 @@ pub mod findings;
 pub mod helpers;
 pub mod image;
 pub mod layout;
+pub mod machine;
 pub mod notes;
 pub mod python;
 pub mod report;

@@ -14,6 +14,7 @@ pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
             "an integer was divided by zero, or the quotient does not fit",
         )
         .because("the processor refused a division")
+        .because_if(scene.operands())
         .because_if(scene.place())
         .advise("check the divisor: zero, or -1 where the dividend is the smallest number"),
     )

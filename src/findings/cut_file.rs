@@ -17,6 +17,7 @@ pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
             "a mapped file has no data where it was accessed: it was cut, or its disk is full",
         )
         .because(format!("{address} is byte {position} of {}", mapping.path))
+        .because_if(scene.operands())
         .because_if(scene.place())
         .advise("do not cut or overwrite a file that is mapped (write a new one and rename it); for /dev/shm, see how full it is"),
     )

@@ -1,6 +1,5 @@
 //! Pointers made of the bytes with which Python's debug allocator fills memory.
 
-use super::noncanonical::suspects;
 use super::{Conclusion, Scene};
 use crate::report::model::Confidence;
 
@@ -31,12 +30,18 @@ fn filled(scene: &Scene<'_>, byte: u8, title: &str, kind: &str) -> Option<Conclu
     if scene.address().is_some() {
         return None;
     }
-    let (name, value) = suspects(scene.registers?).find(|&(_, value)| is_filled(value, byte))?;
+    let instruction = scene.instruction().filter(|_| scene.access().is_some())?;
+    let register = instruction
+        .registers
+        .iter()
+        .find(|register| is_filled(register.value.0, byte))?;
     Some(
-        Conclusion::new(Confidence::Likely, title)
+        Conclusion::new(Confidence::Certain, title)
             .because(format!(
-                "{name} is {value:#x}: the debug allocator fills {kind} with the byte {byte:#04x}"
+                "{} is {}: the debug allocator fills {kind} with the byte {byte:#04x}",
+                register.name, register.value
             ))
+            .because_if(scene.operands())
             .because_if(scene.place()),
     )
 }
@@ -50,10 +55,15 @@ fn is_filled(value: u64, byte: u8) -> bool {
 mod tests {
     use super::super::testing::Stage;
     use super::*;
+    use crate::report::model::AccessKind;
 
     #[test]
     fn six_bytes_of_a_kind_tell() {
-        let stage = |value| Stage::new(libc::SIGSEGV, 0x80, 0).register(0, value);
+        let stage = |value: u64| {
+            Stage::new(libc::SIGSEGV, 0x80, 0)
+                .access("mov rax, [rdi+8]", AccessKind::Read, value.wrapping_add(8))
+                .operand("rdi", value)
+        };
         assert!(stage(0xdddd_dddd_dddd_dde5).apply(freed).is_some());
         assert!(stage(0xcdcd_cdcd_cdcd_cdcd).apply(uninitialized).is_some());
         assert_eq!(stage(0xdddd_dddd_0000_0000).apply(freed), None);

@@ -42,6 +42,7 @@ pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
     Some(
         Conclusion::new(confidence, title)
             .because(format!("the address is {address}"))
+            .because_if(scene.operands())
             .because_if(scene.place())
             .because_if(giver.map(|frame| format!("it was called by {}", named(frame))))
             .advise("look at where the pointer comes from: a call that failed and was not checked, or an object that is gone"),

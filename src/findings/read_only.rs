@@ -25,6 +25,7 @@ pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
     Some(
         Conclusion::new(Confidence::Certain, "memory that is read-only was written to")
             .because(place)
+            .because_if(scene.operands())
             .because_if(scene.place())
             .advise("look at where the pointer comes from: a string literal, the buffer of a bytes object, a file mapped with ACCESS_READ"),
     )

@@ -65,7 +65,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         id: "wild-call",
         says: "A call or jump went to where no code is.",
-        told_by: "a fault whose address is the program counter",
+        told_by: "a fault whose address is the program counter, or a call to an address that no memory can have",
         explains: &["null-deref"],
         apply: wild_call::apply,
     },
@@ -79,7 +79,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         id: "noncanonical",
         says: "A pointer was garbage: no memory can have its address.",
-        told_by: "a general protection fault, and a register with such an address",
+        told_by: "a general protection fault, and the address that the instruction computes; `likely` by a register alone",
         explains: &[],
         apply: noncanonical::apply,
     },

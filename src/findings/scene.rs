@@ -2,7 +2,7 @@
 
 use crate::addr::Addr;
 use crate::report::Report;
-use crate::report::model::{Frame, NativeFrame, PythonFrame, Role, Thread};
+use crate::report::model::{Frame, Instruction, MemoryAccess, NativeFrame, PythonFrame, Role, Thread};
 use crate::report::signals;
 use crate::source::maps::Mapping;
 use crate::source::{Crash, Registers, Target};
@@ -92,6 +92,31 @@ impl<'a> Scene<'a> {
         let after = mappings.partition_point(|mapping| mapping.range.start <= at);
         let last = mappings.get(after.checked_sub(1)?)?;
         last.range.contains(at).then_some(last)
+    }
+
+    /// The instruction that faulted.
+    pub(super) fn instruction(&self) -> Option<&'a Instruction> {
+        self.report.crash.as_ref()?.instruction.as_ref()
+    }
+
+    /// Its access to memory, where that explains the fault.
+    pub(super) fn access(&self) -> Option<&'a MemoryAccess> {
+        let access = self.instruction()?.access.as_ref()?;
+        (access.explains_fault == Some(true)).then_some(access)
+    }
+
+    /// The instruction and the registers of its address, as evidence.
+    pub(super) fn operands(&self) -> Option<String> {
+        let instruction = self.instruction()?;
+        let text = instruction.text.as_ref()?;
+        let registers = instruction.registers.iter();
+        let values: Vec<String> = registers
+            .map(|register| format!("{} is {}", register.name, register.value))
+            .collect();
+        Some(match values.is_empty() {
+            true => format!("the instruction is `{text}`"),
+            false => format!("the instruction is `{text}`; {}", values.join(", ")),
+        })
     }
 
     /// The innermost frame, as evidence.

@@ -1,7 +1,9 @@
 //! A buffer on the stack was overrun.
 
-use super::noncanonical::{is_noncanonical, shape};
+use super::noncanonical::shape;
 use super::{Conclusion, Scene};
+use crate::addr::Addr;
+use crate::machine::is_canonical;
 use crate::report::model::Confidence;
 use crate::source::MemoryExt;
 
@@ -36,7 +38,7 @@ fn by_return(scene: &Scene<'_>) -> Option<Conclusion> {
     let target = memory
         .read_u64(registers.sp())
         .ok()
-        .filter(|&word| is_noncanonical(word))?;
+        .filter(|&word| !is_canonical(Addr(word)))?;
     Some(
         Conclusion::new(
             Confidence::Certain,

@@ -3,7 +3,9 @@
 use super::{Conclusion, Scene};
 use crate::addr::Addr;
 use crate::report::Report;
-use crate::report::model::{Frame, NativeFrame, Python, PythonFrame, Role, Thread};
+use crate::report::model::{
+    AccessKind, Frame, Instruction, MemoryAccess, NativeFrame, Python, PythonFrame, Register, Role, Thread,
+};
 use crate::source::fake::FakeTarget;
 use crate::source::maps::parse_maps;
 use crate::source::{Crash, Registers};
@@ -56,6 +58,31 @@ impl Stage {
 
     pub fn register(mut self, number: usize, value: u64) -> Stage {
         self.registers.dwarf[number] = value;
+        self
+    }
+
+    /// The instruction and the access that explains the fault.
+    pub fn access(mut self, text: &str, kind: AccessKind, address: u64) -> Stage {
+        self.report.crash.get_or_insert_default().instruction = Some(Instruction {
+            text: Some(text.to_string()),
+            access: Some(MemoryAccess {
+                kind,
+                address: Some(Addr(address).into()),
+                explains_fault: Some(true),
+                ..MemoryAccess::default()
+            }),
+            ..Instruction::default()
+        });
+        self
+    }
+
+    /// A register that the instruction's address is made of.
+    pub fn operand(mut self, name: &str, value: u64) -> Stage {
+        let instruction = self.report.crash.as_mut().and_then(|crash| crash.instruction.as_mut());
+        instruction.expect("an instruction").registers.push(Register {
+            name: name.to_string(),
+            value: Addr(value).into(),
+        });
         self
     }
 

@@ -1,24 +1,29 @@
 //! A call or jump to where no code is.
 
+use super::noncanonical::shape;
 use super::scene::named;
 use super::{Conclusion, Scene};
-use crate::report::model::Confidence;
+use crate::report::model::{AccessKind, Confidence};
 
 /// Addresses below this are taken for a null pointer to a function, or to a table of functions.
 const NULL_PAGE: u64 = 0x1000;
+const ADVICE: &str = "look at where the caller takes the pointer to the function from: a slot that was never set, or an object that is gone";
 
 pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
     scene.fault().filter(|crash| crash.signal == libc::SIGSEGV)?;
     let pc = scene.registers?.pc();
-    if scene.address()? != pc {
+    let Some(address) = scene.address() else {
+        return to_nowhere(scene);
+    };
+    if address != pc {
         return None;
     }
     let title = match scene.mapping(pc) {
-        _ if pc.0 < NULL_PAGE => "a null function pointer was called".to_string(),
+        _ if pc.0 < NULL_PAGE => "a null function pointer was called",
         // Debuggers and the kernel itself can make executable memory fault; that is no wild call.
         Some(mapping) if mapping.execute => return None,
-        Some(_) => "a call or jump went to memory that is no code".to_string(),
-        None => "a call or jump went to an address where nothing is mapped".to_string(),
+        Some(_) => "a call or jump went to memory that is no code",
+        None => "a call or jump went to an address where nothing is mapped",
     };
     // Frame 0 is the address itself.
     let natives = scene.natives();
@@ -27,7 +32,23 @@ pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
         Conclusion::new(Confidence::Certain, title)
             .because(format!("the program counter is the faulting address, {pc}"))
             .because_if(caller)
-            .advise("look at where the caller takes the pointer to the function from: a slot that was never set, or an object that is gone"),
+            .advise(ADVICE),
+    )
+}
+
+/// A call to an address that no memory can have faults where it is made.
+fn to_nowhere(scene: &Scene<'_>) -> Option<Conclusion> {
+    let access = scene.access().filter(|access| access.kind == AccessKind::Execute)?;
+    let address = access.address?;
+    Some(
+        Conclusion::new(
+            Confidence::Certain,
+            "a call or jump went to an address that no memory can have",
+        )
+        .because(format!("the address is {address}{}", shape(address.0)))
+        .because_if(scene.operands())
+        .because_if(scene.place())
+        .advise(ADVICE),
     )
 }
 

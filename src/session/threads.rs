@@ -6,6 +6,7 @@ use super::budget::FrameBudget;
 use super::exceptions::ThreadExceptions;
 use super::fault::first_fault;
 use super::frames::FrameBuilder;
+use super::instruction::{all_registers, faulting_instruction};
 use super::interpreters::State;
 use super::sources::SourceText;
 use super::state::thread_state;
@@ -27,6 +28,8 @@ pub struct Found {
     pub crash: Option<Crash>,
     /// The registers at that.
     pub registers: Option<Registers>,
+    /// The instruction that faulted.
+    pub instruction: Option<model::Instruction>,
     /// The asyncio tasks.
     pub tasks: Vec<model::Task>,
     /// The kernel's thread ids by thread state.
@@ -51,7 +54,8 @@ impl Walk<'_, '_> {
     /// signal frame has it.
     pub fn threads(&self, sources: &mut SourceText<'_>) -> Found {
         let mut crash = self.target.crash().cloned();
-        let mut registers = None;
+        let mut fault_registers = None;
+        let mut instruction = None;
         let mut unwinder = Unwinder::new(self.target.memory(), self.target.modules());
         let mut builder = FrameBuilder::new(self, sources);
         let by_tid = self.thread_states(COUNTED_FRAMES, |tid| {
@@ -87,17 +91,21 @@ impl Walk<'_, '_> {
             let mut stack = self.stack(thread, states, &mut unwinder, budget.allowed(is_first));
             let is_cut = budget.take(&stack, is_first);
             let mut signal_frames = 0;
-            if is_crashed {
-                registers = thread.registers;
-            }
+            let mut registers = thread.registers;
             if is_crashed
                 && let Some(last) = &crash
-                && let Some((index, fault)) = first_fault(self.target, last, &stack.native)
+                && let Some(first) = first_fault(self.target, last, &stack.native)
             {
-                signal_frames = index + 1;
-                crash = Some(fault);
-                let frame = unwind::interrupted(self.target.memory(), &stack.native[index]);
-                registers = frame.map(|frame| frame.registers);
+                signal_frames = first.index + 1;
+                crash = Some(first.crash);
+                registers = Some(Registers {
+                    fs_base: registers.and_then(|own| own.fs_base),
+                    ..first.registers
+                });
+            }
+            if is_crashed && let (Some(crash), Some(registers)) = (&crash, &registers) {
+                instruction = faulting_instruction(self.target.memory(), crash, registers);
+                fault_registers = Some(*registers);
             }
             if self.options.no_native {
                 stack.native.clear();
@@ -142,6 +150,11 @@ impl Walk<'_, '_> {
                 frames,
                 exception: exceptions.exception,
                 handling: exceptions.handling,
+                registers: registers
+                    .filter(|_| is_crashed)
+                    .as_ref()
+                    .map(all_registers)
+                    .unwrap_or_default(),
                 truncated: is_partial || is_cut,
                 ..model::Thread::default()
             });
@@ -154,7 +167,8 @@ impl Walk<'_, '_> {
             threads,
             stacks,
             crash,
-            registers,
+            registers: fault_registers,
+            instruction,
             tasks,
             state_tids,
         }

@@ -18,6 +18,8 @@ mod debuginfod;
 mod denied;
 /// Dumps of live processes: written, read back, opened by other readers.
 mod dump;
+/// Extension modules and their packages.
+mod extensions;
 /// Minidumps that other programs wrote.
 mod foreign_dumps;
 /// Comparing output with files under tests/goldens.
@@ -36,6 +38,8 @@ mod install;
 mod layout;
 /// `coldframe layout`: builds by every name, versions, checks, messages.
 mod layout_command;
+/// Live processes whose files are elsewhere than their paths say, or gone.
+mod live_places;
 /// Every situation in which a process may die: status, dump, time.
 mod matrix;
 /// Native stacks of real processes, compared with gdb's.

@@ -9,9 +9,11 @@
 
 mod escape;
 mod exception;
+mod extensions;
 mod findings;
 mod fold;
 mod headline;
+mod instruction;
 mod locals;
 mod notes;
 mod source;
@@ -25,6 +27,7 @@ use std::collections::HashSet;
 
 use super::model::{Address, Report, Thread};
 pub(in crate::report) use escape::{clip, is_hostile};
+use headline::LABEL;
 pub use headline::quoted;
 pub use style::Style;
 
