@@ -26,7 +26,7 @@ TIMEOUT = 120
 
 SINGLE = {
     *("signal", "code", "address", "pc", "exception", "raised", "process", "ends", "thread"),
-    *("stderr", "stack", "python", "values", "evaluator", "command"),
+    *("stderr", "stack", "python", "values", "evaluator", "command", "builds"),
 }
 REPEATED = {"build", "frame", "native", "other", "qualname", "unset", "trace", "profile", "tool", "state", "finding"}
 SCOPES = {"argument", "local", "cell", "free"}
@@ -158,7 +158,7 @@ folder, name = get("LIBDIR") or "", get("INSTSONAME") or ""
 names = [name, "libpython%s.so.1.0" % get("LDVERSION")]
 found = [os.path.join(folder, name) for name in names if ".so" in name and os.path.isfile(os.path.join(folder, name))]
 embed = "-L%s -lpython%s -Wl,-rpath,%s" % (folder, get("LDVERSION"), folder) if found else ""
-print(platform.python_version(), sysconfig.get_path("include"), sys.base_prefix, found[0] if found else "", embed, sep="\\n")
+print(platform.python_version(), sysconfig.get_path("include"), sys.base_prefix, found[0] if found else "", embed, get("Py_DEBUG") or 0, sep="\\n")
 """
 
 
@@ -173,6 +173,7 @@ class Python:
         self.path = path
         answer = subprocess.check_output([path, "-c", QUERY], text=True).split("\n")
         self.release, self.include, self.prefix, self.libpython, self.embed = answer[:5]
+        self.is_debug = answer[5] == "1"
         self.version = tuple(int(part) for part in self.release.split(".")[:2])
 
 
@@ -408,7 +409,7 @@ def check(path, python, with_gdb):
     """The problems of one sample on one Python; None where it does not apply."""
     try:
         header = Header(path, python.version)
-        if not header.applies(python.version):
+        if not header.applies(python.version) or python.is_debug and header.single.get("builds") == "release":
             return None
         with tempfile.TemporaryDirectory(prefix="coldframe-samples-") as folder:
             return Check(python, header, Path(folder)).run(with_gdb)

@@ -10,7 +10,7 @@
 #: native: *abort in libc.so.6
 #: native: findext_fill in findext.so
 #: native: findext_overrun in findext.so
-#: argument: fill length = 40
+#: argument: fill length = 32
 """A C extension overruns a buffer on the stack, and the stack protector notices."""
 
 import findext
@@ -22,4 +22,4 @@ def fill(length):
     findext.overrun()  #@crash
 
 
-fill(40)  #@main
+fill(32)  #@main

@@ -61,7 +61,7 @@ __attribute__((noinline, optimize("stack-protector-all"))) void findext_fill(siz
 
 static PyObject *findext_overrun(PyObject *module, PyObject *unused)
 {
-    findext_fill(40);
+    findext_fill(32); /* the guard, and not what lies behind it */
     Py_RETURN_NONE;
 }
 
@@ -75,11 +75,14 @@ static void *findext_worker(void *exception)
 static PyObject *findext_thread(PyObject *module, PyObject *unused)
 {
     pthread_t thread;
-    if (pthread_create(&thread, NULL, findext_worker, PyExc_ValueError))
-        return PyErr_NoMemory();
+    int failed;
     Py_BEGIN_ALLOW_THREADS
-    pthread_join(thread, NULL);
+    failed = pthread_create(&thread, NULL, findext_worker, PyExc_ValueError);
+    if (!failed)
+        pthread_join(thread, NULL);
     Py_END_ALLOW_THREADS
+    if (failed)
+        return PyErr_NoMemory();
     Py_RETURN_NONE;
 }
 

@@ -8,6 +8,7 @@ use crate::report::model::Confidence;
 const ENDING: &[&str] = &[
     "Py_FinalizeEx",
     "Py_Finalize",
+    "_Py_Finalize",
     "Py_EndInterpreter",
     "__run_exit_handlers",
     "_dl_fini",

@@ -59,7 +59,7 @@ pub const RULES: &[Rule] = &[
         id: "stack-smash",
         says: "A buffer on the stack was overrun.",
         told_by: "the message of the stack protector, or a `ret` to an address that no memory can have",
-        explains: &["noncanonical", "glibc-abort"],
+        explains: &["noncanonical", "wild-call", "glibc-abort"],
         apply: stack_smash::apply,
     },
     Rule {

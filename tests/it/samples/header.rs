@@ -77,7 +77,8 @@ pub enum Value {
     Glob(String),
 }
 
-const SINGLE: [&str; 16] = [
+const SINGLE: [&str; 17] = [
+    "builds",
     "access",
     "command",
     "signal",
