@@ -3,7 +3,7 @@
 use super::escape::clip;
 use super::style::paint;
 use super::{Form, Out};
-use crate::report::model::{ExtensionModule, Hooks, InputKind, LayoutProvider, Note, Report};
+use crate::report::model::{ExtensionModule, Hooks, InputKind, Interpreter, LayoutProvider, Note, Report};
 
 /// The most extension modules named; the JSON report has all.
 const MAX_MODULES: usize = 60;
@@ -23,19 +23,7 @@ pub(super) fn write_python(out: &mut Out, report: &Report) {
             out.flow("  ", &items, ", ", 2);
         }
         for interpreter in &python.interpreters {
-            let mut facts = Vec::new();
-            if interpreter.finalizing == Some(true) {
-                facts.push("it was shutting down".to_string());
-            }
-            if interpreter.gc.as_ref().and_then(|gc| gc.collecting) == Some(true) {
-                facts.push("a garbage collection was under way".to_string());
-            }
-            if let Some(holder) = interpreter.gil.as_ref().and_then(|gil| gil.holder_tid) {
-                facts.push(format!("thread {holder} holds the GIL"));
-            }
-            if let Some(hooks) = &interpreter.hooks {
-                facts.extend(hook_facts(hooks));
-            }
+            let facts = interpreter_facts(interpreter);
             if !facts.is_empty() {
                 out.gap();
                 let label = format!("{} ", paint(style.heading, &format!("Interpreter {}:", interpreter.id)));
@@ -45,7 +33,26 @@ pub(super) fn write_python(out: &mut Out, report: &Report) {
     }
 }
 
-fn module(module: &ExtensionModule) -> String {
+/// What an interpreter was doing, and what hooks into it.
+pub(in crate::report) fn interpreter_facts(interpreter: &Interpreter) -> Vec<String> {
+    let mut facts = Vec::new();
+    if interpreter.finalizing == Some(true) {
+        facts.push("it was shutting down".to_string());
+    }
+    if interpreter.gc.as_ref().and_then(|gc| gc.collecting) == Some(true) {
+        facts.push("a garbage collection was under way".to_string());
+    }
+    if let Some(holder) = interpreter.gil.as_ref().and_then(|gil| gil.holder_tid) {
+        facts.push(format!("thread {holder} holds the GIL"));
+    }
+    if let Some(hooks) = &interpreter.hooks {
+        facts.extend(hook_facts(hooks));
+    }
+    facts
+}
+
+/// Its name, with the version where one is known.
+pub(in crate::report) fn module(module: &ExtensionModule) -> String {
     let name = clip(&module.name, 60);
     match &module.version {
         Some(version) => format!("{name} {}", clip(version, 20)),
