@@ -45,7 +45,8 @@ pub struct Analyze {
     #[arg(value_name = "INPUT", required_unless_present_any = ["pid", "coredumpctl"], conflicts_with = "pid")]
     input: Option<PathBuf>,
 
-    /// The program that left the core, where it does not lie where it ran [checked against the build id]
+    /// The program that left the core, where it does not lie where it ran, or a script that it runs [checked against
+    /// the build id]
     #[arg(value_name = "EXECUTABLE", conflicts_with = "pid")]
     executable: Option<PathBuf>,
 
@@ -243,9 +244,10 @@ impl Analyze {
         // What coldframe recorded is complete, and a live process has its files mapped.
         let leaves_out_files = images.pid.is_none() && !target.recorded().is_complete;
         let notes = Rc::new(Notes::new());
+        let executable = self.executable.as_deref().map(executable::program_of);
         let images = Images::new(ImageOptions {
             debuginfod: self.servers.client(cache.as_ref(), &notes),
-            symbol_paths: self.executable.iter().chain(&self.symbols).cloned().collect(),
+            symbol_paths: executable.iter().chain(&self.symbols).cloned().collect(),
             ..images
         });
         let mut options = Options {
@@ -267,7 +269,7 @@ impl Analyze {
                 "--source-root / where the sources lie as they did there",
             );
         }
-        if let Some(path) = &self.executable {
+        if let Some(path) = &executable {
             executable::check(path, target, notes)?;
         }
         let symbolizer = Symbolizer::new(&images, target.modules(), &target.recorded().symbols);

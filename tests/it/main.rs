@@ -40,6 +40,8 @@ mod install;
 mod layout;
 /// `coldframe layout`: builds by every name, versions, checks, messages.
 mod layout_command;
+/// Live processes whose files are elsewhere than their paths say, or gone.
+mod live_places;
 /// Every situation in which a process may die: status, dump, time.
 mod matrix;
 /// Native stacks of real processes, compared with gdb's.

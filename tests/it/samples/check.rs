@@ -101,7 +101,13 @@ pub fn check_report(header: &Header, report: &Report, has_qualnames: bool, probl
     exception::check_header(header, thread, problems);
     state::check_hooks(header, report, problems);
     state::check_states(header, report, problems);
-    check_native(&header.natives, &native_frames(thread), problems);
+    let runtime = report.python.first().and_then(|python| python.executable.as_deref());
+    check_native(
+        &header.natives,
+        &native_frames(thread),
+        runtime.unwrap_or_default(),
+        problems,
+    );
     check_names(header, &frames, has_qualnames, problems);
     for (name, expected) in &header.others {
         let frames = find_thread(report, name).map(python_frames).unwrap_or_default();
@@ -141,13 +147,15 @@ fn check_crash(header: &Header, report: &Report, problems: &mut Problems) {
     }
 }
 
-/// The header's native frames must appear in this order, with any others between them.
-fn check_native(expected: &[Native], frames: &[&NativeFrame], problems: &mut Problems) {
+/// The header's native frames must appear in this order, with any others between them. A build of one file has the
+/// modules of the library, whose names begin with `_`, in the `runtime`.
+fn check_native(expected: &[Native], frames: &[&NativeFrame], runtime: &str, problems: &mut Problems) {
     let fits = |native: &Native, frame: &NativeFrame| {
-        let module = frame.module.as_deref().unwrap_or_default();
-        let module = module.rsplit('/').next().unwrap_or_default();
+        let path = frame.module.as_deref().unwrap_or_default();
+        let module = path.rsplit('/').next().unwrap_or_default();
+        let is_built_in = path == runtime && native.module.starts_with('_');
         glob::matches(&native.name, frame.function.as_deref().unwrap_or_default())
-            && glob::matches(&native.module, module)
+            && (is_built_in || glob::matches(&native.module, module))
     };
     let mut position = 0;
     for native in expected {
