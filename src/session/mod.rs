@@ -10,6 +10,7 @@ mod build;
 mod exceptions;
 mod fault;
 mod frames;
+mod instruction;
 mod interpreters;
 mod runtime;
 mod sources;
@@ -117,6 +118,9 @@ pub fn analyze(
         .as_ref()
         .map(|layout| walk.runtime(layout, &found.threads, &found.state_tids));
     let mut report = build::report(target, runtime, found.threads, found.crash, notes);
+    if let Some(crash) = &mut report.crash {
+        crash.instruction = found.instruction;
+    }
     report.tasks = found.tasks;
     report.signature = triage::sign(&report);
     Analysis {

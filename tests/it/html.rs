@@ -170,6 +170,8 @@ fn a_real_crash_in_a_real_browser() {
         "^^^^^</span>",
         "<span class=\"name\">self</span>",
         "&lt;script&gt;document.title='owned'&lt;/script&gt;\\x1b[2J",
+        "<p class=\"instruction\"><code>at ",
+        "Registers at the fault</summary>",
         "SUMMARY: coldframe: SIGSEGV",
     ] {
         assert!(dom.contains(part), "{part}: {dom}");

@@ -6,7 +6,7 @@ use askama::filters::HtmlSafe;
 use super::room::Room;
 use super::thread::{self, View as ThreadView};
 use crate::report::model::{ExtensionModule, Finding, InputKind, Note, Report};
-use crate::report::text::{clip, findings, headline, notes, summary};
+use crate::report::text::{Style, clip, findings, headline, instruction, notes, summary};
 
 /// The most findings, notes, annotations, pieces of evidence and lines of an explanation.
 const MOST: usize = 50;
@@ -23,11 +23,15 @@ pub struct Crash {
     pub summary: String,
     verdict: String,
     message: String,
+    /// The instruction that faulted.
+    instruction: String,
     program: String,
     facts: Vec<String>,
     annotations: Vec<(String, String)>,
     findings: Vec<FindingView>,
     main: Option<ThreadView>,
+    /// General registers at the fault.
+    registers: Vec<(String, String)>,
     others: Vec<ThreadView>,
     more_others: usize,
     tasks: Vec<ThreadView>,
@@ -78,10 +82,20 @@ impl Crash {
         let interpreters = report.python.iter().flat_map(|python| &python.interpreters);
         let modules = || report.python.iter().flat_map(|python| &python.extension_modules);
         let message = report.crash.as_ref().and_then(|crash| crash.message.as_deref());
+        let instruction = report.crash.as_ref().and_then(|crash| crash.instruction.as_ref());
+        let registers = report.crashed_thread().map_or(&[][..], |thread| &thread.registers);
         let path = report.input.path.as_deref();
         Crash {
             summary: summary::line(report),
             verdict: headline::verdict(report),
+            instruction: instruction
+                .map(|instruction| instruction::line(instruction, Style::plain()))
+                .unwrap_or_default(),
+            registers: registers
+                .iter()
+                .take(MOST)
+                .map(|register| (clip(&register.name, 10), register.value.to_string()))
+                .collect(),
             message: clip(message.unwrap_or_default().trim_end(), COLUMNS),
             program: clip(&headline::program(report), COLUMNS),
             facts: headline::facts(report),

@@ -2,11 +2,11 @@
 
 use super::escape::clip;
 use super::style::paint;
-use super::{Out, file_name};
+use super::{Out, file_name, instruction};
 use crate::report::model::{Crash, Process, Python, Report, Trigger};
 use crate::report::signals;
 
-const LABEL: &str = "coldframe: ";
+pub(super) const LABEL: &str = "coldframe: ";
 
 pub(super) fn write(out: &mut Out, report: &Report) {
     let style = out.style();
@@ -28,6 +28,9 @@ pub(super) fn write(out: &mut Out, report: &Report) {
             "{indent}{}",
             paint(style.alarm, &clip(message.trim_end(), room * 2))
         ));
+    }
+    if let Some(instruction) = report.crash.as_ref().and_then(|crash| crash.instruction.as_ref()) {
+        instruction::write(out, instruction);
     }
     let facts = facts(report);
     if !facts.is_empty() {

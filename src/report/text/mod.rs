@@ -12,6 +12,7 @@ pub(in crate::report) mod exception;
 pub(in crate::report) mod findings;
 pub(in crate::report) mod fold;
 pub(in crate::report) mod headline;
+pub(in crate::report) mod instruction;
 pub(in crate::report) mod locals;
 pub(in crate::report) mod notes;
 pub(in crate::report) mod source;
@@ -25,6 +26,7 @@ use std::collections::HashSet;
 
 use super::model::{Address, Report, Thread};
 pub(in crate::report) use escape::{clip, is_hostile, spread};
+use headline::LABEL;
 pub use headline::quoted;
 pub use style::Style;
 

@@ -137,6 +137,7 @@ fn check_crash(header: &Header, report: &Report, problems: &mut Problems) {
             crash.address.map(|at| at.to_string()).as_deref(),
         );
     }
+    check_instruction(header, report, problems);
     let thread = report.crashed_thread();
     problems.expect("crashed thread's id", crash.tid, thread.map(|thread| thread.tid));
     if let Some(pc) = header.get("pc") {
@@ -144,6 +145,34 @@ fn check_crash(header: &Header, report: &Report, problems: &mut Problems) {
         let found = natives.iter().find(|frame| frame.role != Some(Role::Signal));
         let found = found.and_then(|frame| frame.address).map(|address| address.to_string());
         problems.expect("pc", Some(pc), found.as_deref());
+    }
+}
+
+/// The instruction that faulted, of every sample; and by the header, if it says what the instruction did.
+fn check_instruction(header: &Header, report: &Report, problems: &mut Problems) {
+    let Some(crash) = &report.crash else { return };
+    let code = crash.code.as_deref().unwrap_or_default();
+    let is_access = ["SEGV_MAPERR", "SEGV_ACCERR", "BUS_ADRERR"].contains(&code);
+    let access = crash
+        .instruction
+        .as_ref()
+        .and_then(|instruction| instruction.access.as_ref());
+    if is_access {
+        let explains = access.and_then(|access| access.explains_fault);
+        problems.expect("the instruction explains the fault", Some(true), explains);
+        let names = report.crashed_thread().map(|thread| thread.registers.len());
+        problems.expect("registers", true, names >= Some(17));
+    }
+    if crash.sender.is_some() {
+        problems.expect(
+            "instruction of a signal that was sent",
+            true,
+            crash.instruction.is_none(),
+        );
+    }
+    if let Some(expected) = header.get("access") {
+        let kind = access.map(|access| format!("{:?}", access.kind).to_lowercase());
+        problems.expect("access", Some(expected), kind.as_deref());
     }
 }
 
