@@ -20,6 +20,8 @@ mod debuginfod;
 mod denied;
 /// Dumps of live processes: written, read back, opened by other readers.
 mod dump;
+/// Extension modules and their packages.
+mod extensions;
 /// Minidumps that other programs wrote.
 mod foreign_dumps;
 /// Comparing output with files under tests/goldens.

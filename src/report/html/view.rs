@@ -6,7 +6,7 @@ use askama::filters::HtmlSafe;
 use super::room::Room;
 use super::thread::{self, View as ThreadView};
 use crate::report::model::{ExtensionModule, Finding, InputKind, Note, Report};
-use crate::report::text::{Style, clip, findings, headline, instruction, notes, summary};
+use crate::report::text::{Style, clip, extensions, findings, headline, instruction, notes, summary};
 
 /// The most findings, notes, annotations, pieces of evidence and lines of an explanation.
 const MOST: usize = 50;
@@ -56,6 +56,7 @@ struct FindingView {
 
 struct ModuleView {
     name: String,
+    package: String,
     path: String,
 }
 
@@ -150,7 +151,8 @@ impl FindingView {
 impl ModuleView {
     fn of(module: &ExtensionModule) -> ModuleView {
         ModuleView {
-            name: notes::module(module),
+            name: clip(&module.name, 100),
+            package: extensions::group(module),
             path: clip(module.path.as_deref().unwrap_or_default(), 300),
         }
     }

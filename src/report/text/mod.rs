@@ -9,6 +9,7 @@
 
 mod escape;
 pub(in crate::report) mod exception;
+pub(in crate::report) mod extensions;
 pub(in crate::report) mod findings;
 pub(in crate::report) mod fold;
 pub(in crate::report) mod headline;

@@ -2,26 +2,13 @@
 
 use super::escape::clip;
 use super::style::paint;
-use super::{Form, Out};
-use crate::report::model::{ExtensionModule, Hooks, InputKind, Interpreter, LayoutProvider, Note, Report};
-
-/// The most extension modules named; the JSON report has all.
-const MAX_MODULES: usize = 60;
+use super::{Form, Out, extensions};
+use crate::report::model::{Hooks, InputKind, Interpreter, LayoutProvider, Note, Report};
 
 pub(super) fn write_python(out: &mut Out, report: &Report) {
     let style = out.style();
     for python in &report.python {
-        if !python.extension_modules.is_empty() {
-            out.gap();
-            let total = python.extension_modules.len();
-            let label = paint(style.heading, "Extension modules");
-            let mut items: Vec<String> = python.extension_modules.iter().take(MAX_MODULES).map(module).collect();
-            if total > MAX_MODULES {
-                items.push(format!("and {} more", total - MAX_MODULES));
-            }
-            out.line(&format!("{label} ({total}):"));
-            out.flow("  ", &items, ", ", 2);
-        }
+        extensions::write(out, &python.extension_modules);
         for interpreter in &python.interpreters {
             let facts = interpreter_facts(interpreter);
             if !facts.is_empty() {
@@ -49,15 +36,6 @@ pub(in crate::report) fn interpreter_facts(interpreter: &Interpreter) -> Vec<Str
         facts.extend(hook_facts(hooks));
     }
     facts
-}
-
-/// Its name, with the version where one is known.
-pub(in crate::report) fn module(module: &ExtensionModule) -> String {
-    let name = clip(&module.name, 60);
-    match &module.version {
-        Some(version) => format!("{name} {}", clip(version, 20)),
-        None => name,
-    }
 }
 
 fn hook_facts(hooks: &Hooks) -> Vec<String> {
