@@ -22,7 +22,7 @@ pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
         let frame = natives[*index];
         scene.origin(frame) == Origin::Python && fits(&function(frame), FATAL)
     };
-    let last = (0..natives.len()).filter(is_fatal).last()?;
+    let last = (0..natives.len()).rfind(is_fatal)?;
     let caller = natives
         .get(last + 1)
         .filter(|frame| scene.origin(frame) != Origin::Passing);
