@@ -27,6 +27,8 @@ pub struct Found {
     pub stacks: Vec<ThreadStack>,
     /// The crash, as the outermost signal frame has it.
     pub crash: Option<Crash>,
+    /// The registers at that.
+    pub registers: Option<Registers>,
     /// The instruction that faulted.
     pub instruction: Option<model::Instruction>,
     /// The variables of native frames.
@@ -55,6 +57,7 @@ impl Walk<'_, '_> {
     /// signal frame has it.
     pub fn threads(&self, sources: &mut SourceText<'_>) -> Found {
         let mut crash = self.target.crash().cloned();
+        let mut fault_registers = None;
         let mut instruction = None;
         let mut variables = Vec::new();
         let mut unwinder = Unwinder::new(self.target.memory(), self.target.modules());
@@ -106,6 +109,7 @@ impl Walk<'_, '_> {
             }
             if is_crashed && let (Some(crash), Some(registers)) = (&crash, &registers) {
                 instruction = faulting_instruction(self.target.memory(), crash, registers);
+                fault_registers = Some(*registers);
             }
             if is_crashed {
                 variables = self.native_variables(&mut builder, thread, &stack, signal_frames, &mut unwinder);
@@ -171,6 +175,7 @@ impl Walk<'_, '_> {
             threads,
             stacks,
             crash,
+            registers: fault_registers,
             instruction,
             variables,
             tasks,
