@@ -16,4 +16,4 @@ pub mod test_run;
 pub use baseline::Baseline;
 pub use group::{Group, group};
 pub use record::{Record, Status};
-pub use signature::sign;
+pub use signature::{Origin, origin, plain_function, plain_module, sign};
