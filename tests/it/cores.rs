@@ -239,9 +239,12 @@ fn files_that_are_gone_replaced_or_given_by_hand() {
     let whole = report(&crash.folder, &[&crash.core]);
 
     let gone = arguments(&[]);
-    // The instruction is in a file.
+    // What the instruction was is in a file.
     let mut crash_alone = whole["crash"].clone();
-    assert!(crash_alone.as_object_mut().unwrap().remove("instruction").is_some());
+    crash_alone["instruction"]
+        .as_object_mut()
+        .unwrap()
+        .retain(|key, _| key == "address");
     assert_eq!(gone["crash"], crash_alone);
     assert!(notes(&gone).contains("is needed"), "{}", notes(&gone));
     assert_eq!(python_frames(&gone), Vec::<String>::new());
