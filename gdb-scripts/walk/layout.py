@@ -22,16 +22,22 @@ class Layout:
         self.behaviour = behaviour
         # Where the offsets came from, for people.
         self.source = source
+        # Whether it is of a --with-pydebug build.
+        self.is_debug = False
         # Whether a dump came with it.
         self.is_recorded = False
 
     def is_(self, name, variant):
         """Whether this build behaves in that way."""
-        return self.behaviour.get(name, "").partition("(")[0] == variant
+        return re.split("[ (]", self.behaviour.get(name, ""))[0] == variant
 
     def argument(self, name):
         """The number that a behaviour carries: 3 of `ShimOwner(3)`."""
         return int(self.behaviour.get(name, "").partition("(")[2].rstrip(")") or 0)
+
+    def numbers(self, name):
+        """All numbers that a behaviour carries, in the order in which its variant declares them."""
+        return [int(number) for number in re.findall(r"-?\d+", self.behaviour.get(name, ""))]
 
     def name(self):
         text = version_text(self.version)

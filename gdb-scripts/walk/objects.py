@@ -120,6 +120,10 @@ class Objects:
             self._types[address] = info
         return info
 
+    def types(self):
+        """All types that were met."""
+        return list(self._types.values())
+
     def is_type(self, obj, name):
         """Whether it is an object of the builtin type of that name."""
         try:
