@@ -1026,6 +1026,8 @@ def _coldframe():
             self.runtime = runtime
             self.offsets = offsets
             self.behaviour = behaviour
+            # `ShimOwner` of `ShimOwner(3)`.
+            self._variants = {name: re.split("[ (]", text)[0] for name, text in behaviour.items()}
             # Where the offsets came from, for people.
             self.source = source
             # Whether it is of a --with-pydebug build.
@@ -1035,7 +1037,7 @@ def _coldframe():
 
         def is_(self, name, variant):
             """Whether this build behaves in that way."""
-            return re.split("[ (]", self.behaviour.get(name, ""))[0] == variant
+            return self._variants.get(name) == variant
 
         def argument(self, name):
             """The number that a behaviour carries: 3 of `ShimOwner(3)`."""
@@ -1366,6 +1368,8 @@ def _coldframe():
     DIGIT_BITS = 30
     # The longest name (of a variable, function, file, type) that is read.
     MAX_NAME = 4096
+    # The most of the table of a set that is read at once, in bytes.
+    MAX_TABLE = 1 << 16
     # The longest table of lines.
     MAX_BYTES = 1 << 20
     WORD = 8
@@ -1559,6 +1563,11 @@ def _coldframe():
             mask = self.i64(obj, "set.mask")
             table = self.ptr(obj, "set.table")
             found = 0
+            try:
+                # At once: that is faster, and what a dump is made of then holds the whole table.
+                self.memory.bytes(table, min((mask + 1) * 2 * WORD, MAX_TABLE))
+            except Unreadable:
+                pass
             # Tables are at most ten times larger than their contents, save after many removals.
             for index in range(min(mask + 1, limit * 64)):
                 if found >= min(used, limit):

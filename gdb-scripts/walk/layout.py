@@ -20,6 +20,8 @@ class Layout:
         self.runtime = runtime
         self.offsets = offsets
         self.behaviour = behaviour
+        # `ShimOwner` of `ShimOwner(3)`.
+        self._variants = {name: re.split("[ (]", text)[0] for name, text in behaviour.items()}
         # Where the offsets came from, for people.
         self.source = source
         # Whether it is of a --with-pydebug build.
@@ -29,7 +31,7 @@ class Layout:
 
     def is_(self, name, variant):
         """Whether this build behaves in that way."""
-        return re.split("[ (]", self.behaviour.get(name, ""))[0] == variant
+        return self._variants.get(name) == variant
 
     def argument(self, name):
         """The number that a behaviour carries: 3 of `ShimOwner(3)`."""

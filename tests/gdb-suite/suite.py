@@ -110,7 +110,7 @@ def outcomes(python, helper, options, stripped):
                 settings.append("set environment LD_LIBRARY_PATH %s" % folder)
         elif options.debug_files:
             settings.append("set debug-file-directory %s" % options.debug_files)
-        place = gdb_for(folder, settings, breakpoint_of(copy) if stripped and library is None else None)
+        place = gdb_for(folder, settings, options, breakpoint_of(copy) if stripped and library is None else None)
         environment["PATH"] = "%s:%s" % (place, environment["PATH"])
         if options.suite:
             tests = os.path.join(folder, "suite")
@@ -128,25 +128,33 @@ def outcomes(python, helper, options, stripped):
         shutil.rmtree(folder)
 
 
-def gdb_for(folder, settings, address):
+def gdb_for(folder, settings, options, address):
     """A folder with a `gdb` that begins with these settings, ends if the program does not, and that breaks at an address
     where the suite asks for the function `builtin_id`, of which no symbol may be left."""
     place = os.path.join(folder, "gdb")
     wrapper = os.path.join(place, "gdb")
     os.mkdir(place)
     with open(wrapper, "w") as script:
-        script.write("#!%s\nimport os, subprocess, sys\n" % sys.executable)
+        script.write("#!%s\nimport json, os, subprocess, sys\n" % sys.executable)
         script.write("os.environ.pop('LD_LIBRARY_PATH', None)\n")
-        arguments = ["timeout", "--kill-after=5", "300", shutil.which("gdb")]
-        for setting in settings:
-            arguments += ["-iex", setting]
-        script.write("arguments = %r + sys.argv[1:]\n" % arguments)
+        debugger = [shutil.which("gdb")]
+        if options.lldb:
+            stand_in = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lldb_as_gdb.py")
+            debugger = [shutil.which(options.lldb), "--no-lldbinit", "--batch", "-o", "command script import " + stand_in]
+        debugger = ["timeout", "--kill-after=5", "300"] + debugger
+        first = [part for setting in settings for part in ("-iex", setting)]
+        script.write("arguments = %r + sys.argv[1:]\n" % first)
         if address:
             replaced = "argument.replace('break builtin_id', 'break *%s')" % address
             script.write("arguments = [%s for argument in arguments]\n" % replaced)
-        # The suite skips a test as soon as gdb shows a function without a name.
+        if options.lldb:
+            script.write("os.environ['COLDFRAME_GDB_ARGUMENTS'] = json.dumps(arguments)\narguments = []\n")
+        script.write("arguments = %r + arguments\n" % debugger)
         script.write("done = subprocess.run(arguments, stdout=subprocess.PIPE)\n")
-        script.write("sys.stdout.buffer.write(done.stdout.replace(b' ?? ()', b' (no symbol)'))\n")
+        # lldb repeats the command that it was given.
+        script.write("text = done.stdout.split(b'lldb_as_gdb.py\\n', 1)[-1]\n")
+        # The suite skips a test as soon as gdb shows a function without a name.
+        script.write("sys.stdout.buffer.write(text.replace(b' ?? ()', b' (no symbol)'))\n")
         script.write("sys.exit(done.returncode)\n")
     os.chmod(wrapper, 0o755)
     return place
@@ -198,6 +206,7 @@ def main():
     parser.add_argument("--suite", metavar="DIR", help="the folder Lib of CPython's sources, for builds without the suite")
     parser.add_argument("--debug-files", metavar="DIR", help="where gdb finds separate debug files")
     parser.add_argument("--stock", metavar="FILE", help="CPython's helper, where it does not lie beside the interpreter")
+    parser.add_argument("--lldb", metavar="LLDB", help="run it on this lldb; HELPER is what `coldframe helpers lldb` printed")
     options = parser.parse_args()
     worse = False
     differences = []
@@ -205,7 +214,8 @@ def main():
     print("|---|---|---|---|")
     for python in options.pythons:
         for stripped in (True,) if options.stripped_only else (False, True) if options.stripped else (False,):
-            stock = outcomes(python, stock_helper(python, options), options, stripped)
+            # CPython has no helper for lldb.
+            stock = {"": "absent"} if options.lldb else outcomes(python, stock_helper(python, options), options, stripped)
             ours = outcomes(python, options.helper, options, stripped)
             title = version_of(python) + (", no debug information" if stripped else "")
             if not stock or not ours:
@@ -213,10 +223,12 @@ def main():
                 continue
             passed = [sum(1 for outcome in found.values() if outcome == "pass") for found in (stock, ours)]
             print("| %s | %d | %d | %d |" % (title, len(ours), passed[0], passed[1]), flush=True)
-            for test in sorted(set(stock) | set(ours)):
+            for test in sorted(ours if options.lldb else set(stock) | set(ours)):
                 before, after = stock.get(test, "absent"), ours.get(test, "absent")
                 worse = worse or before == "pass" != after
-                if before != after:
+                if options.lldb:
+                    differences += ["- %s, `%s`: %s" % (title, test, after)] if after != "pass" else []
+                elif before != after:
                     differences.append("- %s, `%s`: %s with CPython's helper, %s with coldframe's" % (title, test, before, after))
                 elif after != "pass":
                     differences.append("- %s, `%s`: %s with both" % (title, test, after))
