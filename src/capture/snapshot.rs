@@ -184,6 +184,7 @@ fn write(
     let mut context = process.context().clone();
     context.trigger = occasion.word().to_string();
     context.notes = notes.to_vec();
+    context.packages = analysis.packages.clone();
     context.capture = CaptureContext {
         duration_ms: occasion.began.elapsed().as_secs_f64() * 1000.0,
         bytes: selection.bytes(),

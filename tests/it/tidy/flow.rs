@@ -7,7 +7,7 @@ const ORDER: [&[&str]; 11] = [
     &["addr", "notes"],
     &["source"],
     &["image"],
-    &["unwind", "layout"],
+    &["unwind", "layout", "machine"],
     &["python"],
     &["stack"],
     &["report"],
