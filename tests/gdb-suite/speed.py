@@ -3,12 +3,14 @@
     python3 tests/gdb-suite/speed.py [--lldb LLDB] GDB_HELPER LLDB_HELPER PYTHON...
 
 The helpers are what `coldframe helpers` printed. Prints a Markdown table, for each debugger and helper (CPython's own beside
-coldframe's): seconds of the processor for loading the helper, for the first py-bt, which finds the layout, for a second one, and for py-bt
-in all threads; the debugger's own start is not counted. The kernel must put cores into the current folder (core(5)).
+coldframe's): processor seconds for loading the helper, for the first py-bt, which finds the layout, for a second one, and
+for py-bt in all threads; the debugger's own start is not counted. The kernel must put cores into the current folder
+(core(5)).
 """
 
 import argparse
 import glob
+import hashlib
 import os
 import re
 import shutil
@@ -74,6 +76,12 @@ def core_of(python, program, folder):
     return cores[0] if cores else None
 
 
+def script_for(helper, debugger, folder):
+    """A script of its own for each helper: all are written before the first one runs."""
+    name = "inside_%s_%s.py" % (debugger, hashlib.sha1(helper.encode()).hexdigest()[:8])
+    return os.path.join(folder, name)
+
+
 def steps(execute, load):
     lines = [INSIDE, 'timed("load", lambda: %s)' % load]
     for name, command in (("first", "py-bt"), ("second", "py-bt"), ("all", "all")):
@@ -82,16 +90,17 @@ def steps(execute, load):
 
 
 def in_gdb(helper, python, core, folder):
-    script = os.path.join(folder, "inside_gdb.py")
+    script = script_for(helper, "gdb", folder)
     with open(script, "w") as out:
         call = 'gdb.execute("%s", to_string=True)'
         execute = {"py-bt": call % "py-bt", "all": call % "thread apply all py-bt"}
+
         out.write(steps(execute, call % ("source " + helper)))
     return ["gdb", "-nx", "-batch", "-iex", "set auto-load off", "-ex", "source %s" % script, python, core]
 
 
 def in_lldb(lldb, helper, python, core, folder):
-    script = os.path.join(folder, "inside_lldb.py")
+    script = script_for(helper, "lldb", folder)
     with open(script, "w") as out:
         out.write("import lldb\ndef run(command):\n    result = lldb.SBCommandReturnObject()\n")
         out.write("    lldb.debugger.GetCommandInterpreter().HandleCommand(command, result)\n")
