@@ -29,7 +29,7 @@ def parsed(arguments):
     for argument in rest:
         if argument == "--args":
             program = list(rest)
-        elif argument in ("-iex", "--init-eval-command"):
+        elif argument in ("-iex", "--init-eval-command", "--eval-command"):
             commands.append(next(rest))
         elif argument.startswith("--eval-command="):
             commands.append(argument.partition("=")[2])
@@ -167,6 +167,9 @@ class Session:
             variable = self.frame().EvaluateExpression(path)
         if not variable.GetNonSyntheticValue().SetValueFromCString(value, error):
             return "%s\n" % error
+        # lldb goes on with what it read of a variable, until an expression changes that.
+        if re.match(r"\w+$", path):
+            self.frame().EvaluateExpression("%s = %s" % (path, value))
         return ""
 
     def end(self):
