@@ -24,7 +24,7 @@ def children(runtime, obj):
 
 def _items(runtime, obj):
     info = runtime.type_of(obj)
-    if info.has(DICT):
+    if info.has(DICT) or info.is_builtin("frozendict"):
         for key, value in runtime.dict_items(obj, MAX_PARTS):
             yield "[%s]" % runtime.text(key, MAX_KEY), value
         return
