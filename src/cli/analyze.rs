@@ -75,6 +75,10 @@ pub struct Analyze {
     #[arg(long)]
     no_locals: bool,
 
+    /// Show the bytecode around the current instruction of the crashed thread's innermost Python frames
+    #[arg(long)]
+    dis: bool,
+
     /// File with symbols or folder of them; may be repeated [checked against the build id]
     #[arg(long, value_name = "PATH")]
     symbols: Vec<PathBuf>,
@@ -253,6 +257,7 @@ impl Analyze {
         let mut options = Options {
             no_locals: self.no_locals,
             no_native: self.no_native,
+            bytecode: self.dis,
             sources,
             ..Options::default()
         };

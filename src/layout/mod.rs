@@ -11,6 +11,7 @@ mod debug_offsets;
 mod dwarf;
 mod inspect;
 mod interpreter;
+mod opcodes;
 mod resolve;
 mod schema;
 mod support_matrix;
@@ -22,6 +23,7 @@ pub use debug_offsets::{DebugOffsets, debug_offsets_names, debug_offsets_words, 
 pub use dwarf::{DwarfError, offsets_from_dwarf};
 pub use inspect::{Comparison, FieldDifference, InspectedField, Inspection, VersionRequest, extensions_beside};
 pub use interpreter::{InterpreterError, find_interpreter};
+pub use opcodes::{Argument, Opcode, opcode};
 pub use resolve::resolve;
 pub use schema::{Offset, Offsets};
 pub use versions::{

@@ -6,6 +6,7 @@
 //!
 //! Invariant: nothing here knows files, ELF or DWARF, nor compares versions; it matches on [`crate::layout::Behaviour`].
 
+mod bytecode;
 mod code;
 mod dict;
 mod exception;
@@ -30,7 +31,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-pub use code::Code;
+pub use bytecode::Bytecode;
+pub use code::{Code, SlotKind};
 pub use exception::{Exception, TracebackEntry};
 pub use hooks::Hook;
 pub use locals::{Local, LocalState, Scope};

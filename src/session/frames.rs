@@ -9,7 +9,7 @@ use super::variables::NativeLocals;
 use super::{ThreadStack, Walk};
 use crate::image::MemoryElf;
 use crate::python::linetable::Position;
-use crate::python::{Code, Limits, Local, LocalState, Scope, Value};
+use crate::python::{Bytecode, Code, Limits, Local, LocalState, Python, Scope, Value};
 use crate::report::model;
 use crate::report::model::{Frame, NativeFrame, Owner, PythonFrame, Role, SourceLine, ValueState, Variable};
 use crate::source::Module;
@@ -18,6 +18,8 @@ use crate::stack::{self, Confidence, MergedFrame, roles};
 
 /// CO_COROUTINE (Include/cpython/code.h).
 const CO_COROUTINE: u32 = 0x80;
+/// How many objects the constants of one frame's bytecode may cost.
+const BYTECODE_OBJECTS: u32 = 200;
 
 /// Builds frames; what several frames share is looked up once.
 pub struct FrameBuilder<'a, 'm, 's, 't> {
@@ -26,6 +28,8 @@ pub struct FrameBuilder<'a, 'm, 's, 't> {
     pub(super) limits: Limits,
     /// Of the thread that crashed.
     pub(super) native_locals: NativeLocals,
+    /// Of how many more Python frames the bytecode is looked at.
+    pub(super) bytecode_left: usize,
     /// By module index.
     images: HashMap<usize, Rc<ImageFacts>>,
 }
@@ -46,6 +50,7 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
             sources,
             limits,
             native_locals: NativeLocals::new(),
+            bytecode_left: 0,
             images: HashMap::new(),
         }
     }
@@ -146,9 +151,31 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
             entry: step.is_entry,
             owner: Some(owner(step, &code)),
             interpreter: (self.walk.interpreters.len() > 1).then_some(step.interpreter),
+            bytecode: self.bytecode(python, step, &code),
             locals: self.locals(step, &code),
             source,
         }
+    }
+
+    /// Read in any case, so that a dump has it.
+    fn bytecode(&mut self, python: &Python<'_>, step: &PythonStep, code: &Rc<Code>) -> Vec<model::Bytecode> {
+        // Constants are values like others.
+        if self.bytecode_left == 0 || self.walk.options.no_locals {
+            return Vec::new();
+        }
+        self.bytecode_left -= 1;
+        let mut limits = self.walk.options.limits.clone();
+        limits.budget = BYTECODE_OBJECTS;
+        let found = python.bytecode(step, code, &mut limits);
+        let shown = found.into_iter().filter(|_| self.walk.options.bytecode);
+        let instruction = |found: Bytecode| model::Bytecode {
+            offset: found.offset,
+            opcode: found.name,
+            argument: found.argument,
+            meaning: found.meaning,
+            current: found.is_current,
+        };
+        shown.map(instruction).collect()
     }
 
     fn locals(&mut self, step: &PythonStep, code: &Rc<Code>) -> Vec<Variable> {

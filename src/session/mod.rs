@@ -45,6 +45,8 @@ pub struct Options {
     pub no_locals: bool,
     /// Leave out native frames; stacks are then unwound only to find the first fault.
     pub no_native: bool,
+    /// Show the bytecode around the current instruction of the crashed thread's innermost Python frames.
+    pub bytecode: bool,
     /// Where source files are looked for.
     pub sources: SourceFolders,
 }

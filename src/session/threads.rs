@@ -49,6 +49,8 @@ struct InterpreterFacts {
 
 /// As many frames are looked at to tell which thread runs an interpreter.
 const COUNTED_FRAMES: usize = 20_000;
+/// Of so many Python frames of the crashed thread the bytecode is kept.
+const BYTECODE_FRAMES: usize = 3;
 /// How many objects the values of all exceptions together may cost.
 const EXCEPTION_OBJECTS: u32 = 5_000;
 
@@ -113,12 +115,14 @@ impl Walk<'_, '_> {
             }
             if is_crashed {
                 variables = self.native_variables(&mut builder, thread, &stack, signal_frames, &mut unwinder);
+                builder.bytecode_left = BYTECODE_FRAMES;
                 builder.native_locals = self.native_locals(&variables);
             }
             if self.options.no_native {
                 stack.native.clear();
             }
             let (frames, is_partial) = builder.frames(&stack, signal_frames);
+            builder.bytecode_left = 0;
             let exceptions = match (self.python, state) {
                 (Some(python), Some(state)) => {
                     builder.exceptions(python, state, &stack.python, exception_limits.as_mut())

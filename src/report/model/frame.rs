@@ -70,9 +70,31 @@ pub struct PythonFrame {
     /// Id of the interpreter that runs it, where the process has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interpreter: Option<i64>,
+    /// The instructions around the current one, where they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bytecode: Vec<Bytecode>,
     /// Its variables, arguments first, in the order of the code object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locals: Vec<Variable>,
+}
+
+/// One instruction of Python's bytecode.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Bytecode {
+    /// Where it is in the code, in bytes.
+    pub offset: u32,
+    /// Its name, as it is executed: specialised and instrumented forms have names of their own.
+    pub opcode: String,
+    /// Its argument.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argument: Option<u32>,
+    /// What that stands for: a name, a constant, the target of a jump.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meaning: Option<String>,
+    /// It is the one that is being executed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub current: bool,
 }
 
 /// A frame of machine code.

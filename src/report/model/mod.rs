@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::notes::Note;
 pub use address::Address;
 pub use exception::Exception;
-pub use frame::{Frame, NativeFrame, Owner, PythonFrame, Role, SourceLine, Trust};
+pub use frame::{Bytecode, Frame, NativeFrame, Owner, PythonFrame, Role, SourceLine, Trust};
 pub use instruction::{AccessKind, Instruction, MemoryAccess, Register};
 pub use python::{ExtensionModule, Gc, Gil, Hooks, Interpreter, Layout, LayoutProvider, Python};
 pub use task::{Task, TaskState};

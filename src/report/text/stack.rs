@@ -75,6 +75,7 @@ fn write_frame(out: &mut Out, index: usize, frame: &Frame, detail: Detail, local
             if detail.source {
                 source::write(out, &source::Span::of_python(python), INDENT);
             }
+            write_bytecode(out, python);
             if *locals_left > 0 {
                 *locals_left -= 1;
                 locals::write(out, &python.locals, INDENT);
@@ -97,6 +98,33 @@ fn write_frame(out: &mut Out, index: usize, frame: &Frame, detail: Detail, local
             }
         }
         Frame::Unknown => out.line(&format!("{number} ?   a frame of a kind this version does not know")),
+    }
+}
+
+/// For example `> 24 LOAD_ATTR_SLOT  0 (x)`.
+fn write_bytecode(out: &mut Out, frame: &PythonFrame) {
+    let style = out.style();
+    let margin = " ".repeat(INDENT);
+    for instruction in frame.bytecode.iter().take(32) {
+        let mark = if instruction.current { ">" } else { " " };
+        let argument = instruction
+            .argument
+            .map_or_else(String::new, |argument| argument.to_string());
+        let meaning = match &instruction.meaning {
+            Some(meaning) => format!(" ({})", clip(meaning, 60)),
+            None => String::new(),
+        };
+        let line = format!(
+            "{mark} {:>5} {:<30} {argument}{meaning}",
+            instruction.offset,
+            clip(&instruction.opcode, 40)
+        );
+        let painted = if instruction.current {
+            line
+        } else {
+            paint(style.dim, line.trim_end())
+        };
+        out.line(&format!("{margin}{painted}"));
     }
 }
 

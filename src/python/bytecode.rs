@@ -1,0 +1,155 @@
+//! The instructions of a code object around the current one.
+
+use super::values::Limits;
+use super::{Code, Python, SlotKind};
+use crate::addr::Addr;
+use crate::layout::{Argument, Opcode, opcode};
+use crate::source::MemoryExt;
+use crate::source::streams::PythonStep;
+
+/// The most bytes of code that are decoded to find where instructions begin.
+const MAX_CODE: u64 = 16 * 1024;
+/// The most constants and names of one code object.
+const MAX_ITEMS: u64 = 4096;
+/// How many instructions before and after the current one.
+const BEFORE: usize = 8;
+const AFTER: usize = 4;
+
+/// One instruction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bytecode {
+    /// Where it is in the code, in bytes.
+    pub offset: u32,
+    /// Its name, as it is executed: specialised and instrumented forms have their own.
+    pub name: String,
+    /// Its argument.
+    pub argument: Option<u32>,
+    /// What that stands for: a name, a constant, the target of a jump.
+    pub meaning: Option<String>,
+    /// It is the one that is being executed.
+    pub is_current: bool,
+}
+
+/// One decoded instruction.
+struct Decoded {
+    offset: u32,
+    end: u32,
+    opcode: Option<Opcode>,
+    number: u8,
+    argument: u32,
+}
+
+impl Python<'_> {
+    /// The instructions around the one that a frame stands at; empty where that is not in the code.
+    pub fn bytecode(&self, step: &PythonStep, code: &Code, limits: &mut Limits) -> Vec<Bytecode> {
+        let instructions = self.decode(code).unwrap_or_default();
+        let Ok(current) = u32::try_from(step.lasti) else {
+            return Vec::new();
+        };
+        // From a call that runs in the same loop, 3.11 and 3.12 go on at the last of its caches.
+        let behind = instructions.partition_point(|instruction| instruction.offset <= current);
+        let Some(index) = behind.checked_sub(1).filter(|&index| {
+            let instruction = instructions.get(index);
+            instruction.is_some_and(|instruction| current < instruction.end)
+        }) else {
+            return Vec::new();
+        };
+        let items = |tuple: crate::layout::Offset| {
+            let tuple = self.read_or_null(tuple.of(code.address));
+            self.tuple_items(tuple, MAX_ITEMS).unwrap_or_default()
+        };
+        let (consts, names) = (
+            items(self.layout.offsets.code.consts),
+            items(self.layout.offsets.code.names),
+        );
+        let shown = instructions.iter().skip(index.saturating_sub(BEFORE));
+        shown
+            .take(index.min(BEFORE) + 1 + AFTER)
+            .map(|instruction| Bytecode {
+                offset: instruction.offset,
+                name: match instruction.opcode {
+                    Some(opcode) => opcode.name.to_string(),
+                    None => format!("<{}>", instruction.number),
+                },
+                argument: instruction
+                    .opcode
+                    .is_none_or(|opcode| opcode.argument != Argument::None)
+                    .then_some(instruction.argument),
+                meaning: self.meaning(instruction, code, &consts, &names, limits),
+                is_current: (instruction.offset..instruction.end).contains(&current),
+            })
+            .collect()
+    }
+
+    fn decode(&self, code: &Code) -> Option<Vec<Decoded>> {
+        let offsets = &self.layout.offsets;
+        let len = match offsets.code.code_adaptive.is_present() {
+            // Its size counts code units of two bytes.
+            true => self
+                .memory
+                .read_u64(offsets.var_object.ob_size.of(code.address))
+                .ok()?
+                .checked_mul(2)?,
+            false => {
+                let bytes = self.read_or_null(offsets.code.bytecode.of(code.address));
+                self.memory.read_u64(offsets.var_object.ob_size.of(bytes)).ok()?
+            }
+        };
+        let bytes = self
+            .memory
+            .read_vec(code.instructions, len.min(MAX_CODE) as usize)
+            .ok()?;
+        let mut found = Vec::new();
+        let mut at = 0;
+        let mut extended = 0u32;
+        while let Some([number, argument]) = bytes.get(at..).and_then(|rest| rest.first_chunk::<2>()) {
+            let opcode = opcode(self.layout.version, *number);
+            let argument = extended << 8 | u32::from(*argument);
+            extended = match opcode {
+                Some(opcode) if opcode.name == "EXTENDED_ARG" => argument,
+                _ => 0,
+            };
+            let end = at + 2 + 2 * opcode.map_or(0, |opcode| usize::from(opcode.caches));
+            found.push(Decoded {
+                offset: at as u32,
+                end: end as u32,
+                opcode,
+                number: *number,
+                argument,
+            });
+            at = end;
+        }
+        Some(found)
+    }
+
+    fn meaning(
+        &self,
+        instruction: &Decoded,
+        code: &Code,
+        consts: &[Addr],
+        names: &[Addr],
+        limits: &mut Limits,
+    ) -> Option<String> {
+        let argument = instruction.argument;
+        let slot = |index: u32| code.slots.get(index as usize).map(|slot| slot.name.clone());
+        let distance = |unit: u8| argument.checked_mul(u32::from(unit));
+        let target = match instruction.opcode?.argument {
+            Argument::None | Argument::Number => return None,
+            Argument::Const => return Some(self.value(*consts.get(argument as usize)?, limits).text),
+            Argument::Name(shift) => return self.name_string(*names.get((argument >> shift) as usize)?),
+            Argument::Local => return slot(argument),
+            Argument::LocalPair => return Some(format!("{}, {}", slot(argument >> 4)?, slot(argument & 15)?)),
+            Argument::Cell => {
+                let cells = code
+                    .slots
+                    .iter()
+                    .filter(|slot| matches!(slot.kind, SlotKind::Cell | SlotKind::Free));
+                return cells.map(|slot| slot.name.clone()).nth(argument as usize);
+            }
+            Argument::Forward(unit) => instruction.end.checked_add(distance(unit)?)?,
+            Argument::Backward(unit) => instruction.end.checked_sub(distance(unit)?)?,
+            Argument::Absolute(unit) => distance(unit)?,
+        };
+        Some(format!("to {target}"))
+    }
+}
