@@ -31,7 +31,7 @@ def work(point, items, address, path):
         if total > 10:
             total -= len(items)
     report(work.__code__, path)
-    ctypes.string_at(address, 1)
+    ctypes.string_at(address)
     return total
 
 
