@@ -14,6 +14,7 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::annotations::Annotations;
 use super::maps::{Mapping, parse_maps};
 use super::page_cache::PageCache;
 use super::streams::Context;
@@ -202,6 +203,14 @@ impl LiveProcess {
             sender: fault.crash.sender,
         });
         self.crash = Some(fault.crash);
+        self
+    }
+
+    /// Adds what the program said of itself.
+    #[must_use]
+    pub fn with_annotations(mut self, annotations: Annotations) -> LiveProcess {
+        self.context.annotations = annotations.notes;
+        self.context.breadcrumbs = annotations.breadcrumbs;
         self
     }
 
