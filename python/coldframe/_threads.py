@@ -28,7 +28,7 @@ def install(handler: Handler) -> None:
     def set_native_id(self: Any) -> None:
         begin(self)
         # Also called in the child of a fork, whose thread has its stack already.
-        is_other = isinstance(self, threading._DummyThread) or self is threading.main_thread()  # type: ignore[attr-defined]
+        is_other = isinstance(self, threading._DummyThread) or self is threading.main_thread()
         if not is_other and not hasattr(self, "_coldframe_stack"):
             self._coldframe_stack = handler.thread_begin()
 

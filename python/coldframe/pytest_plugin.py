@@ -49,23 +49,27 @@ class Crash:
         self.text = ""
         try:
             self.facts = analyze(path)
-            command = [find() or "coldframe", "analyze", "--color", "never", "--thread", "crashed", "--", path]
+            command = [find() or "coldframe", "analyze", "--format", "short", "--color", "never", "--", path]
             output = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
             self.text = output.stdout.decode(errors="replace")
         except (AnalyzeError, OSError, ValueError) as error:
             self.text = f"{path}: {error}\n"
         if len(self.text) > _MAX_REPORT:
-            self.text = f"{self.text[:_MAX_REPORT]}\n... more: coldframe analyze {path}\n"
+            # The last line names the crash.
+            last = self.text.rstrip().rsplit("\n", 1)[-1]
+            self.text = f"{self.text[:_MAX_REPORT]}\n...\nmore: coldframe analyze {path}\n{last[:1000]}\n"
 
     @property
     def pid(self) -> Optional[int]:
         """The process, in its own pid namespace."""
-        return self.facts.get("process", {}).get("pid")
+        pid: Optional[int] = self.facts.get("process", {}).get("pid")
+        return pid
 
     @property
     def test(self) -> Optional[str]:
         """The test that ran."""
-        return self.facts.get("annotations", {}).get("test")
+        test: Optional[str] = self.facts.get("annotations", {}).get("test")
+        return test
 
     @property
     def summary(self) -> str:
