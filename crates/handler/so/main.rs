@@ -172,7 +172,8 @@ pub extern "C" fn coldframe_is_enabled() -> c_int {
 /// `path` must be null or zero-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coldframe_dump(path: *const u8) -> c_int {
-    match handler::capture_on_demand(wire::Occasion::Request, path) {
+    // SAFETY: as the caller promises.
+    match unsafe { handler::capture_on_demand(wire::Occasion::Request, path) } {
         Ok(()) => 0,
         Err(None) => -1,
         Err(Some((failure, _))) => failure as c_int,

@@ -95,7 +95,8 @@ unsafe extern "C" fn on_signal(number: i32, info: *const u8, context: *const u8)
     let word = asked(number).map_or(NOTHING, |asked| asked.load(Ordering::Acquire));
     if word != NOTHING {
         // A failure leaves no dump; there is nobody to tell.
-        let _ = capture_on_demand(Occasion::Request, core::ptr::null());
+        // SAFETY: no path.
+        let _ = unsafe { capture_on_demand(Occasion::Request, core::ptr::null()) };
     }
     let before = before(number);
     match before.handler {
@@ -179,7 +180,8 @@ unsafe extern "C" fn on_timer(_signal: i32, info: *const u8, _context: *const u8
     if code != SI_TIMER || TIMER.load(Ordering::Acquire) == 0 {
         return;
     }
-    let _ = capture_on_demand(Occasion::Timeout, core::ptr::null());
+    // SAFETY: no path.
+    let _ = unsafe { capture_on_demand(Occasion::Timeout, core::ptr::null()) };
     if EXITS.load(Ordering::Relaxed) {
         // SAFETY: takes no pointer.
         unsafe { syscall!(EXIT_GROUP, 1) };

@@ -211,7 +211,10 @@ unsafe fn run(request: &CrashRequest, output: *const u8) -> Result<(), (HelperFa
 /// # Errors
 /// Why nothing was captured, with the errno, exit status or signal that belongs to it; `None` where a crash is being
 /// captured.
-pub fn capture_on_demand(occasion: Occasion, output: *const u8) -> Result<(), Option<(HelperFailure, i32)>> {
+///
+/// # Safety
+/// `output` must be null or zero-terminated.
+pub unsafe fn capture_on_demand(occasion: Occasion, output: *const u8) -> Result<(), Option<(HelperFailure, i32)>> {
     let mask = set_signal_mask(ALL);
     let outcome = if gate::enter() {
         // SAFETY: this thread owns the gate and all signals are blocked; a null context is left out.
