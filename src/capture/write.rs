@@ -257,15 +257,15 @@ mod tests {
         let contents = DumpContents {
             threads: &threads,
             crash: Some(&crash),
-            modules: &target.modules,
+            modules: target.modules(),
             mappings: &[],
             maps_text: "",
             memory: &memory,
             selection: &selection,
-            context: &target.context,
+            context: target.context(),
             layout: None,
-            symbols: &target.recorded.symbols,
-            sources: &target.recorded.sources,
+            symbols: &target.facts.recorded.symbols,
+            sources: &target.facts.recorded.sources,
             stacks: &[],
         };
         let written = write_dump(&folder.join("x.dmp"), &contents).unwrap();

@@ -27,7 +27,8 @@ pub(in crate::report) mod threads;
 use std::collections::HashSet;
 
 use super::model::{Address, Report, Thread};
-pub(in crate::report) use escape::{clip, is_hostile, spread};
+pub(crate) use escape::is_hostile;
+pub(in crate::report) use escape::{clip, spread};
 use headline::LABEL;
 pub use headline::quoted;
 pub use style::Style;
