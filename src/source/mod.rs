@@ -6,6 +6,7 @@
 //! Invariant: nothing here knows what the bytes mean; no DWARF or CPython structure is decoded, and of
 //! ELF only the headers that identify an image.
 
+pub mod annotations;
 mod blocks;
 mod core_file;
 pub mod elf_note;
@@ -27,6 +28,7 @@ pub mod request;
 pub mod runs;
 pub mod streams;
 pub mod unpack;
+pub mod variables;
 
 pub use core_file::{CoreError, CoreFile};
 pub use input::{Input, InputError};
@@ -132,4 +134,6 @@ pub struct Recorded {
     pub sources: RecordedSources,
     /// Frame lists of threads whose stack memory was not kept whole.
     pub stacks: Vec<RecordedStack>,
+    /// Variables of native frames.
+    pub variables: Vec<variables::RecordedVariables>,
 }
