@@ -166,6 +166,7 @@ fn read_parts(path: &Path, data: &[u8]) -> Result<Parts, DumpError> {
         symbols: reader.json(stream_type::SYMBOLS, "symbols").unwrap_or_default(),
         sources: reader.json(stream_type::SOURCES, "sources").unwrap_or_default(),
         stacks: reader.stacks(),
+        variables: reader.json(stream_type::VARIABLES, "variables").unwrap_or_default(),
     };
     let (mut threads, mut blocks) = reader.threads();
     blocks.extend(reader.memory());

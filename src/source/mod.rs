@@ -27,6 +27,7 @@ pub mod request;
 pub mod runs;
 pub mod streams;
 pub mod unpack;
+pub mod variables;
 
 pub use core_file::{CoreError, CoreFile};
 pub use input::{Input, InputError};
@@ -132,4 +133,6 @@ pub struct Recorded {
     pub sources: RecordedSources,
     /// Frame lists of threads whose stack memory was not kept whole.
     pub stacks: Vec<RecordedStack>,
+    /// Variables of native frames.
+    pub variables: Vec<variables::RecordedVariables>,
 }

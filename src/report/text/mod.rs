@@ -71,6 +71,7 @@ impl TextOptions {
 pub fn render(report: &Report, options: &TextOptions) -> String {
     let mut out = Out {
         text: String::new(),
+        runtime: report.python.first().and_then(|python| python.executable.clone()),
         shown: HashSet::new(),
         options: TextOptions {
             // Narrower than this, a stack cannot be shown at all.
@@ -106,6 +107,8 @@ pub(in crate::report) fn main_thread(report: &Report) -> Option<&Thread> {
 struct Out {
     text: String,
     options: TextOptions,
+    /// The image of the interpreter.
+    runtime: Option<String>,
     /// Objects of this stack whose parts were shown.
     shown: HashSet<Address>,
 }
