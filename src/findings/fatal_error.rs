@@ -6,7 +6,7 @@ use crate::report::model::Confidence;
 use crate::triage::Origin;
 
 /// What ends the process for a fatal error (Python/pylifecycle.c).
-const FATAL: &[&str] = &[
+pub(super) const FATAL: &[&str] = &[
     "fatal_error*",
     "Py_FatalError",
     "_Py_FatalErrorFunc",

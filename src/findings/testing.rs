@@ -1,14 +1,14 @@
 //! Scenes made by hand, for the tests of rules.
 
 use super::{Conclusion, Scene};
-use crate::addr::Addr;
+use crate::addr::{Addr, AddrRange};
 use crate::report::Report;
 use crate::report::model::{
     AccessKind, Frame, Instruction, MemoryAccess, NativeFrame, Python, PythonFrame, Register, Role, Thread,
 };
 use crate::source::fake::FakeTarget;
 use crate::source::maps::parse_maps;
-use crate::source::{Crash, Registers};
+use crate::source::{Crash, Module, Modules, Registers};
 
 /// A crash whose every part can be set.
 #[derive(Default)]
@@ -83,6 +83,17 @@ impl Stage {
             name: name.to_string(),
             value: Addr(value).into(),
         });
+        self
+    }
+
+    /// Images of one page each.
+    pub fn modules(mut self, paths: &[&str]) -> Stage {
+        let module = |(index, path): (usize, &&str)| Module {
+            range: AddrRange::new(Addr(0x10_0000 + 0x1000 * index as u64), 0x1000),
+            path: path.to_string(),
+            build_id: None,
+        };
+        self.target.modules = Modules::new(paths.iter().enumerate().map(module).collect());
         self
     }
 
