@@ -68,20 +68,21 @@ fn thrown(scene: &Scene<'_>) -> Option<Thrown> {
         .filter(|word| word.is_multiple_of(16))
         .map(Addr)
         .filter(|&at| scene.mapping(at).is_some_and(|mapping| mapping.write) && memory.read_u64(at) == Ok(GNU));
-    exceptions.take(4).find_map(|at| describe(memory, at))
+    exceptions.take(4).find_map(|at| describe(memory, at, scene.has_values))
 }
 
-fn describe(memory: &dyn Memory, exception: Addr) -> Option<Thrown> {
+fn describe(memory: &dyn Memory, exception: Addr, has_values: bool) -> Option<Thrown> {
     let class = memory.read_addr(exception.sub(TYPE)).ok()?;
     let type_name = image::demangled_type(&mangled(memory, class)?)?;
     let mut current = Some(class);
-    let has_message = (0..MAX_BASES).any(|_| {
-        let Some(name) = current.and_then(|class| mangled(memory, class)) else {
-            return false;
-        };
-        current = current.and_then(|class| memory.read_addr(class.add(BASE)).ok());
-        WITH_MESSAGE.contains(&name.as_str())
-    });
+    let has_message = has_values
+        && (0..MAX_BASES).any(|_| {
+            let Some(name) = current.and_then(|class| mangled(memory, class)) else {
+                return false;
+            };
+            current = current.and_then(|class| memory.read_addr(class.add(BASE)).ok());
+            WITH_MESSAGE.contains(&name.as_str())
+        });
     let what = has_message.then(|| {
         let text = memory.read_addr(exception.add(OBJECT + 8)).ok()?;
         let text = memory.read_c_string(text, MAX_MESSAGE).ok()?;

@@ -121,6 +121,7 @@ impl Stage {
             target: &self.target,
             crash: self.target.crash.as_ref(),
             registers: Some(&self.registers),
+            has_values: true,
         }
     }
 }
