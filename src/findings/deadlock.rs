@@ -72,7 +72,7 @@ fn all_wait(scene: &Scene<'_>) -> Option<Conclusion> {
     let threads = scene.report.threads.iter();
     let known: Vec<&Thread> = threads.filter(|thread| thread.interpreter.is_some()).collect();
     let waits = |thread: &&Thread| thread.state.as_deref() == Some(FOR_LOCK);
-    if known.len() < 2 || !known.iter().all(|thread| waits(thread)) {
+    if known.len() < 2 || !known.iter().all(waits) {
         return None;
     }
     Some(
@@ -84,11 +84,12 @@ fn all_wait(scene: &Scene<'_>) -> Option<Conclusion> {
 
 /// The native frames inside of the innermost Python frame.
 fn natives(thread: &Thread) -> Vec<&NativeFrame> {
-    let native = |frame| match frame {
-        &Frame::Native(ref native) => Some(native),
+    let frames = thread.frames.iter();
+    let natives = frames.map_while(|frame| match frame {
+        Frame::Native(native) => Some(native),
         _ => None,
-    };
-    thread.frames.iter().map_while(native).collect()
+    });
+    natives.collect()
 }
 
 #[cfg(test)]

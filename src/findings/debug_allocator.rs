@@ -3,7 +3,6 @@
 //! Before a block stand its size, big-endian, the letter of the functions that gave it (`r`, `m`, `o`), and seven bytes
 //! 0xFD; eight more of them behind it (Objects/obmalloc.c, `_PyMem_DebugRawAlloc`).
 
-use super::fatal_error::FATAL;
 use super::scene::{fits, function, named};
 use super::{Conclusion, Scene};
 use crate::addr::Addr;
@@ -13,6 +12,15 @@ use crate::triage::Origin;
 
 /// What checks a block.
 const CHECKS: &[&str] = &["_PyMem_Debug*"];
+/// What gives memory back, and has it checked.
+const ENTRIES: &[&str] = &[
+    "PyMem_Free",
+    "PyMem_Realloc",
+    "PyMem_RawFree",
+    "PyMem_RawRealloc",
+    "PyObject_Free",
+    "PyObject_Realloc",
+];
 /// `PYMEM_FORBIDDENBYTE`.
 const FORBIDDEN: u8 = 0xfd;
 /// How much of the stack is looked through for the block.
@@ -30,19 +38,15 @@ enum Fault {
 pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
     scene.signal(libc::SIGABRT)?;
     let natives = scene.natives();
-    let is_of = |patterns: &'static [&'static str]| {
-        move |frame: &&NativeFrame| scene.origin(frame) == Origin::Python && fits(&function(frame), patterns)
-    };
-    let check = natives.iter().rposition(is_of(CHECKS));
-    // Without symbols the checks have no name.
-    let last = check.or_else(|| natives.iter().rposition(is_of(FATAL)))?;
-    let outside = &natives[last + 1..];
-    let entry = outside
-        .iter()
-        .take_while(|frame| scene.origin(frame) == Origin::Python)
-        .last();
-    let caller = outside.iter().find(|frame| scene.origin(frame) != Origin::Python);
-    let (title, evidence) = match fault(scene, entry.copied()) {
+    let is_python = |frame: &&NativeFrame| scene.origin(frame) == Origin::Python;
+    let first = natives.iter().position(is_python)?;
+    let inside = natives[first..].iter().take_while(|frame| is_python(frame)).count();
+    let (of_python, outside) = natives[first..].split_at(inside);
+    let check = of_python.iter().find(|frame| fits(&function(frame), CHECKS));
+    // Without symbols the checks have no name, and the block alone tells.
+    let entry = of_python.iter().rfind(|frame| fits(&function(frame), ENTRIES));
+    let seen = check.or(entry)?;
+    let (title, evidence) = match fault(scene, entry.map(|frame| function(frame)).as_deref()) {
         Some(Fault::Behind { size }) => (
             "something was written behind the end of a block of memory",
             Some(format!(
@@ -59,8 +63,8 @@ pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
     Some(
         Conclusion::new(Confidence::Certain, title)
             .because_if(evidence)
-            .because(format!("{} is on the stack", function(natives[last])))
-            .because_if(caller.map(|frame| format!("{} called it", named(frame))))
+            .because(format!("{} is on the stack", function(seen)))
+            .because_if(outside.first().map(|frame| format!("{} called it", named(frame))))
             .advise("read \"Debug memory block at address\" on stderr; PyMem_Free for PyMem_Malloc, PyObject_Free for PyObject_Malloc"),
     )
 }
@@ -94,13 +98,13 @@ const FAMILIES: [Family; 3] = [
     },
 ];
 
-fn fault(scene: &Scene<'_>, entry: Option<&NativeFrame>) -> Option<Fault> {
+fn fault(scene: &Scene<'_>, entry: Option<&str>) -> Option<Fault> {
     let memory = scene.target.memory();
     let registers = scene.registers?;
     let stack = (0..WORDS).map_while(|index| memory.read_u64(registers.sp().add(index * 8)).ok());
     let words = registers.dwarf.into_iter().chain(stack);
     let candidates = words.filter(|word| word.is_multiple_of(16)).map(Addr);
-    let entry = entry.map(|frame| function(frame)).unwrap_or_default();
+    let entry = entry.unwrap_or_default();
     let freed = FAMILIES.iter().find(|family| entry.starts_with(family.beginning));
     candidates
         .filter(|&at| scene.mapping(at).is_some_and(|mapping| mapping.write))

@@ -6,7 +6,7 @@ use crate::report::model::Confidence;
 use crate::triage::Origin;
 
 /// What ends the process for a fatal error (Python/pylifecycle.c).
-pub(super) const FATAL: &[&str] = &[
+const FATAL: &[&str] = &[
     "fatal_error*",
     "Py_FatalError",
     "_Py_FatalErrorFunc",
