@@ -50,19 +50,34 @@ fn with_pytest(python: &Python) -> Option<PathBuf> {
     }
 }
 
+/// An interpreter with jsonschema, to check documents with the schemas that others published.
+pub fn schema_python() -> Option<PathBuf> {
+    static MADE: Mutex<()> = Mutex::new(());
+    let python = crate::harness::python()?;
+    let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let result = environment(&python, "jsonschema", &["jsonschema"]);
+    drop(made);
+    result.map_err(|reason| skip(&format!("no jsonschema: {reason}"))).ok()
+}
+
 fn make(python: &Python) -> Result<PathBuf, String> {
-    let name = python.executable.display().to_string().replace('/', "-");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pytest{name}"));
+    environment(&python.executable, "pytest", &PACKAGES)
+}
+
+/// A virtual environment for a purpose.
+fn environment(python: &Path, purpose: &str, packages: &[&str]) -> Result<PathBuf, String> {
+    let name = python.display().to_string().replace('/', "-");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{purpose}{name}"));
     let (finished, inner) = (folder.join("finished"), folder.join("bin/python"));
     // The interpreter may have been replaced since, or the environment left half made.
     if finished.exists() && inner.exists() {
         return Ok(inner);
     }
     let _ = fs::remove_dir_all(&folder);
-    run(Command::new(&python.executable).args(["-m", "venv"]).arg(&folder))?;
+    run(Command::new(python).args(["-m", "venv"]).arg(&folder))?;
     run(Command::new(&inner)
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-        .args(PACKAGES))?;
+        .args(packages))?;
     fs::write(finished, "").map_err(|error| error.to_string())?;
     Ok(inner)
 }
