@@ -99,7 +99,7 @@ mod tests {
 
     fn stage(frames: &[&str], states: &[&str]) -> Stage {
         let mut stage = Stage::new(0, 0, 0).stack(frames);
-        stage.target.crash = None;
+        stage.target.facts.crash = None;
         let first = stage.thread();
         (first.interpreter, first.holds_gil) = (Some(0), Some(true));
         for state in states {

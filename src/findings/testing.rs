@@ -93,7 +93,7 @@ impl Stage {
             path: path.to_string(),
             build_id: None,
         };
-        self.target.modules = Modules::new(paths.iter().enumerate().map(module).collect());
+        self.target.facts.modules = Modules::new(paths.iter().enumerate().map(module).collect());
         self
     }
 
