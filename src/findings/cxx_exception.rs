@@ -131,7 +131,10 @@ mod tests {
             .register(Registers::RSP, 0x9000)
             .bytes(0x5000, &heap)
             .bytes(0x7000, &types)
-            .bytes(0x7100, b"N5stock4FailE\0\0\0St13runtime_error\0".as_slice())
+            .bytes(
+                0x7100,
+                &[b"N5stock4FailE\0\0\0St13runtime_error".as_slice(), &[0; 15]].concat(),
+            )
             .bytes(0x8000, b"no pears\0\0\0\0\0\0\0\0")
             .bytes(0x9000, &[0, AT].map(u64::to_le_bytes).concat())
     }
