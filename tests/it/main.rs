@@ -55,6 +55,8 @@ mod native;
 mod native_python;
 /// Values of variables stay where they are.
 mod no_locals;
+/// The Python package, its wheel, its pytest plugin.
+mod package;
 /// Programs that are not Python, sanitizers, other libcs, roots without anything.
 mod preload_harmless;
 /// Which Pythons are at hand.
