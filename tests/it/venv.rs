@@ -1,4 +1,4 @@
-//! Virtual environments with pytest, made once below target/.
+//! Virtual environments with packages, made once below target/.
 
 use std::collections::HashMap;
 use std::fs;
@@ -16,13 +16,6 @@ const PACKAGES: [&str; 2] = ["pytest", "pytest-xdist"];
 pub fn pytest_pythons() -> Vec<PathBuf> {
     let all = pythons();
     let system = all.iter().find(|python| python.executable.starts_with("/usr/bin"));
-    // Distributions leave pip out of what tests/provision unpacks.
-    let has_pip = |python: &&Python| {
-        let check = Command::new(&python.executable)
-            .args(["-c", "import ensurepip"])
-            .output();
-        check.is_ok_and(|output| output.status.success())
-    };
     let newest = all.iter().rev().find(has_pip);
     let mut chosen: Vec<&Python> = [all.first(), system, newest].into_iter().flatten().collect();
     chosen.sort_by_key(|python| &python.executable);
@@ -33,36 +26,68 @@ pub fn pytest_pythons() -> Vec<PathBuf> {
     chosen.into_iter().filter_map(with_pytest).collect()
 }
 
+/// Distributions leave pip out of what tests/provision unpacks.
+fn has_pip(python: &&Python) -> bool {
+    let check = Command::new(&python.executable)
+        .args(["-c", "import ensurepip"])
+        .output();
+    check.is_ok_and(|output| output.status.success())
+}
+
 fn with_pytest(python: &Python) -> Option<PathBuf> {
+    with_packages(python, "pytest", &PACKAGES)
+}
+
+/// The same interpreters with numpy: its releases differ between them.
+pub fn numpy_pythons() -> Vec<PathBuf> {
+    let all = pythons();
+    let mut chosen: Vec<&Python> = all.iter().filter(has_pip).collect();
+    chosen = [chosen.first(), chosen.last()].into_iter().flatten().copied().collect();
+    chosen.dedup_by(|a, b| a.executable == b.executable);
+    if chosen.is_empty() {
+        skip("no CPython with pip was found");
+    }
+    let with_numpy = |python: &Python| with_packages(python, "numpy", &["numpy"]);
+    chosen.into_iter().filter_map(with_numpy).collect()
+}
+
+fn with_packages(python: &Python, name: &str, packages: &[&str]) -> Option<PathBuf> {
     static MADE: LazyLock<Mutex<HashMap<PathBuf, Result<PathBuf, String>>>> = LazyLock::new(Mutex::default);
+    let path = python.executable.display().to_string().replace('/', "-");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}{path}"));
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     let result = made
-        .entry(python.executable.clone())
-        .or_insert_with(|| make(python))
+        .entry(folder.clone())
+        .or_insert_with(|| make(python, &folder, packages))
         .clone();
     drop(made);
     match result {
         Ok(python) => Some(python),
         Err(reason) => {
-            skip(&format!("no pytest for CPython {}: {reason}", python.version));
+            skip(&format!("no {name} for CPython {}: {reason}", python.version));
             None
         }
     }
 }
 
-fn make(python: &Python) -> Result<PathBuf, String> {
-    let name = python.executable.display().to_string().replace('/', "-");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pytest{name}"));
+fn make(python: &Python, folder: &Path, packages: &[&str]) -> Result<PathBuf, String> {
     let (finished, inner) = (folder.join("finished"), folder.join("bin/python"));
     // The interpreter may have been replaced since, or the environment left half made.
     if finished.exists() && inner.exists() {
         return Ok(inner);
     }
-    let _ = fs::remove_dir_all(&folder);
-    run(Command::new(&python.executable).args(["-m", "venv"]).arg(&folder))?;
+    let _ = fs::remove_dir_all(folder);
+    run(Command::new(&python.executable).args(["-m", "venv"]).arg(folder))?;
     run(Command::new(&inner)
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-        .args(PACKAGES))?;
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--only-binary=:all:",
+        ])
+        .args(packages))?;
     fs::write(finished, "").map_err(|error| error.to_string())?;
     Ok(inner)
 }

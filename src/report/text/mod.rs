@@ -22,6 +22,7 @@ mod style;
 mod summary;
 mod tasks;
 mod threads;
+mod work;
 
 use std::collections::HashSet;
 

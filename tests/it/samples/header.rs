@@ -26,6 +26,8 @@ pub struct Header {
     pub tools: Vec<String>,
     /// Thread and what it is doing.
     pub states: Vec<(String, String)>,
+    /// `THREAD KIND CALL`.
+    pub works: Vec<String>,
     /// Function and variable.
     pub unset: Vec<(String, String)>,
     single: BTreeMap<String, String>,
@@ -154,6 +156,7 @@ impl Header {
             }
             "qualname" => self.qualnames.push(pair(value)?),
             "unset" => self.unset.push(pair(value)?),
+            "work" => self.works.push(value.to_string()),
             "state" => self.states.push(pair(value)?),
             "trace" => self.trace.push(pair(value)?),
             "profile" => self.profile.push(pair(value)?),
