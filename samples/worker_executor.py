@@ -13,6 +13,7 @@
 #: frame: <module> <string>
 #: native: * in libc.so.6
 #: native: * in _ctypes.*
+#: finding: null-deref certain
 #: argument: resize picture = 'photo'
 #: work: main executor-process:spawn resize('photo', quality=9)
 """A process of an executor, which was made by spawn, crashes in its task."""

@@ -20,6 +20,7 @@
 #: frame: <module> @main
 #: native: * in libc.so.6
 #: native: * in _ctypes.*
+#: finding: null-deref certain
 #: argument: resize picture = 'photo'
 #: work: main pool:fork resize('photo', quality=9)
 """A process of a pool, which was made by fork, crashes in its task."""

@@ -13,6 +13,7 @@
 #: frame: <module> <string>
 #: native: * in libc.so.6
 #: native: * in _ctypes.*
+#: finding: null-deref certain
 #: argument: resize picture = 'photo'
 #: work: main process:forkserver resize('photo', quality=9)
 """A process, which was made by a fork server, crashes."""

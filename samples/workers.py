@@ -7,6 +7,7 @@
 #: frame: <module> @main
 #: native: * in libc.so.6
 #: native: * in _ctypes.*
+#: finding: null-deref certain
 #: other: resizer_0 resize @wait
 #: work: resizer_0 executor-thread resize('photo', quality=9)
 #: work: resizer_1 executor-thread idle

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use coldframe::image::{CacheDir, ImageOptions, Images, Overlay, Symbolizer};
 use coldframe::notes::Notes;
 use coldframe::report::model;
-use coldframe::report::{Report, json, text};
+use coldframe::report::{Report, html, json, markdown, text};
 use coldframe::session::{self, Options, SourceFolders};
 use coldframe::source::{Input, LiveProcess, Target, unpack};
 
@@ -31,6 +31,7 @@ const STOP_DEADLINE: Duration = Duration::from_secs(5);
 Examples:
   coldframe analyze coldframe-dumps/python3-4711-1760000000.dmp
   coldframe analyze --format json crash.dmp | jq .threads[0].frames
+  coldframe analyze --format html -o crash.html crash.dmp
   coldframe analyze core.4711
   coldframe analyze core.zst /opt/app/bin/python3
   ssh host cat core.gz | coldframe analyze -
@@ -116,6 +117,10 @@ enum Format {
     Text,
     /// For programs: docs/report.md
     Json,
+    /// One page for a browser, without scripts and without network
+    Html,
+    /// For an issue, at most 65,000 characters
+    Markdown,
 }
 
 /// Which threads are shown.
@@ -172,6 +177,8 @@ impl Analyze {
         let text = match self.format {
             Format::Json => json::pretty(&report)?,
             Format::Text => text::render(&report, &self.text_options()),
+            Format::Html => html::page(&report)?,
+            Format::Markdown => markdown::render(&report),
         };
         output::write(self.output.as_deref(), &text)?;
         if let Some(cache) = cache {

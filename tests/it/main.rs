@@ -4,6 +4,8 @@
 
 /// What `analyze` cannot read.
 mod bad_input;
+/// Headless Chromium.
+mod browser;
 /// The cache folder: many users at once, damage, bounds.
 mod cache;
 /// Cores that systemd-coredump has stored.
@@ -30,6 +32,8 @@ mod handler_symbols;
 mod harness;
 /// The generated helpers for gdb and lldb.
 mod helpers;
+/// The HTML page, in a real browser.
+mod html;
 /// Images opened from files: symbols, debug files, the symbol cache.
 mod images;
 /// Files that others planted, replaced or can write to.

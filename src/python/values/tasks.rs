@@ -40,7 +40,7 @@ fn coroutine(printer: &Printer<'_, '_>, coroutine: Addr) -> Option<String> {
     let qualname = python.name_string(python.read_or_null(qualname))?;
     let step = *python.suspended_chain(coroutine).steps.first()?;
     let code = python.code(step.code)?;
-    let line = code.position(python, step.lasti)?.line?;
+    let line = code.position(python, step.lasti)?.line;
     Some(format!("{qualname}() running at {}:{line}", code.filename))
 }
 

@@ -44,7 +44,7 @@ pub(super) fn write(out: &mut Out, modules: &[ExtensionModule]) {
 }
 
 /// Package and version.
-fn group(module: &ExtensionModule) -> String {
+pub(in crate::report) fn group(module: &ExtensionModule) -> String {
     match (&module.package, &module.version) {
         (Some(package), Some(version)) => format!("{} {}", clip(package, 60), clip(version, 20)),
         (Some(package), None) => clip(package, 60),

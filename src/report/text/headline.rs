@@ -10,10 +10,7 @@ pub(super) const LABEL: &str = "coldframe: ";
 
 pub(super) fn write(out: &mut Out, report: &Report) {
     let style = out.style();
-    let verdict = match &report.crash {
-        Some(crash) => crash_verdict(crash, report.process.as_ref()),
-        None => trigger_verdict(report),
-    };
+    let verdict = verdict(report);
     let room = out.options.width.saturating_sub(LABEL.len()).max(40);
     let program = clip(
         &program(report),
@@ -41,6 +38,14 @@ pub(super) fn write(out: &mut Out, report: &Report) {
     }
     for (key, value) in report.annotations.iter().take(20) {
         out.line(&format!("{indent}{} = {}", clip(key, 40), clip(value, room)));
+    }
+}
+
+/// What died of what, or why the process was captured.
+pub(in crate::report) fn verdict(report: &Report) -> String {
+    match &report.crash {
+        Some(crash) => crash_verdict(crash, report.process.as_ref()),
+        None => trigger_verdict(report),
     }
 }
 
@@ -89,7 +94,7 @@ fn trigger_verdict(report: &Report) -> String {
 }
 
 /// The command line, or what there is of it.
-fn program(report: &Report) -> String {
+pub(in crate::report) fn program(report: &Report) -> String {
     let Some(process) = &report.process else {
         return "an unknown program".to_string();
     };
@@ -114,7 +119,8 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
-fn facts(report: &Report) -> Vec<String> {
+/// The runtimes, the process and its machine.
+pub(in crate::report) fn facts(report: &Report) -> Vec<String> {
     let mut facts: Vec<String> = report.python.iter().take(4).map(python).collect();
     if let Some(process) = &report.process {
         facts.extend(process.pid.map(|pid| format!("pid {pid}")));

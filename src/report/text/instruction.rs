@@ -2,12 +2,16 @@
 
 use super::escape::clip;
 use super::style::paint;
-use super::{LABEL, Out};
+use super::{LABEL, Out, Style};
 use crate::report::model::{AccessKind, Instruction, MemoryAccess};
 
-/// For example ``at `mov rax, [rdi+0x18]`, a read of 8 bytes: rdi = 0x0``.
 pub(super) fn write(out: &mut Out, instruction: &Instruction) {
-    let style = out.style();
+    let text = line(instruction, out.style());
+    out.line(&format!("{}{text}", " ".repeat(LABEL.len())));
+}
+
+/// For example ``at `mov rax, [rdi+0x18]`, a read of 8 bytes: rdi = 0x0``.
+pub(in crate::report) fn line(instruction: &Instruction, style: Style) -> String {
     let mut text = match &instruction.text {
         Some(text) => format!("at `{}`", paint(style.native, &clip(text, 60))),
         None => format!("at {}", instruction.address),
@@ -28,7 +32,7 @@ pub(super) fn write(out: &mut Out, instruction: &Instruction) {
     if let Some(doubt) = doubt {
         text.push_str(&paint(style.doubt, &doubt));
     }
-    out.line(&format!("{}{text}", " ".repeat(LABEL.len())));
+    text
 }
 
 fn access_words(access: &MemoryAccess, has_text: bool) -> String {

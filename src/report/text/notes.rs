@@ -3,26 +3,14 @@
 use super::escape::clip;
 use super::style::paint;
 use super::{Form, Out, extensions};
-use crate::report::model::{Hooks, InputKind, LayoutProvider, Note, Report};
+use crate::report::model::{Hooks, InputKind, Interpreter, LayoutProvider, Note, Report};
 
 pub(super) fn write_python(out: &mut Out, report: &Report) {
     let style = out.style();
     for python in &report.python {
         extensions::write(out, &python.extension_modules);
         for interpreter in &python.interpreters {
-            let mut facts = Vec::new();
-            if interpreter.finalizing == Some(true) {
-                facts.push("it was shutting down".to_string());
-            }
-            if interpreter.gc.as_ref().and_then(|gc| gc.collecting) == Some(true) {
-                facts.push("a garbage collection was under way".to_string());
-            }
-            if let Some(holder) = interpreter.gil.as_ref().and_then(|gil| gil.holder_tid) {
-                facts.push(format!("thread {holder} holds the GIL"));
-            }
-            if let Some(hooks) = &interpreter.hooks {
-                facts.extend(hook_facts(hooks));
-            }
+            let facts = interpreter_facts(interpreter);
             if !facts.is_empty() {
                 out.gap();
                 let label = format!("{} ", paint(style.heading, &format!("Interpreter {}:", interpreter.id)));
@@ -30,6 +18,24 @@ pub(super) fn write_python(out: &mut Out, report: &Report) {
             }
         }
     }
+}
+
+/// What an interpreter was doing, and what hooks into it.
+pub(in crate::report) fn interpreter_facts(interpreter: &Interpreter) -> Vec<String> {
+    let mut facts = Vec::new();
+    if interpreter.finalizing == Some(true) {
+        facts.push("it was shutting down".to_string());
+    }
+    if interpreter.gc.as_ref().and_then(|gc| gc.collecting) == Some(true) {
+        facts.push("a garbage collection was under way".to_string());
+    }
+    if let Some(holder) = interpreter.gil.as_ref().and_then(|gil| gil.holder_tid) {
+        facts.push(format!("thread {holder} holds the GIL"));
+    }
+    if let Some(hooks) = &interpreter.hooks {
+        facts.extend(hook_facts(hooks));
+    }
+    facts
 }
 
 fn hook_facts(hooks: &Hooks) -> Vec<String> {

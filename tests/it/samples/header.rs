@@ -28,6 +28,8 @@ pub struct Header {
     pub states: Vec<(String, String)>,
     /// `THREAD KIND CALL`.
     pub works: Vec<String>,
+    /// Id and confidence.
+    pub findings: Vec<(String, String)>,
     /// Function and variable.
     pub unset: Vec<(String, String)>,
     single: BTreeMap<String, String>,
@@ -77,7 +79,8 @@ pub enum Value {
     Glob(String),
 }
 
-const SINGLE: [&str; 16] = [
+const SINGLE: [&str; 17] = [
+    "builds",
     "access",
     "command",
     "signal",
@@ -158,6 +161,7 @@ impl Header {
             "unset" => self.unset.push(pair(value)?),
             "work" => self.works.push(value.to_string()),
             "state" => self.states.push(pair(value)?),
+            "finding" => self.findings.push(pair(value)?),
             "trace" => self.trace.push(pair(value)?),
             "profile" => self.profile.push(pair(value)?),
             "tool" => self.tools.push(value.to_string()),

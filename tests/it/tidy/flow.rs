@@ -3,7 +3,7 @@
 use super::File;
 
 /// The modules in the order of the flow. Those of one row do not use each other.
-const ORDER: [&[&str]; 11] = [
+const ORDER: [&[&str]; 12] = [
     &["addr", "notes"],
     &["source"],
     &["image"],
@@ -12,6 +12,7 @@ const ORDER: [&[&str]; 11] = [
     &["stack"],
     &["report"],
     &["triage"],
+    &["findings"],
     &["session"],
     &["capture", "export", "helpers"],
     &["cli", "shell", "dap"],
@@ -40,6 +41,11 @@ const FORBIDDEN: &[(&str, &str, &str)] = &[
         "python",
         "std::path",
         "Python structures are read through a layout and a memory",
+    ),
+    (
+        "findings",
+        "std::fs",
+        "what a dump does not hold cannot be found in one",
     ),
     ("unwind", "std::fs", "unwinding reads memory only"),
     ("stack", "std::fs", "merging takes two lists of frames"),
