@@ -214,6 +214,7 @@ fn write(
             symbols: &symbolizer.into_recorded(),
             sources: &analysis.sources,
             stacks: &deep.recorded,
+            variables: &analysis.variables,
         },
     )
 }

@@ -26,6 +26,7 @@ use crate::addr::Addr;
 use crate::source::maps::Mapping;
 use crate::source::runs::{self, RunsError};
 use crate::source::streams::{Context, RecordedLayout, RecordedSources, RecordedStack, RecordedSymbols, stream_type};
+use crate::source::variables::RecordedVariables;
 use crate::source::{Crash, Memory, Modules, Thread};
 use file::PartFile;
 use layout::Layout;
@@ -58,6 +59,8 @@ pub struct DumpContents<'a> {
     pub sources: &'a RecordedSources,
     /// Frame lists of the threads whose stack memory was not kept whole.
     pub stacks: &'a [RecordedStack],
+    /// Variables of native frames.
+    pub variables: &'a [RecordedVariables],
 }
 
 /// A dump that was written.
@@ -182,6 +185,9 @@ fn write_streams(file: &std::fs::File, contents: &DumpContents<'_>) -> Result<us
     if !contents.symbols.is_empty() {
         out.raw_stream(stream_type::SYMBOLS, &serde_json::to_vec(contents.symbols)?)?;
     }
+    if !contents.variables.is_empty() {
+        out.raw_stream(stream_type::VARIABLES, &serde_json::to_vec(contents.variables)?)?;
+    }
     if !contents.sources.is_empty() {
         out.raw_stream(stream_type::SOURCES, &serde_json::to_vec(contents.sources)?)?;
     }
@@ -257,16 +263,17 @@ mod tests {
         let contents = DumpContents {
             threads: &threads,
             crash: Some(&crash),
-            modules: &target.modules,
+            modules: target.modules(),
             mappings: &[],
             maps_text: "",
             memory: &memory,
             selection: &selection,
-            context: &target.context,
+            context: target.context(),
             layout: None,
-            symbols: &target.recorded.symbols,
-            sources: &target.recorded.sources,
+            symbols: &target.facts.recorded.symbols,
+            sources: &target.facts.recorded.sources,
             stacks: &[],
+            variables: &[],
         };
         let written = write_dump(&folder.join("x.dmp"), &contents).unwrap();
         assert_eq!(written.lost_ranges, 1);

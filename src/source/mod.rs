@@ -27,6 +27,7 @@ pub mod request;
 pub mod runs;
 pub mod streams;
 pub mod unpack;
+pub mod variables;
 
 pub use core_file::{CoreError, CoreFile};
 pub use input::{Input, InputError};
@@ -73,18 +74,50 @@ pub struct Crash {
 pub trait Target {
     /// The memory of the process.
     fn memory(&self) -> &dyn Memory;
+    /// Everything else about it.
+    fn facts(&self) -> &Facts;
+
+    /// See [`Facts::threads`].
+    fn threads(&self) -> &[Thread] {
+        &self.facts().threads
+    }
+    /// See [`Facts::modules`].
+    fn modules(&self) -> &Modules {
+        &self.facts().modules
+    }
+    /// See [`Facts::mappings`].
+    fn mappings(&self) -> &[maps::Mapping] {
+        &self.facts().mappings
+    }
+    /// See [`Facts::crash`].
+    fn crash(&self) -> Option<&Crash> {
+        self.facts().crash.as_ref()
+    }
+    /// See [`Facts::context`].
+    fn context(&self) -> &Context {
+        &self.facts().context
+    }
+    /// See [`Facts::recorded`].
+    fn recorded(&self) -> &Recorded {
+        &self.facts().recorded
+    }
+}
+
+/// What a source knows of a process beside its memory.
+#[derive(Debug, Default)]
+pub struct Facts {
     /// Its threads, in the order of the kernel (the main thread first).
-    fn threads(&self) -> &[Thread];
+    pub threads: Vec<Thread>,
     /// The images mapped into it.
-    fn modules(&self) -> &Modules;
+    pub modules: Modules,
     /// What is mapped where, by address; empty where that is not known.
-    fn mappings(&self) -> &[maps::Mapping];
+    pub mappings: Vec<maps::Mapping>,
     /// What killed it; `None` for a process that lives.
-    fn crash(&self) -> Option<&Crash>;
+    pub crash: Option<Crash>,
     /// What only the operating system knew.
-    fn context(&self) -> &Context;
+    pub context: Context,
     /// What an earlier analysis found and recorded; empty for a live process.
-    fn recorded(&self) -> &Recorded;
+    pub recorded: Recorded,
 }
 
 /// The streams of a dump that hold results of the analysis made when it was captured.
@@ -100,4 +133,6 @@ pub struct Recorded {
     pub sources: RecordedSources,
     /// Frame lists of threads whose stack memory was not kept whole.
     pub stacks: Vec<RecordedStack>,
+    /// Variables of native frames.
+    pub variables: Vec<variables::RecordedVariables>,
 }

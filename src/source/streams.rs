@@ -22,6 +22,8 @@ pub mod stream_type {
     pub const SOURCES: u32 = 0x4346_0004;
     /// A list of [`super::RecordedStack`], run-length encoded ([`super::super::runs`]).
     pub const STACKS: u32 = 0x4346_0005;
+    /// A list of [`super::super::variables::RecordedVariables`].
+    pub const VARIABLES: u32 = 0x4346_0007;
 }
 
 /// What only the operating system knew at the moment of capture.

@@ -133,6 +133,7 @@ pub fn bare(program: &OsStr, folder: &Folder) -> Command {
         .current_dir(folder.path())
         .stdin(Stdio::null());
     for name in [
+        "CI_PROJECT_DIR",
         "COLDFRAME_DIR",
         "COLDFRAME_IGNORE",
         "COLDFRAME_LOCALS",
@@ -141,7 +142,11 @@ pub fn bare(program: &OsStr, folder: &Folder) -> Command {
         "COLDFRAME_ONLY",
         "COLDFRAME_REPORT",
         "COLDFRAME_SUPERVISOR",
+        "COLDFRAME_TEST_LOG",
         "DEBUGINFOD_URLS",
+        "GITHUB_ACTIONS",
+        "GITHUB_STEP_SUMMARY",
+        "GITHUB_WORKSPACE",
         "LD_PRELOAD",
         "PYTHONFAULTHANDLER",
     ] {

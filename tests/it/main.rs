@@ -8,6 +8,8 @@ mod bad_input;
 mod browser;
 /// The cache folder: many users at once, damage, bounds.
 mod cache;
+/// What `run` leaves for CI systems.
+mod ci;
 /// Cores that systemd-coredump has stored.
 mod coredumpctl;
 /// ELF cores: the kernel's and gcore's, compared with our dump of the same crash.

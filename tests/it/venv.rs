@@ -52,13 +52,11 @@ pub fn numpy_pythons() -> Vec<PathBuf> {
 }
 
 fn with_packages(python: &Python, name: &str, packages: &[&str]) -> Option<PathBuf> {
-    static MADE: LazyLock<Mutex<HashMap<PathBuf, Result<PathBuf, String>>>> = LazyLock::new(Mutex::default);
-    let path = python.executable.display().to_string().replace('/', "-");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}{path}"));
+    static MADE: LazyLock<Mutex<HashMap<(String, PathBuf), Result<PathBuf, String>>>> = LazyLock::new(Mutex::default);
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     let result = made
-        .entry(folder.clone())
-        .or_insert_with(|| make(python, &folder, packages))
+        .entry((name.to_string(), python.executable.clone()))
+        .or_insert_with(|| environment(&python.executable, name, packages))
         .clone();
     drop(made);
     match result {
@@ -70,14 +68,27 @@ fn with_packages(python: &Python, name: &str, packages: &[&str]) -> Option<PathB
     }
 }
 
-fn make(python: &Python, folder: &Path, packages: &[&str]) -> Result<PathBuf, String> {
+/// An interpreter with jsonschema, to check documents with the schemas that others published.
+pub fn schema_python() -> Option<PathBuf> {
+    static MADE: Mutex<()> = Mutex::new(());
+    let python = crate::harness::python()?;
+    let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let result = environment(&python, "jsonschema", &["jsonschema"]);
+    drop(made);
+    result.map_err(|reason| skip(&format!("no jsonschema: {reason}"))).ok()
+}
+
+/// A virtual environment for a purpose.
+fn environment(python: &Path, purpose: &str, packages: &[&str]) -> Result<PathBuf, String> {
+    let name = python.display().to_string().replace('/', "-");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{purpose}{name}"));
     let (finished, inner) = (folder.join("finished"), folder.join("bin/python"));
     // The interpreter may have been replaced since, or the environment left half made.
     if finished.exists() && inner.exists() {
         return Ok(inner);
     }
-    let _ = fs::remove_dir_all(folder);
-    run(Command::new(&python.executable).args(["-m", "venv"]).arg(folder))?;
+    let _ = fs::remove_dir_all(&folder);
+    run(Command::new(python).args(["-m", "venv"]).arg(&folder))?;
     run(Command::new(&inner)
         .args([
             "-m",

@@ -27,7 +27,8 @@ mod work;
 use std::collections::HashSet;
 
 use super::model::{Address, Report, Thread};
-pub(in crate::report) use escape::{clip, is_hostile, spread};
+pub(crate) use escape::is_hostile;
+pub(in crate::report) use escape::{clip, spread};
 use headline::LABEL;
 pub use headline::quoted;
 pub use style::Style;
@@ -71,6 +72,7 @@ impl TextOptions {
 pub fn render(report: &Report, options: &TextOptions) -> String {
     let mut out = Out {
         text: String::new(),
+        runtime: report.python.first().and_then(|python| python.executable.clone()),
         shown: HashSet::new(),
         options: TextOptions {
             // Narrower than this, a stack cannot be shown at all.
@@ -106,6 +108,8 @@ pub(in crate::report) fn main_thread(report: &Report) -> Option<&Thread> {
 struct Out {
     text: String,
     options: TextOptions,
+    /// The image of the interpreter.
+    runtime: Option<String>,
     /// Objects of this stack whose parts were shown.
     shown: HashSet<Address>,
 }

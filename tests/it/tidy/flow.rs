@@ -9,7 +9,7 @@ const ORDER: [&[&str]; 12] = [
     &["image"],
     &["unwind", "layout", "machine"],
     &["python"],
-    &["stack"],
+    &["stack", "native"],
     &["report"],
     &["triage"],
     &["findings"],
