@@ -195,7 +195,7 @@ impl fmt::Display for Dtype {
             if is_packed && end == self.element.size {
                 let fields = names(&self.fields).into_iter().zip(&self.fields);
                 let fields: Vec<String> = fields
-                    .map(|(name, field)| format!("({name}, {})", field.1.code()))
+                    .map(|(name, field)| format!("({name}, {})", field.1.quoted_code()))
                     .collect();
                 return write!(f, "[{}]", fields.join(", "));
             }

@@ -44,9 +44,13 @@ fn coroutine(printer: &Printer<'_, '_>, coroutine: Addr) -> Option<String> {
     Some(format!("{qualname}() running at {}:{line}", code.filename))
 }
 
-/// `<Future finished…>` (Lib/asyncio/base_futures.py).
+/// `<Future finished…>` (Lib/asyncio/base_futures.py). Up to 3.10 tasks inherit the slot.
 pub fn future(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<String> {
     let python = printer.python;
+    let order = python.resolution_order(subject.info);
+    if order.iter().any(|class| class.tp_name == "_asyncio.Task") {
+        return task(printer, subject);
+    }
     let state = python
         .memory
         .read_i32(python.layout.offsets.future.state.of(subject.at))
