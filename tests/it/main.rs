@@ -56,6 +56,8 @@ mod native_python;
 mod no_locals;
 /// numpy's arrays and scalars.
 mod numpy;
+/// The Python package, its wheel, its pytest plugin.
+mod package;
 /// Programs that are not Python, sanitizers, other libcs, roots without anything.
 mod preload_harmless;
 /// Which Pythons are at hand.

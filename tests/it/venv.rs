@@ -16,7 +16,7 @@ const PACKAGES: [&str; 2] = ["pytest", "pytest-xdist"];
 pub fn pytest_pythons() -> Vec<PathBuf> {
     let all = pythons();
     let system = all.iter().find(|python| python.executable.starts_with("/usr/bin"));
-    let newest = all.iter().rev().find(has_pip);
+    let newest = all.iter().rev().find(|python| has_pip(python));
     let mut chosen: Vec<&Python> = [all.first(), system, newest].into_iter().flatten().collect();
     chosen.sort_by_key(|python| &python.executable);
     chosen.dedup_by(|a, b| a.executable == b.executable);
@@ -26,12 +26,19 @@ pub fn pytest_pythons() -> Vec<PathBuf> {
     chosen.into_iter().filter_map(with_pytest).collect()
 }
 
-/// Distributions leave pip out of what tests/provision unpacks.
-fn has_pip(python: &&Python) -> bool {
+/// Whether environments with pip can be made of it. Distributions leave it out of what tests/provision unpacks.
+pub fn has_pip(python: &Python) -> bool {
     let check = Command::new(&python.executable)
         .args(["-c", "import ensurepip"])
         .output();
     check.is_ok_and(|output| output.status.success())
+}
+
+/// The newest CPython of which that is so.
+pub fn pip_python() -> Option<PathBuf> {
+    let all = pythons();
+    let newest = all.iter().rev().find(|python| has_pip(python))?;
+    Some(newest.executable.clone())
 }
 
 fn with_pytest(python: &Python) -> Option<PathBuf> {
@@ -41,7 +48,7 @@ fn with_pytest(python: &Python) -> Option<PathBuf> {
 /// The same interpreters with numpy: its releases differ between them.
 pub fn numpy_pythons() -> Vec<PathBuf> {
     let all = pythons();
-    let mut chosen: Vec<&Python> = all.iter().filter(has_pip).collect();
+    let mut chosen: Vec<&Python> = all.iter().filter(|python| has_pip(python)).collect();
     chosen = [chosen.first(), chosen.last()].into_iter().flatten().copied().collect();
     chosen.dedup_by(|a, b| a.executable == b.executable);
     if chosen.is_empty() {
