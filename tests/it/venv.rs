@@ -58,8 +58,11 @@ pub fn numpy_pythons() -> Vec<PathBuf> {
     chosen.into_iter().filter_map(with_numpy).collect()
 }
 
+/// What was made, or why not, by purpose and interpreter.
+type Made = HashMap<(String, PathBuf), Result<PathBuf, String>>;
+
 fn with_packages(python: &Python, name: &str, packages: &[&str]) -> Option<PathBuf> {
-    static MADE: LazyLock<Mutex<HashMap<(String, PathBuf), Result<PathBuf, String>>>> = LazyLock::new(Mutex::default);
+    static MADE: LazyLock<Mutex<Made>> = LazyLock::new(Mutex::default);
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     let result = made
         .entry((name.to_string(), python.executable.clone()))
