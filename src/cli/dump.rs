@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use coldframe::capture::annotations::annotated;
 use coldframe::capture::environment::{self, choose_dump_folder};
 use coldframe::capture::snapshot::{self, Destination, Occasion};
 use coldframe::report::Report;
@@ -95,7 +96,7 @@ pub(super) fn take(
     no_locals: bool,
 ) -> Result<(Report, Option<PathBuf>), AttachError> {
     let began = Instant::now();
-    let process = LiveProcess::attach(pid, began + STOP_TIME)?;
+    let process = annotated(LiveProcess::attach(pid, began + STOP_TIME)?, None);
     let occasion = Occasion {
         trigger,
         destination,

@@ -14,6 +14,7 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::annotations::Annotations;
 use super::maps::parse_maps;
 use super::page_cache::PageCache;
 use super::streams::Context;
@@ -200,6 +201,14 @@ impl LiveProcess {
             sender: fault.crash.sender,
         });
         facts.crash = Some(fault.crash);
+        self
+    }
+
+    /// Adds what the program said of itself.
+    #[must_use]
+    pub fn with_annotations(mut self, annotations: Annotations) -> LiveProcess {
+        self.facts.context.annotations = annotations.notes;
+        self.facts.context.breadcrumbs = annotations.breadcrumbs;
         self
     }
 

@@ -6,6 +6,7 @@
 //! Invariant: nothing here knows what the bytes mean; no DWARF or CPython structure is decoded, and of
 //! ELF only the headers that identify an image.
 
+pub mod annotations;
 mod blocks;
 mod core_file;
 pub mod elf_note;

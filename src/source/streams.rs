@@ -46,8 +46,20 @@ pub struct Context {
     pub capture: CaptureContext,
     /// Key/value notes the program left.
     pub annotations: BTreeMap<String, String>,
+    /// The last lines it left, the newest last.
+    pub breadcrumbs: Vec<Breadcrumb>,
     /// The package of each extension module that has one, by the path of the module's file.
     pub packages: RecordedPackages,
+}
+
+/// A line that the program left.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Breadcrumb {
+    /// When, RFC 3339 in UTC.
+    pub time: Option<String>,
+    /// The line.
+    pub text: String,
 }
 
 /// An installed package (a distribution, as `importlib.metadata` calls it).

@@ -24,6 +24,7 @@ mod denied;
 mod dump;
 /// Extension modules and their packages.
 mod extensions;
+mod findings;
 /// Minidumps that other programs wrote.
 mod foreign_dumps;
 /// Comparing output with files under tests/goldens.
@@ -56,6 +57,10 @@ mod native_python;
 mod no_locals;
 /// The opcodes of each version, and the bytecode that is shown.
 mod opcodes;
+/// numpy's arrays and scalars.
+mod numpy;
+/// The Python package, its wheel, its pytest plugin.
+mod package;
 /// Programs that are not Python, sanitizers, other libcs, roots without anything.
 mod preload_harmless;
 /// Which Pythons are at hand.
@@ -84,5 +89,5 @@ mod triage;
 mod triggers;
 /// Versions that are not supported, other implementations, builds that say odd things of themselves.
 mod unknown_pythons;
-/// Virtual environments with pytest.
+/// Virtual environments with packages.
 mod venv;

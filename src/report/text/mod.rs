@@ -7,6 +7,7 @@
 //!
 //! Invariant: a pure function of report and options; no clock, terminal, environment or file is asked.
 
+mod breadcrumbs;
 mod escape;
 pub(in crate::report) mod exception;
 pub(in crate::report) mod extensions;
@@ -22,6 +23,7 @@ mod style;
 pub(in crate::report) mod summary;
 pub(in crate::report) mod tasks;
 pub(in crate::report) mod threads;
+mod work;
 
 use std::collections::HashSet;
 
@@ -82,6 +84,7 @@ pub fn render(report: &Report, options: &TextOptions) -> String {
     headline::write(&mut out, report);
     findings::write(&mut out, report);
     threads::write_main(&mut out, report);
+    breadcrumbs::write(&mut out, report);
     if options.form == Form::Full {
         threads::write_others(&mut out, report);
         tasks::write(&mut out, report);
