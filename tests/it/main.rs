@@ -24,6 +24,7 @@ mod denied;
 mod dump;
 /// Extension modules and their packages.
 mod extensions;
+mod findings;
 /// Minidumps that other programs wrote.
 mod foreign_dumps;
 /// Comparing output with files under tests/goldens.
@@ -54,6 +55,8 @@ mod native;
 mod native_python;
 /// Values of variables stay where they are.
 mod no_locals;
+/// numpy's arrays and scalars.
+mod numpy;
 /// The Python package, its wheel, its pytest plugin.
 mod package;
 /// Programs that are not Python, sanitizers, other libcs, roots without anything.
@@ -84,5 +87,5 @@ mod triage;
 mod triggers;
 /// Versions that are not supported, other implementations, builds that say odd things of themselves.
 mod unknown_pythons;
-/// Virtual environments with pytest.
+/// Virtual environments with packages.
 mod venv;
