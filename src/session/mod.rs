@@ -146,6 +146,7 @@ pub fn analyze(
         target,
         crash: found.crash.as_ref(),
         registers: found.registers.as_ref(),
+        has_values: !options.no_locals,
     });
     report.signature = triage::sign(&report);
     Analysis {
