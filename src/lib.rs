@@ -11,6 +11,7 @@ pub mod image;
 pub mod layout;
 pub mod notes;
 pub mod python;
+pub mod redact;
 pub mod report;
 pub mod session;
 pub mod source;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::channel::{DeliverError, Delivery, deliver};
 use super::environment;
+use super::privacy::Privacy;
 use super::request::{self, RequestError};
 use super::snapshot::{self, Destination, Occasion};
 use super::watchdog;
@@ -60,7 +61,7 @@ pub fn capture(
     let occasion = Occasion {
         trigger: Trigger::Signal,
         destination: Destination::Folder(dump_folder()),
-        no_locals: environment::no_locals(),
+        privacy: Privacy::from_env(),
         deadline: started + STOP_TIME + WALK_TIME,
         began: Instant::now().checked_sub(since(&request)).unwrap_or(started),
     };

@@ -14,6 +14,7 @@
 //! [`crate::source::Recorder`].
 
 pub mod channel;
+mod clean;
 mod deep;
 pub mod environment;
 mod extent;
@@ -24,8 +25,10 @@ pub mod limits;
 pub mod oom;
 mod origin;
 mod outdated;
+pub mod privacy;
 mod recording;
 pub mod request;
+mod scrub;
 pub mod select;
 pub mod snapshot;
 mod sound;

@@ -17,6 +17,7 @@ mod install;
 mod layout;
 mod message;
 mod output;
+mod privacy;
 mod quantity;
 mod run;
 mod triage;

@@ -22,8 +22,8 @@ def crash(argument, listed):
     holder.attribute = argument + '?'
     ctypes.string_at(0)
 
-secret = ''.join(reversed('7e5-gnikaeps-fo-terces-eht'))
-crash(secret, [secret, {secret: secret}])
+value = ''.join(reversed('7e5-gnikaeps-fo-terces-eht'))
+crash(value, [value, {value: value}])
 ";
 const SECRET: &str = "the-secret-of-speaking-5e7";
 
