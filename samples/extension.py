@@ -1,6 +1,7 @@
 #: signal: SIGSEGV
 #: code: SEGV_MAPERR
 #: address: 0x10
+#: access: read
 #: ends: signal SIGSEGV
 #: thread: main
 #: build: cc -g -O0 -fPIC -shared -fno-stack-protector -I{include} -o {out}/crashext.so native/crashext.c

@@ -1,6 +1,7 @@
 #: signal: SIGSEGV
 #: code: SEGV_MAPERR
 #: address: 0x0
+#: access: execute
 #: ends: signal SIGSEGV
 #: thread: main
 #: pc: 0x0

@@ -1,6 +1,7 @@
 #: signal: SIGSEGV
 #: code: SEGV_MAPERR
 #: address: 0x0
+#: access: read
 #: ends: signal SIGSEGV
 #: thread: main
 #: frame: string_at ctypes/__init__.py

@@ -16,7 +16,10 @@ import threading
 # io.open instead of the builtin, which is gone by the time the last finalisers run.
 
 # As under a terminal: a shell's background job starts with SIGINT ignored, and asyncio then keeps no handler for it.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+except ValueError:
+    pass  # in another interpreter or thread, where it makes no difference
 
 CO_OPTIMIZED = 0x01  # locals live in slots; clear for modules and class bodies, whose locals are a dict
 CO_VARARGS = 0x04

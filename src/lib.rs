@@ -9,6 +9,7 @@ pub mod export;
 pub mod helpers;
 pub mod image;
 pub mod layout;
+pub mod machine;
 pub mod notes;
 pub mod python;
 pub mod redact;

@@ -275,6 +275,7 @@ impl Writer<'_> {
         context.process.command.clone_from(&self.command);
         context.annotations = redactor.named_texts(&context.annotations);
         context.notes = self.notes.to_vec();
+        context.packages = analysis.packages.clone();
         context.capture = CaptureContext {
             duration_ms: self.occasion.began.elapsed().as_secs_f64() * 1000.0,
             bytes: selection.bytes(),

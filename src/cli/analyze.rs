@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use coldframe::image::{CacheDir, ImageOptions, Images, Overlay, Symbolizer};
 use coldframe::notes::Notes;
 use coldframe::report::model;
-use coldframe::report::{Report, json, text};
+use coldframe::report::{Report, html, json, markdown, text};
 use coldframe::session::{self, Options, SourceFolders};
 use coldframe::source::{Input, LiveProcess, Target, unpack};
 
@@ -31,6 +31,7 @@ const STOP_DEADLINE: Duration = Duration::from_secs(5);
 Examples:
   coldframe analyze coldframe-dumps/python3-4711-1760000000.dmp
   coldframe analyze --format json crash.dmp | jq .threads[0].frames
+  coldframe analyze --format html -o crash.html crash.dmp
   coldframe analyze core.4711
   coldframe analyze core.zst /opt/app/bin/python3
   ssh host cat core.gz | coldframe analyze -
@@ -44,7 +45,8 @@ pub struct Analyze {
     #[arg(value_name = "INPUT", required_unless_present_any = ["pid", "coredumpctl"], conflicts_with = "pid")]
     input: Option<PathBuf>,
 
-    /// The program that left the core, where it does not lie where it ran [checked against the build id]
+    /// The program that left the core, where it does not lie where it ran, or a script that it runs [checked against
+    /// the build id]
     #[arg(value_name = "EXECUTABLE", conflicts_with = "pid")]
     executable: Option<PathBuf>,
 
@@ -115,6 +117,10 @@ enum Format {
     Text,
     /// For programs: docs/report.md
     Json,
+    /// One page for a browser, without scripts and without network
+    Html,
+    /// For an issue, at most 65,000 characters
+    Markdown,
 }
 
 /// Which threads are shown.
@@ -171,6 +177,8 @@ impl Analyze {
         let text = match self.format {
             Format::Json => json::pretty(&report)?,
             Format::Text => text::render(&report, &self.text_options()),
+            Format::Html => html::page(&report)?,
+            Format::Markdown => markdown::render(&report),
         };
         output::write(self.output.as_deref(), &text)?;
         if let Some(cache) = cache {
@@ -236,9 +244,10 @@ impl Analyze {
         // What coldframe recorded is complete, and a live process has its files mapped.
         let leaves_out_files = images.pid.is_none() && !target.recorded().is_complete;
         let notes = Rc::new(Notes::new());
+        let executable = self.executable.as_deref().map(executable::program_of);
         let images = Images::new(ImageOptions {
             debuginfod: self.servers.client(cache.as_ref(), &notes),
-            symbol_paths: self.executable.iter().chain(&self.symbols).cloned().collect(),
+            symbol_paths: executable.iter().chain(&self.symbols).cloned().collect(),
             ..images
         });
         let mut options = Options {
@@ -260,7 +269,7 @@ impl Analyze {
                 "--source-root / where the sources lie as they did there",
             );
         }
-        if let Some(path) = &self.executable {
+        if let Some(path) = &executable {
             executable::check(path, target, notes)?;
         }
         let symbolizer = Symbolizer::new(&images, target.modules(), &target.recorded().symbols);

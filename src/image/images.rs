@@ -10,7 +10,7 @@ use crate::source::streams::SymbolFrame;
 use crate::source::{BuildId, Memory, Module};
 
 use super::debuginfod::{Artifact, Debuginfod};
-use super::locate::build_id_of;
+use super::locate::{build_id_of, shown_below};
 use super::symbol_cache::SymbolCache;
 use super::{CacheDir, Image, ImageError};
 
@@ -78,6 +78,19 @@ impl Images {
     /// Looks at no file at all.
     pub fn offline_only() -> Images {
         Images::default()
+    }
+
+    /// The folder below which the paths of the process lie, where files are looked at.
+    pub fn root(&self) -> Option<&Path> {
+        self.options.as_ref().map(|options| options.root.as_path())
+    }
+
+    /// Whether the file at a module's own path is the one that was loaded.
+    pub fn is_in_place(&self, module: &Module) -> bool {
+        let path = Path::new(&module.path);
+        let at = self.root().map(|root| shown_below(root, path));
+        self.image(module)
+            .is_ok_and(|image| at.is_some_and(|at| at == image.path()))
     }
 
     /// The image of a module, from files that are here.

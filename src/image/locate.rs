@@ -290,7 +290,7 @@ fn open_elf(root: &Path, path: &Path) -> Option<ElfFile> {
     ElfFile::open(&file, &shown_below(root, path)).ok()
 }
 
-fn shown_below(root: &Path, path: &Path) -> PathBuf {
+pub(super) fn shown_below(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
 

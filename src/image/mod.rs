@@ -34,5 +34,5 @@ pub use file::Image;
 pub use images::{ImageOptions, Images};
 pub use memory_elf::{MemoryElf, MemoryElfError};
 pub use overlay::Overlay;
-pub use root::open_regular;
+pub use root::{list_folder, open_regular};
 pub use symbols::{Answer, SymbolProvider, Symbolizer};

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
@@ -15,17 +15,7 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 /// Where there is no such file, or where it is of another kind: a path in a dump may be that of a
 /// device or a FIFO, which opening alone can disturb or hang on.
 pub fn open_regular(root: &Path, path: &Path) -> io::Result<File> {
-    let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
-    // O_PATH: found, but not opened.
-    let found = if root == Path::new("/") {
-        open(path, flags, Mode::empty())?
-    } else {
-        let folder = open(root, flags | OFlag::O_DIRECTORY, Mode::empty())?;
-        let how = OpenHow::new()
-            .flags(flags)
-            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        openat2(&folder, path, how)?
-    };
+    let found = find(root, path)?;
     let kind = SFlag::from_bits_truncate(fstat(&found)?.st_mode) & SFlag::S_IFMT;
     if kind != SFlag::S_IFREG {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
@@ -33,9 +23,35 @@ pub fn open_regular(root: &Path, path: &Path) -> io::Result<File> {
     File::open(format!("/proc/self/fd/{}", found.as_raw_fd()))
 }
 
+/// The names in the folder `path` below `root`, at most `max` of them, in no order; names that are not UTF-8 are left out.
+///
+/// # Errors
+/// Where there is no such folder.
+pub fn list_folder(root: &Path, path: &Path, max: usize) -> io::Result<Vec<String>> {
+    let found = find(root, path)?;
+    let entries = std::fs::read_dir(format!("/proc/self/fd/{}", found.as_raw_fd()))?;
+    let names = entries
+        .take(max)
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    Ok(names.collect())
+}
+
+/// Finds `path` below `root` and does not open it.
+fn find(root: &Path, path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    if root == Path::new("/") {
+        return Ok(open(path, flags, Mode::empty())?);
+    }
+    let folder = open(root, flags | OFlag::O_DIRECTORY, Mode::empty())?;
+    let how = OpenHow::new()
+        .flags(flags)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    Ok(openat2(&folder, path, how)?)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::open_regular;
+    use super::{list_folder, open_regular};
     use std::fs;
     use std::io::Read;
     use std::os::unix::fs::symlink;
@@ -66,6 +82,8 @@ mod tests {
         ] {
             assert!(open_regular(&root, Path::new(path)).is_err(), "{path}");
         }
+        assert_eq!(list_folder(&root, Path::new("/lib"), 9).unwrap(), ["x"]);
+        assert!(list_folder(&root, Path::new("/usr/escape"), 9).is_err());
     }
 
     #[test]

@@ -10,10 +10,10 @@ use crate::source::streams::SymbolFrame;
 
 use super::{CacheDir, CacheKind};
 
-/// Version 1: as described above.
+/// Version 2: as described above. Version 1 named code without a symbol after what stands before it.
 const KIND: CacheKind = CacheKind {
     name: "symbols",
-    version: 1,
+    version: 2,
 };
 /// A crash has some hundred distinct addresses, with some hundred bytes each.
 const MAX_BYTES: usize = 1 << 20;

@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::rc::Rc;
 
+use gimli::{BaseAddresses, EhFrameHdr};
 use object::elf::{STB_GLOBAL, STB_WEAK, STT_FUNC, STT_GNU_IFUNC, STT_TLS, Sym64};
 use object::read::SymbolIndex;
 use object::read::elf::{Sym, SymbolTable as RawTable};
@@ -121,19 +122,43 @@ impl SymbolTable {
         sorted.sort_by_key(|&(start, _, table, _)| (start, table));
         sorted.dedup_by_key(|entry| entry.0);
         let next_starts = sorted.iter().skip(1).map(|next| next.0).chain([u64::MAX]);
+        let has_unsized = sorted.iter().any(|&(_, size, _, _)| size == 0);
+        let unwound = if has_unsized { self.unwound() } else { Vec::new() };
         sorted
             .iter()
             .zip(next_starts)
             .map(|(&(start, size, table, index), next)| Function {
                 start,
                 end: match size {
-                    0 => next.min(start.saturating_add(MAX_UNSIZED)),
+                    0 => end_of_unsized(start, next, &unwound),
                     _ => start.saturating_add(size),
                 },
                 table,
                 index,
             })
             .collect()
+    }
+
+    /// Where functions begin that have unwind information, in order (LSB Core, section 10.6.2): also those without a
+    /// symbol, which one without a size before them must not name.
+    fn unwound(&self) -> Vec<u64> {
+        let Some(section) = self.main.section(".eh_frame_hdr") else {
+            return Vec::new();
+        };
+        let bases = BaseAddresses::default().set_eh_frame_hdr(section.address.0);
+        let header = EhFrameHdr::new(&section.bytes, gimli::LittleEndian);
+        let Ok(parsed) = header.parse(&bases, 8) else {
+            return Vec::new();
+        };
+        let Some(table) = parsed.table() else {
+            return Vec::new();
+        };
+        let mut starts = Vec::new();
+        let mut rows = table.iter(&bases);
+        while let Ok(Some((start, _))) = rows.next() {
+            starts.push(start.pointer());
+        }
+        starts
     }
 
     /// Applies `look` to a table, where it is there, and its file.
@@ -150,6 +175,13 @@ impl SymbolTable {
         let found = parsed.find(|file| file.elf_symbol_table().symbols().len() > 1)?;
         Some(look(&found, found.elf_symbol_table()))
     }
+}
+
+/// Where a function without a size ends at the latest.
+fn end_of_unsized(start: u64, next_symbol: u64, unwound: &[u64]) -> u64 {
+    let next = unwound.get(unwound.partition_point(|&other| other <= start));
+    let next = next.copied().unwrap_or(u64::MAX);
+    next_symbol.min(next).min(start.saturating_add(MAX_UNSIZED))
 }
 
 /// The functions of a table, by address: start, size, table and index.

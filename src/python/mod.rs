@@ -11,6 +11,7 @@ mod dict;
 mod exception;
 mod frame;
 mod hooks;
+mod imports;
 mod instance;
 mod int;
 pub mod linetable;

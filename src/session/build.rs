@@ -74,6 +74,7 @@ fn report_crash(crash: Crash) -> ReportCrash {
         tid: Some(crash.tid),
         sender: crash.sender.map(|(pid, uid)| Sender { pid, uid }),
         message: None,
+        instruction: None,
     }
 }
 

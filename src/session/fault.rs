@@ -31,9 +31,18 @@ const RDI: usize = 5;
 const RSI: usize = 4;
 const RDX: usize = 1;
 
-/// The outermost frame in which a fatal signal interrupted the thread, by its index, and that signal. `last` is the
-/// one that our handler got.
-pub fn first_fault(target: &dyn Target, last: &Crash, native: &[NativeStep]) -> Option<(usize, Crash)> {
+/// What first interrupted a thread.
+pub struct FirstFault {
+    /// The index of the frame in which it was handled.
+    pub index: usize,
+    /// The signal.
+    pub crash: Crash,
+    /// The registers at the instruction that it interrupted.
+    pub registers: Registers,
+}
+
+/// The outermost frame in which a fatal signal interrupted the thread. `last` is the one that our handler got.
+pub fn first_fault(target: &dyn Target, last: &Crash, native: &[NativeStep]) -> Option<FirstFault> {
     let trampolines = native.iter().enumerate().filter(|(_, step)| step.is_signal_trampoline);
     trampolines.rev().find_map(|(index, step)| {
         let frame = unwind::interrupted(target.memory(), step)?;
@@ -47,7 +56,11 @@ pub fn first_fault(target: &dyn Target, last: &Crash, native: &[NativeStep]) -> 
             }),
             None => without_info(target, last, &frame),
         };
-        Some((index, crash?))
+        Some(FirstFault {
+            index,
+            crash: crash?,
+            registers: frame.registers,
+        })
     })
 }
 

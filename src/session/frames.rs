@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::extensions::is_extension;
 use super::sources::SourceText;
 use super::{ThreadStack, Walk};
 use crate::image::MemoryElf;
@@ -246,18 +247,6 @@ fn owner(step: &PythonStep, code: &Code) -> Owner {
         (true, false) => Owner::Generator,
         (false, _) => Owner::Thread,
     }
-}
-
-/// By its name and place: `name.cpython-312-x86_64-linux-gnu.so`, `name.abi3.so`, or a library that
-/// lies in a package folder.
-fn is_extension(module: &Module) -> bool {
-    let path = &module.path;
-    path.contains(".cpython-")
-        || path.contains(".abi3.")
-        || (path.ends_with(".so")
-            && ["site-packages", "dist-packages", "lib-dynload"]
-                .iter()
-                .any(|folder| path.contains(folder)))
 }
 
 fn is_libc(module: &Module) -> bool {

@@ -8,9 +8,12 @@
 mod budget;
 mod build;
 mod exceptions;
+mod extensions;
 mod fault;
 mod frames;
+mod instruction;
 mod interpreters;
+mod packages;
 mod runtime;
 mod sources;
 mod state;
@@ -22,11 +25,12 @@ use crate::layout::{self, Layout, Provider};
 use crate::notes::Notes;
 use crate::python::{Interpreter, Limits, Python};
 use crate::redact::Redactor;
-use crate::report::Report;
+use crate::report::{Report, model};
 use crate::source::Target;
-use crate::source::streams::{NativeStep, PythonStep, RecordedLayout, RecordedSources};
+use crate::source::streams::{NativeStep, PythonStep, RecordedLayout, RecordedPackages, RecordedSources};
 use crate::triage;
 
+use packages::Packages;
 pub use sources::{SourceFolders, SourceText};
 
 /// What to look at, and how closely.
@@ -50,6 +54,8 @@ pub struct Analysis {
     pub layout: Option<RecordedLayout>,
     /// The source lines that were shown.
     pub sources: RecordedSources,
+    /// The packages of extension modules.
+    pub packages: RecordedPackages,
     /// The frames of each thread, as found.
     pub stacks: Vec<ThreadStack>,
 }
@@ -131,16 +137,25 @@ pub fn analyze_redacted(
         options,
     };
     let found = walk.threads(&mut sources);
-    let runtime = layout
-        .as_ref()
-        .map(|layout| walk.runtime(layout, &found.threads, &found.state_tids));
+    // What capture did not find was not there.
+    let files = Some(images).filter(|_| !target.recorded().is_complete);
+    let mut packages = Packages::new(&target.context().packages, files);
+    let runtime = layout.as_ref().map(|layout| model::Python {
+        extension_modules: walk.extension_modules(&mut packages),
+        ..walk.runtime(layout, &found.threads, &found.state_tids)
+    });
+    let packages = packages.into_used(notes);
     let mut report = build::report(target, runtime, found.threads, found.crash, notes);
+    if let Some(crash) = &mut report.crash {
+        crash.instruction = found.instruction;
+    }
     report.tasks = found.tasks;
     report.signature = triage::sign(&report);
     Analysis {
         report,
         layout: layout.as_ref().map(Layout::to_recorded),
         sources: sources.into_used(),
+        packages,
         stacks: found.stacks,
     }
 }

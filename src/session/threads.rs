@@ -6,6 +6,7 @@ use super::budget::FrameBudget;
 use super::exceptions::ThreadExceptions;
 use super::fault::first_fault;
 use super::frames::FrameBuilder;
+use super::instruction::{all_registers, faulting_instruction};
 use super::interpreters::State;
 use super::sources::SourceText;
 use super::state::thread_state;
@@ -14,7 +15,7 @@ use crate::addr::{Addr, AddrRange};
 use crate::python::{Interpreter, ThreadObject};
 use crate::report::model;
 use crate::source::streams::{NativeStep, PythonStep};
-use crate::source::{Crash, Thread};
+use crate::source::{Crash, Registers, Thread};
 use crate::unwind::{self, Unwinder};
 
 /// What the walk over all threads found.
@@ -25,6 +26,8 @@ pub struct Found {
     pub stacks: Vec<ThreadStack>,
     /// The crash, as the outermost signal frame has it.
     pub crash: Option<Crash>,
+    /// The instruction that faulted.
+    pub instruction: Option<model::Instruction>,
     /// The asyncio tasks.
     pub tasks: Vec<model::Task>,
     /// The kernel's thread ids by thread state.
@@ -49,6 +52,7 @@ impl Walk<'_, '_> {
     /// signal frame has it.
     pub fn threads(&self, sources: &mut SourceText<'_>) -> Found {
         let mut crash = self.target.crash().cloned();
+        let mut instruction = None;
         let mut unwinder = Unwinder::new(self.target.memory(), self.target.modules());
         let mut builder = FrameBuilder::new(self, sources);
         let by_tid = self.thread_states(COUNTED_FRAMES, |tid| {
@@ -84,12 +88,20 @@ impl Walk<'_, '_> {
             let mut stack = self.stack(thread, states, &mut unwinder, budget.allowed(is_first));
             let is_cut = budget.take(&stack, is_first);
             let mut signal_frames = 0;
+            let mut registers = thread.registers;
             if is_crashed
                 && let Some(last) = &crash
-                && let Some((index, fault)) = first_fault(self.target, last, &stack.native)
+                && let Some(first) = first_fault(self.target, last, &stack.native)
             {
-                signal_frames = index + 1;
-                crash = Some(fault);
+                signal_frames = first.index + 1;
+                crash = Some(first.crash);
+                registers = Some(Registers {
+                    fs_base: registers.and_then(|own| own.fs_base),
+                    ..first.registers
+                });
+            }
+            if is_crashed && let (Some(crash), Some(registers)) = (&crash, &registers) {
+                instruction = faulting_instruction(self.target.memory(), crash, registers);
             }
             if self.options.no_native {
                 stack.native.clear();
@@ -134,6 +146,11 @@ impl Walk<'_, '_> {
                 frames,
                 exception: exceptions.exception,
                 handling: exceptions.handling,
+                registers: registers
+                    .filter(|_| is_crashed)
+                    .as_ref()
+                    .map(all_registers)
+                    .unwrap_or_default(),
                 truncated: is_partial || is_cut,
                 ..model::Thread::default()
             });
@@ -146,6 +163,7 @@ impl Walk<'_, '_> {
             threads,
             stacks,
             crash,
+            instruction,
             tasks,
             state_tids,
         }

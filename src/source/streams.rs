@@ -46,7 +46,22 @@ pub struct Context {
     pub capture: CaptureContext,
     /// Key/value notes the program left.
     pub annotations: BTreeMap<String, String>,
+    /// The package of each extension module that has one, by the path of the module's file.
+    pub packages: RecordedPackages,
 }
+
+/// An installed package (a distribution, as `importlib.metadata` calls it).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedPackage {
+    /// Its name.
+    pub name: String,
+    /// Its version, where its metadata has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// Packages by the path of an extension module.
+pub type RecordedPackages = BTreeMap<String, RecordedPackage>;
 
 /// See `process` in the report.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -5,13 +5,12 @@
 //! `--` ends the options.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use serde_json::Value;
 
 use crate::cores::{DEFAULT_FILTER, comparable, crash, kernel_writes_cores, notes, report};
-use crate::harness::{COLDFRAME, Folder, bare, output, stderr};
+use crate::harness::{COLDFRAME, Folder, bare, output, stderr, write_program};
 use crate::pythons::pythons;
 use crate::tools::skip;
 
@@ -40,8 +39,7 @@ fn cores_of_systemd() {
     let crash = crash(&python.executable, "null_pointer.py", DEFAULT_FILTER);
     let whole = comparable(report(&crash.folder, &[&crash.core]));
     let program = Folder::new();
-    fs::write(program.join("coredumpctl"), PROGRAM).unwrap();
-    fs::set_permissions(program.join("coredumpctl"), fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&program.join("coredumpctl"), PROGRAM);
     let path = format!("{}:/usr/bin:/bin", program.path().display());
     let analyze = |path: &str, arguments: &[&str]| -> (Output, Value) {
         let mut process = bare(COLDFRAME.as_ref(), &crash.folder);

@@ -257,8 +257,12 @@ fn files_that_are_gone_replaced_or_given_by_hand() {
     let wrong = report(&crash.folder, &[crash.core.as_os_str(), "/bin/sh".as_ref()]);
     assert!(notes(&wrong).contains("is not what left the core"), "{}", notes(&wrong));
     assert_eq!(wrong["threads"], whole["threads"]);
-    let script = repository("samples/null_pointer.py");
-    let (output, _) = analyze(&crash.folder, &[&crash.core, &script]);
+    let script = crash.folder.join("script");
+    fs::write(&script, format!("#!{}\n", python.library.display())).unwrap();
+    let by_script = arguments(&[&script]);
+    assert_eq!(python_frames(&by_script), python_frames(&whole));
+    let text = repository("samples/null_pointer.py");
+    let (output, _) = analyze(&crash.folder, &[&crash.core, &text]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
         stderr(&output).contains("EXECUTABLE is the program"),

@@ -150,6 +150,21 @@ pub fn bare(program: &OsStr, folder: &Folder) -> Command {
     process
 }
 
+/// Copies a file to one that can be run at once. In another process: as long as a child that another test starts at that
+/// moment has the new file open for writing, nobody can execute it (execve(2), ETXTBSY).
+pub fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("install").args(["-m", "755"]).args([from, to]).status();
+    assert!(status.expect("install").success(), "{}", to.display());
+}
+
+/// Makes a file that can be run at once.
+pub fn write_program(path: &Path, content: impl AsRef<[u8]>) {
+    let draft = path.with_extension("draft");
+    fs::write(&draft, content).expect("a draft");
+    copy_program(&draft, path);
+    fs::remove_file(draft).expect("the draft");
+}
+
 pub fn output(mut process: Command) -> Output {
     process.output().expect("the program runs")
 }

@@ -4,6 +4,8 @@
 
 /// What `analyze` cannot read.
 mod bad_input;
+/// Headless Chromium.
+mod browser;
 /// The cache folder: many users at once, damage, bounds.
 mod cache;
 /// Cores that systemd-coredump has stored.
@@ -18,6 +20,8 @@ mod debuginfod;
 mod denied;
 /// Dumps of live processes: written, read back, opened by other readers.
 mod dump;
+/// Extension modules and their packages.
+mod extensions;
 /// Minidumps that other programs wrote.
 mod foreign_dumps;
 /// Comparing output with files under tests/goldens.
@@ -28,6 +32,8 @@ mod handler_symbols;
 mod harness;
 /// The generated helpers for gdb and lldb.
 mod helpers;
+/// The HTML page, in a real browser.
+mod html;
 /// Images opened from files: symbols, debug files, the symbol cache.
 mod images;
 /// Files that others planted, replaced or can write to.
@@ -36,6 +42,8 @@ mod install;
 mod layout;
 /// `coldframe layout`: builds by every name, versions, checks, messages.
 mod layout_command;
+/// Live processes whose files are elsewhere than their paths say, or gone.
+mod live_places;
 /// Every situation in which a process may die: status, dump, time.
 mod matrix;
 /// Native stacks of real processes, compared with gdb's.

@@ -8,7 +8,7 @@ use coldframe::report::{Report, json};
 use crate::golden;
 
 /// The reports, by name.
-fn reports() -> Vec<(String, Report)> {
+pub fn reports() -> Vec<(String, Report)> {
     let mut reports: Vec<(String, Report)> = fs::read_dir(golden::repository("tests/fixtures/reports"))
         .expect("the folder is in the repository")
         .map(|entry| {
@@ -143,7 +143,7 @@ fn hostile_strings_stay_harmless() {
 }
 
 /// Replaces every string but addresses and the words that shape the report.
-fn poison(value: &mut serde_json::Value, attack: &str) {
+pub fn poison(value: &mut serde_json::Value, attack: &str) {
     use serde_json::Value;
     match value {
         Value::String(text) if !text.starts_with("0x") => *text = attack.to_string(),

@@ -86,8 +86,7 @@ fn is_whole(frames: &[SymbolFrame]) -> bool {
 
 /// Nothing but what the image says itself, which has a line table: the name is in the unit.
 fn is_line_alone(frames: &[SymbolFrame]) -> bool {
-    // A symbol without a size reaches up to the next one.
-    frames.len() == 1 && frames[0].function.as_deref() != Some("hidden") && frames[0].line == Some(7)
+    frames.len() == 1 && frames[0].function.is_none() && frames[0].line == Some(7)
 }
 
 /// Nothing but what the symbol table says.
@@ -255,5 +254,31 @@ fn compressed_sections() {
                 library.named(&[])
             );
         }
+    }
+}
+
+/// dwz moves what two libraries have in common to a third file.
+#[test]
+fn parts_in_a_shared_file() {
+    if !["gcc", "dwz"].iter().all(|tool| has(tool)) {
+        return;
+    }
+    for version in ["-gdwarf-4", "-gdwarf-5"] {
+        let (one, other) = (Library::build(&[version]), Library::build(&[version, "-DOTHER"]));
+        // Enough in common for dwz to bother.
+        let shared = one.folder.join("shared.debug");
+        let arguments: [&OsStr; 6] = [
+            "-m".as_ref(),
+            shared.as_os_str(),
+            "-M".as_ref(),
+            shared.as_os_str(),
+            one.path.as_os_str(),
+            other.path.as_os_str(),
+        ];
+        run("dwz", &arguments);
+        one.forget_name();
+        assert!(is_whole(&one.named(&[])), "{version}: {:?}", one.named(&[]));
+        fs::rename(&shared, one.folder.join("elsewhere.debug")).unwrap();
+        assert!(is_line_alone(&one.named(&[])), "{version}: {:?}", one.named(&[]));
     }
 }

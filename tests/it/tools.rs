@@ -64,13 +64,16 @@ pub struct Running {
 impl Running {
     /// Starts a Python program.
     pub fn python(python: &Path, code: &str) -> Running {
-        let mut child = Command::new(python)
+        let mut process = Command::new(python);
+        process
             .args(["-I", "-c", code])
-            .env("COLDFRAME_TEST_SECRET", "secret-3141592653")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .env("COLDFRAME_TEST_SECRET", "secret-3141592653");
+        Running::start(process)
+    }
+
+    /// Starts any program, and waits for its line.
+    pub fn start(mut process: Command) -> Running {
+        let mut child = process.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();

@@ -2,7 +2,6 @@
 //! that does not exist yet. Their reports have the native stack and a note, and no Python frame that is guessed.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,7 +9,7 @@ use coldframe::layout::PythonVersion;
 use object::{Object, ObjectSection};
 use serde_json::Value;
 
-use crate::harness::{Folder, coldframe_run, has, one_report, output, reports};
+use crate::harness::{Folder, coldframe_run, has, one_report, output, reports, write_program};
 use crate::pythons::{pythons, stripped_copy};
 use crate::tools::{find_program, skip};
 
@@ -141,8 +140,7 @@ fn changed(change: impl Fn(&mut [u8])) -> Option<Changed> {
     let runtime = &mut data[range.0 as usize..][..range.1 as usize];
     assert_eq!(&runtime[..8], b"xdebugpy");
     change(runtime);
-    fs::write(&executable, data).expect("the executable");
-    fs::set_permissions(&executable, fs::Permissions::from_mode(0o755)).expect("its mode");
+    write_program(&executable, data);
     Some(Changed {
         folder,
         executable,

@@ -96,7 +96,7 @@ impl Python<'_> {
     }
 
     /// The method resolution order of a type, itself first. Where it cannot be read, the chain of bases.
-    pub(super) fn resolution_order(&self, info: &TypeInfo) -> Vec<Rc<TypeInfo>> {
+    pub(in super::super) fn resolution_order(&self, info: &TypeInfo) -> Vec<Rc<TypeInfo>> {
         let order = self.read_or_null(self.layout.offsets.type_object.mro.of(info.address));
         let classes = self.tuple_items(order, MAX_BASES).unwrap_or_default();
         let mut found: Vec<Rc<TypeInfo>> = Vec::new();

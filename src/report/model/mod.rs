@@ -9,6 +9,7 @@
 mod address;
 mod exception;
 mod frame;
+mod instruction;
 mod python;
 mod schema;
 mod task;
@@ -25,6 +26,7 @@ pub use crate::notes::Note;
 pub use address::Address;
 pub use exception::Exception;
 pub use frame::{Frame, NativeFrame, Owner, PythonFrame, Role, SourceLine, Trust};
+pub use instruction::{AccessKind, Instruction, MemoryAccess, Register};
 pub use python::{ExtensionModule, Gc, Gil, Hooks, Interpreter, Layout, LayoutProvider, Python};
 pub use task::{Task, TaskState};
 pub use thread::{Recursion, Thread};
@@ -226,6 +228,9 @@ pub struct Crash {
     /// What the program said last: an assertion, a message of the C library, a fatal Python error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The instruction that faulted; absent for a signal that a process sent or raised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruction: Option<Instruction>,
 }
 
 /// The process that sent a signal.

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Address;
+use super::frame::is_false;
 
 /// One Python runtime in the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +35,7 @@ pub struct Python {
     /// Its interpreters, the main one first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub interpreters: Vec<Interpreter>,
-    /// The extension modules it had loaded, by name.
+    /// The extension modules it had loaded, those of the standard library last, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extension_modules: Vec<ExtensionModule>,
 }
@@ -150,7 +151,13 @@ pub struct ExtensionModule {
     /// The path of its file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// `__version__` of its package.
+    /// The installed package that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
+    /// The version of that package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// It belongs to the standard library.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub standard_library: bool,
 }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::frame::is_false;
-use super::{Exception, Frame};
+use super::{Exception, Frame, Register};
 
 /// One thread of the process, whether or not it ever ran Python.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,9 @@ pub struct Thread {
     /// The exception it was handling while it raised one that does not have it in its chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handling: Option<Exception>,
+    /// Of the crashed thread, the general registers at the fault.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub registers: Vec<Register>,
     /// A walk stopped at a limit or at damage: outer frames are missing.
     #[serde(default, skip_serializing_if = "is_false")]
     pub truncated: bool,

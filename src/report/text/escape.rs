@@ -98,7 +98,7 @@ pub(super) fn columns(text: &str) -> usize {
 
 /// A source line as shown, and the column at which each of its characters begins (with one more entry
 /// for the end), so that positions in characters can be underlined.
-pub(super) fn spread(text: &str) -> (String, Vec<usize>) {
+pub(in crate::report) fn spread(text: &str) -> (String, Vec<usize>) {
     let mut out = String::new();
     let mut starts = Vec::new();
     let mut width = 0;

@@ -7,9 +7,9 @@ use super::style::paint;
 use crate::report::model::{Exception, Thread};
 
 /// The most exceptions of one chain shown.
-const MAX_CHAIN: usize = 8;
+pub(in crate::report) const MAX_CHAIN: usize = 8;
 /// The most notes of one exception, and members of one group.
-const MAX_PARTS: usize = 5;
+pub(in crate::report) const MAX_PARTS: usize = 5;
 
 pub(super) fn write(out: &mut Out, thread: &Thread) {
     for exception in [&thread.exception, &thread.handling].into_iter().flatten() {
@@ -17,28 +17,40 @@ pub(super) fn write(out: &mut Out, thread: &Thread) {
     }
 }
 
-fn write_chain(out: &mut Out, exception: &Exception) {
-    let style = out.style();
+/// The exceptions of a chain, each with how it came about, the outermost first.
+pub(in crate::report) fn chain(exception: &Exception) -> impl Iterator<Item = (&'static str, &Exception)> {
     let relation = if exception.raised {
         "exception being raised:"
     } else {
         "exception being handled:"
     };
-    let mut next = Some((exception, relation));
-    for _ in 0..MAX_CHAIN {
-        let Some((exception, relation)) = next else {
-            return;
-        };
+    std::iter::successors(Some((relation, exception)), |(_, exception)| {
+        match (&exception.cause, &exception.context) {
+            (Some(cause), _) => Some(("caused by:", &**cause)),
+            (None, Some(context)) => Some(("while handling:", &**context)),
+            (None, None) => None,
+        }
+    })
+}
+
+fn write_chain(out: &mut Out, exception: &Exception) {
+    let style = out.style();
+    let room = out.options.width * 2;
+    for (relation, exception) in chain(exception).take(MAX_CHAIN) {
         out.line(&format!(
             "  {} {}",
             paint(style.dim, relation),
-            paint(style.alarm, &title(out, exception))
+            paint(style.alarm, &title(exception, room))
         ));
         for note in exception.notes.iter().take(MAX_PARTS) {
             out.line(&format!("      {}", clip(note, out.options.width)));
         }
         for member in exception.exceptions.iter().take(MAX_PARTS) {
-            out.line(&format!("      {} {}", paint(style.dim, "member:"), title(out, member)));
+            out.line(&format!(
+                "      {} {}",
+                paint(style.dim, "member:"),
+                title(member, room)
+            ));
         }
         if exception.exceptions.len() > MAX_PARTS {
             let rest = exception.exceptions.len() - MAX_PARTS;
@@ -52,21 +64,15 @@ fn write_chain(out: &mut Out, exception: &Exception) {
             };
             stack::write(out, &exception.traceback, detail);
         }
-        next = match (&exception.cause, &exception.context) {
-            (Some(cause), _) => Some((cause, "caused by:")),
-            (None, Some(context)) => Some((context, "while handling:")),
-            (None, None) => None,
-        };
     }
-    if next.is_some() {
+    if chain(exception).nth(MAX_CHAIN).is_some() {
         out.line(&paint(style.dim, "  … and more"));
     }
 }
 
 /// As the last line of a Python traceback; what a `__str__` in Python would say is not known.
-fn title(out: &Out, exception: &Exception) -> String {
+pub(in crate::report) fn title(exception: &Exception, room: usize) -> String {
     let name = clip(exception.type_name.as_deref().unwrap_or("an exception"), 80);
-    let room = out.options.width * 2;
     match (exception.value.as_deref(), exception.repr.as_deref()) {
         (Some(""), _) | (None, None) => name,
         (Some(value), _) => format!("{name}: {}", clip(value, room)),

@@ -30,7 +30,8 @@ pub(super) fn write(out: &mut Out, report: &Report) {
     }
 }
 
-fn word(confidence: &Confidence) -> &str {
+/// The word of the JSON report.
+pub(in crate::report) fn word(confidence: &Confidence) -> &str {
     match confidence {
         Confidence::Certain => "certain",
         Confidence::Likely => "likely",

@@ -11,7 +11,7 @@ const MIN_TIMES: usize = 3;
 
 /// One line (or block of lines) of a folded stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(in crate::report) enum Step {
     /// The frame of this index.
     Frame(usize),
     /// `count` frames from `first` on, of no interest by themselves.
@@ -24,7 +24,7 @@ pub(super) enum Step {
 
 /// What makes two frames look the same in a report.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Look<'a> {
+pub(in crate::report) enum Look<'a> {
     Python(Option<&'a str>, Option<&'a str>, Option<u32>),
     Native(Option<&'a str>, Option<&'a str>, Option<u32>, Option<u64>),
     Plumbing(Option<&'a str>, usize),
@@ -50,7 +50,7 @@ impl<'a> Look<'a> {
 }
 
 /// The steps of a stack. `limit` bounds their number; `plumbing` says whether interpreter frames fold.
-pub(super) fn steps(frames: &[Frame], plumbing: bool, limit: usize) -> Vec<Step> {
+pub(in crate::report) fn steps(frames: &[Frame], plumbing: bool, limit: usize) -> Vec<Step> {
     let lines = if plumbing {
         fold_plumbing(frames)
     } else {

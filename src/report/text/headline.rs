@@ -2,18 +2,15 @@
 
 use super::escape::clip;
 use super::style::paint;
-use super::{Out, file_name};
+use super::{Out, file_name, instruction};
 use crate::report::model::{Crash, Process, Python, Report, Trigger};
 use crate::report::signals;
 
-const LABEL: &str = "coldframe: ";
+pub(super) const LABEL: &str = "coldframe: ";
 
 pub(super) fn write(out: &mut Out, report: &Report) {
     let style = out.style();
-    let verdict = match &report.crash {
-        Some(crash) => crash_verdict(crash, report.process.as_ref()),
-        None => trigger_verdict(report),
-    };
+    let verdict = verdict(report);
     let room = out.options.width.saturating_sub(LABEL.len()).max(40);
     let program = clip(
         &program(report),
@@ -32,12 +29,23 @@ pub(super) fn write(out: &mut Out, report: &Report) {
             paint(style.alarm, &clip(message.trim_end(), room * 2))
         ));
     }
+    if let Some(instruction) = report.crash.as_ref().and_then(|crash| crash.instruction.as_ref()) {
+        instruction::write(out, instruction);
+    }
     let facts = facts(report);
     if !facts.is_empty() {
         out.flow(&indent, &facts, ", ", LABEL.len());
     }
     for (key, value) in report.annotations.iter().take(20) {
         out.line(&format!("{indent}{} = {}", clip(key, 40), clip(value, room)));
+    }
+}
+
+/// What died of what, or why the process was captured.
+pub(in crate::report) fn verdict(report: &Report) -> String {
+    match &report.crash {
+        Some(crash) => crash_verdict(crash, report.process.as_ref()),
+        None => trigger_verdict(report),
     }
 }
 
@@ -86,7 +94,7 @@ fn trigger_verdict(report: &Report) -> String {
 }
 
 /// The command line, or what there is of it.
-fn program(report: &Report) -> String {
+pub(in crate::report) fn program(report: &Report) -> String {
     let Some(process) = &report.process else {
         return "an unknown program".to_string();
     };
@@ -111,7 +119,8 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
-fn facts(report: &Report) -> Vec<String> {
+/// The runtimes, the process and its machine.
+pub(in crate::report) fn facts(report: &Report) -> Vec<String> {
     let mut facts: Vec<String> = report.python.iter().take(4).map(python).collect();
     if let Some(process) = &report.process {
         facts.extend(process.pid.map(|pid| format!("pid {pid}")));

@@ -118,7 +118,8 @@ fn is_cut(value: &str) -> bool {
     value.trim_end_matches([']', ')', '}', '\'', '"']).ends_with(['.', '…'])
 }
 
-fn value(variable: &Variable, width: usize) -> String {
+/// The value as it is shown, or why there is none.
+pub(in crate::report) fn value(variable: &Variable, width: usize) -> String {
     match &variable.state {
         ValueState::Redacted => "(redacted)".to_string(),
         ValueState::Unreadable | ValueState::Folded => match &variable.value {

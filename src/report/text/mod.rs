@@ -8,23 +8,26 @@
 //! Invariant: a pure function of report and options; no clock, terminal, environment or file is asked.
 
 mod escape;
-mod exception;
-mod findings;
-mod fold;
-mod headline;
-mod locals;
-mod notes;
-mod source;
-mod stack;
+pub(in crate::report) mod exception;
+pub(in crate::report) mod extensions;
+pub(in crate::report) mod findings;
+pub(in crate::report) mod fold;
+pub(in crate::report) mod headline;
+pub(in crate::report) mod instruction;
+pub(in crate::report) mod locals;
+pub(in crate::report) mod notes;
+pub(in crate::report) mod source;
+pub(in crate::report) mod stack;
 mod style;
-mod summary;
-mod tasks;
-mod threads;
+pub(in crate::report) mod summary;
+pub(in crate::report) mod tasks;
+pub(in crate::report) mod threads;
 
 use std::collections::HashSet;
 
 use super::model::{Address, Report, Thread};
-pub(in crate::report) use escape::{clip, is_hostile};
+pub(in crate::report) use escape::{clip, is_hostile, spread};
+use headline::LABEL;
 pub use headline::quoted;
 pub use style::Style;
 
@@ -94,7 +97,7 @@ pub fn one_line(text: &str, columns: usize) -> String {
 }
 
 /// The thread a report is about: the crashed one, else the first (the main thread).
-fn main_thread(report: &Report) -> Option<&Thread> {
+pub(in crate::report) fn main_thread(report: &Report) -> Option<&Thread> {
     report.crashed_thread().or(report.threads.first())
 }
 
@@ -152,7 +155,7 @@ impl Out {
 }
 
 /// A number with its thousands set off.
-fn thousands(number: usize) -> String {
+pub(in crate::report) fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -170,7 +173,7 @@ fn file_name(path: &str) -> &str {
 }
 
 /// The name of an image, without the platform tag of extension modules: the JSON report has the path.
-fn module_name(path: &str) -> String {
+pub(in crate::report) fn module_name(path: &str) -> String {
     let name = file_name(path);
     let short = match (name.split_once(".cpython-"), name.ends_with(".so")) {
         (Some((stem, _)), true) => format!("{stem}.so"),

@@ -2,40 +2,15 @@
 
 use super::escape::clip;
 use super::style::paint;
-use super::{Form, Out};
-use crate::report::model::{ExtensionModule, Hooks, InputKind, LayoutProvider, Note, Report};
-
-/// The most extension modules named; the JSON report has all.
-const MAX_MODULES: usize = 60;
+use super::{Form, Out, extensions};
+use crate::report::model::{Hooks, InputKind, Interpreter, LayoutProvider, Note, Report};
 
 pub(super) fn write_python(out: &mut Out, report: &Report) {
     let style = out.style();
     for python in &report.python {
-        if !python.extension_modules.is_empty() {
-            out.gap();
-            let total = python.extension_modules.len();
-            let label = paint(style.heading, "Extension modules");
-            let mut items: Vec<String> = python.extension_modules.iter().take(MAX_MODULES).map(module).collect();
-            if total > MAX_MODULES {
-                items.push(format!("and {} more", total - MAX_MODULES));
-            }
-            out.line(&format!("{label} ({total}):"));
-            out.flow("  ", &items, ", ", 2);
-        }
+        extensions::write(out, &python.extension_modules);
         for interpreter in &python.interpreters {
-            let mut facts = Vec::new();
-            if interpreter.finalizing == Some(true) {
-                facts.push("it was shutting down".to_string());
-            }
-            if interpreter.gc.as_ref().and_then(|gc| gc.collecting) == Some(true) {
-                facts.push("a garbage collection was under way".to_string());
-            }
-            if let Some(holder) = interpreter.gil.as_ref().and_then(|gil| gil.holder_tid) {
-                facts.push(format!("thread {holder} holds the GIL"));
-            }
-            if let Some(hooks) = &interpreter.hooks {
-                facts.extend(hook_facts(hooks));
-            }
+            let facts = interpreter_facts(interpreter);
             if !facts.is_empty() {
                 out.gap();
                 let label = format!("{} ", paint(style.heading, &format!("Interpreter {}:", interpreter.id)));
@@ -45,12 +20,22 @@ pub(super) fn write_python(out: &mut Out, report: &Report) {
     }
 }
 
-fn module(module: &ExtensionModule) -> String {
-    let name = clip(&module.name, 60);
-    match &module.version {
-        Some(version) => format!("{name} {}", clip(version, 20)),
-        None => name,
+/// What an interpreter was doing, and what hooks into it.
+pub(in crate::report) fn interpreter_facts(interpreter: &Interpreter) -> Vec<String> {
+    let mut facts = Vec::new();
+    if interpreter.finalizing == Some(true) {
+        facts.push("it was shutting down".to_string());
     }
+    if interpreter.gc.as_ref().and_then(|gc| gc.collecting) == Some(true) {
+        facts.push("a garbage collection was under way".to_string());
+    }
+    if let Some(holder) = interpreter.gil.as_ref().and_then(|gil| gil.holder_tid) {
+        facts.push(format!("thread {holder} holds the GIL"));
+    }
+    if let Some(hooks) = &interpreter.hooks {
+        facts.extend(hook_facts(hooks));
+    }
+    facts
 }
 
 fn hook_facts(hooks: &Hooks) -> Vec<String> {

@@ -9,7 +9,7 @@ use crate::report::model::{NativeFrame, PythonFrame, SourceLine};
 const MAX_LINES: usize = 3;
 
 /// A position in source text.
-pub(super) struct Span<'a> {
+pub(in crate::report) struct Span<'a> {
     source: &'a [SourceLine],
     line: Option<u32>,
     end_line: Option<u32>,
@@ -17,7 +17,7 @@ pub(super) struct Span<'a> {
 }
 
 impl<'a> Span<'a> {
-    pub(super) fn of_python(frame: &'a PythonFrame) -> Span<'a> {
+    pub(in crate::report) fn of_python(frame: &'a PythonFrame) -> Span<'a> {
         Span {
             source: &frame.source,
             line: frame.line,
@@ -27,7 +27,7 @@ impl<'a> Span<'a> {
     }
 
     /// A native frame knows where a statement begins, not where it ends: a line, no carets.
-    pub(super) fn of_native(frame: &'a NativeFrame) -> Span<'a> {
+    pub(in crate::report) fn of_native(frame: &'a NativeFrame) -> Span<'a> {
         Span {
             source: &frame.source,
             line: frame.line,
@@ -36,14 +36,28 @@ impl<'a> Span<'a> {
         }
     }
 
+    /// The lines of what was being executed, the first and the last.
+    pub(in crate::report) fn lines(&self) -> Option<(u32, u32)> {
+        let first = self.line?;
+        Some((first, self.end_line.filter(|&last| last >= first).unwrap_or(first)))
+    }
+
+    /// The characters of `line` to mark, from 0: where they begin, and where they end unless at the line's end.
+    pub(in crate::report) fn marked(&self, line: u32) -> Option<(usize, Option<usize>)> {
+        let (first, last) = self.lines().filter(|(first, last)| (*first..=*last).contains(&line))?;
+        let (column, end_column) = self.columns?;
+        let begin = if line == first { column.saturating_sub(1) } else { 0 };
+        let end = (line == last).then(|| end_column.saturating_sub(1) as usize);
+        Some((begin as usize, end))
+    }
+
     fn text(&self, line: u32) -> Option<&'a str> {
         self.source.iter().find(|s| s.line == line).map(|s| s.text.as_str())
     }
 }
 
 pub(super) fn write(out: &mut Out, span: &Span<'_>, indent: usize) {
-    let Some(first) = span.line else { return };
-    let last = span.end_line.filter(|&last| last >= first).unwrap_or(first);
+    let Some((first, last)) = span.lines() else { return };
     let shown: Vec<(u32, &str)> = (first..=last)
         .take(MAX_LINES)
         .map_while(|line| span.text(line).map(|text| (line, text)))
@@ -57,7 +71,7 @@ pub(super) fn write(out: &mut Out, span: &Span<'_>, indent: usize) {
         let (visible, starts) = spread(&text.chars().skip(dedent).collect::<String>());
         let visible = visible.trim_end();
         out.line(&format!("{margin}{}", clip(visible, width)));
-        let Some((from, to)) = marked(span, line, first, last) else {
+        let Some((from, to)) = span.marked(line) else {
             continue;
         };
         let begin = leading(text).max(from) - dedent;
@@ -76,16 +90,8 @@ pub(super) fn write(out: &mut Out, span: &Span<'_>, indent: usize) {
     }
 }
 
-/// The characters of `line` to mark, from 0: where they begin, and where they end unless at the line's end.
-fn marked(span: &Span<'_>, line: u32, first: u32, last: u32) -> Option<(usize, Option<usize>)> {
-    let (column, end_column) = span.columns?;
-    let begin = if line == first { column.saturating_sub(1) } else { 0 };
-    let end = (line == last).then(|| end_column.saturating_sub(1) as usize);
-    Some((begin as usize, end))
-}
-
 /// The characters of indentation.
-fn leading(text: &str) -> usize {
+pub(in crate::report) fn leading(text: &str) -> usize {
     text.chars().take_while(|c| matches!(c, ' ' | '\t')).count()
 }
 

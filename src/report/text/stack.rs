@@ -25,30 +25,29 @@ pub(super) fn write(out: &mut Out, frames: &[Frame], detail: Detail) {
     out.shown.clear();
     let style = out.style();
     for step in steps(frames, out.options.fold_interpreter, detail.steps) {
-        match step {
-            Step::Frame(index) => write_frame(out, index, &frames[index], detail, &mut locals_left),
-            Step::Plumbing { first, count, signal } => {
-                let text = plumbing(&frames[first], count, signal);
-                out.line(&paint(style.dim, &format!("{:>5}     {text}", "")));
+        let style = match step {
+            Step::Frame(index) => {
+                write_frame(out, index, &frames[index], detail, &mut locals_left);
+                continue;
             }
-            Step::Repeat { frames: 1, times } => {
-                let text = format!(
-                    "{:>5}     … the frame above repeats {} more times",
-                    "",
-                    thousands(times)
-                );
-                out.line(&paint(style.doubt, &text));
-            }
-            Step::Repeat { frames, times } => {
-                let (frames, times) = (thousands(frames), thousands(times));
-                let text = format!("{:>5}     … the {frames} frames above repeat {times} more times", "");
-                out.line(&paint(style.doubt, &text));
-            }
-            Step::Gap { frames } => {
-                let text = format!("{:>5}     … {} more frames, not shown", "", thousands(frames));
-                out.line(&paint(style.doubt, &text));
-            }
+            Step::Plumbing { .. } => style.dim,
+            Step::Repeat { .. } | Step::Gap { .. } => style.doubt,
+        };
+        out.line(&paint(style, &format!("{:>5}     {}", "", instead(frames, step))));
+    }
+}
+
+/// What stands in place of frames: nothing for one that is shown.
+pub(in crate::report) fn instead(frames: &[Frame], step: Step) -> String {
+    match step {
+        Step::Frame(_) => String::new(),
+        Step::Plumbing { first, count, signal } => plumbing(&frames[first], count, signal),
+        Step::Repeat { frames: 1, times } => format!("… the frame above repeats {} more times", thousands(times)),
+        Step::Repeat { frames, times } => {
+            let (frames, times) = (thousands(frames), thousands(times));
+            format!("… the {frames} frames above repeat {times} more times")
         }
+        Step::Gap { frames } => format!("… {} more frames, not shown", thousands(frames)),
     }
 }
 
@@ -150,7 +149,7 @@ fn native_line(out: &Out, frame: &NativeFrame) -> String {
 }
 
 /// `file:line`, the file's beginning cut where it is long.
-pub(super) fn place(file: Option<&str>, line: Option<u32>, max: usize) -> Option<String> {
+pub(in crate::report) fn place(file: Option<&str>, line: Option<u32>, max: usize) -> Option<String> {
     // Compilers were called with paths like `./Modules/x.c`.
     let file = clip_start(&file?.replace("/./", "/"), max);
     Some(match line {
@@ -160,7 +159,7 @@ pub(super) fn place(file: Option<&str>, line: Option<u32>, max: usize) -> Option
 }
 
 /// What to say of a frame that was not found by the rules of its caller.
-fn doubt(trust: Option<&Trust>) -> Option<String> {
+pub(in crate::report) fn doubt(trust: Option<&Trust>) -> Option<String> {
     match trust? {
         Trust::Context | Trust::Cfi => None,
         Trust::ReturnAddress => Some("by return address".to_string()),

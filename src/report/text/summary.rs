@@ -8,6 +8,12 @@ use crate::report::model::{Frame, Report, Trigger};
 
 /// For example `SUMMARY: coldframe: SIGSEGV flush_buffer (_fast.so) <- Reader.flush (pkg/reader.py:41) [3f2a91c0]`.
 pub(super) fn write(out: &mut Out, report: &Report) {
+    let line = line(report);
+    out.line(&paint(out.style().heading, &line));
+}
+
+/// The line, without a style.
+pub(in crate::report) fn line(report: &Report) -> String {
     let mut parts = vec![format!("SUMMARY: coldframe: {}", kind(report))];
     let frames = main_thread(report).map_or(&[][..], |thread| &thread.frames);
     let places: Vec<String> = native_place(frames).into_iter().chain(python_place(frames)).collect();
@@ -17,7 +23,7 @@ pub(super) fn write(out: &mut Out, report: &Report) {
     if let Some(signature) = &report.signature {
         parts.push(format!("[{}]", clip(&signature.key, 40)));
     }
-    out.line(&paint(out.style().heading, &parts.join(" ")));
+    parts.join(" ")
 }
 
 fn kind(report: &Report) -> String {

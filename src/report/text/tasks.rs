@@ -54,7 +54,7 @@ pub(super) fn write(out: &mut Out, report: &Report) {
 }
 
 /// Tasks with the same stack and state, in the order of their first ones.
-fn groups(tasks: &[Task]) -> Vec<Vec<&Task>> {
+pub(in crate::report) fn groups(tasks: &[Task]) -> Vec<Vec<&Task>> {
     let mut groups: Vec<Vec<&Task>> = Vec::new();
     let mut known: HashMap<(Vec<Look<'_>>, Option<&str>, bool), usize> = HashMap::new();
     for task in tasks {
@@ -76,12 +76,12 @@ fn groups(tasks: &[Task]) -> Vec<Vec<&Task>> {
     groups
 }
 
-fn name(task: &Task) -> String {
+pub(in crate::report) fn name(task: &Task) -> String {
     clip(task.name.as_deref().unwrap_or("a task without a name"), 40)
 }
 
 /// For example `Task-3 (fetch), waiting for task Task-4`.
-fn describe(task: &Task) -> String {
+pub(in crate::report) fn describe(task: &Task) -> String {
     let mut text = name(task);
     if let Some(coroutine) = &task.coroutine {
         text.push_str(&format!(" ({})", clip(coroutine, 60)));

@@ -33,12 +33,7 @@ pub(super) fn write_main(out: &mut Out, report: &Report) {
 }
 
 pub(super) fn write_others(out: &mut Out, report: &Report) {
-    let shown = main_thread(report).map(|thread| thread as *const Thread);
-    let others = report
-        .threads
-        .iter()
-        .filter(|&thread| Some(thread as *const Thread) != shown);
-    let groups = groups(others);
+    let groups = groups(others(report));
     let style = out.style();
     for group in groups.iter().take(MAX_GROUPS) {
         let Some((first, rest)) = group.split_first() else {
@@ -74,6 +69,15 @@ pub(super) fn write_others(out: &mut Out, report: &Report) {
     }
 }
 
+/// The threads besides that which the report is about.
+pub(in crate::report) fn others(report: &Report) -> impl Iterator<Item = &Thread> {
+    let main = main_thread(report).map(|thread| thread as *const Thread);
+    report
+        .threads
+        .iter()
+        .filter(move |&thread| Some(thread as *const Thread) != main)
+}
+
 fn write_stack(out: &mut Out, thread: &Thread, detail: Detail) {
     let style = out.style();
     stack::write(out, &thread.frames, detail);
@@ -88,7 +92,7 @@ fn write_stack(out: &mut Out, thread: &Thread, detail: Detail) {
 }
 
 /// Threads whose stacks look the same and which do the same, in the order of their first ones.
-fn groups<'a>(threads: impl Iterator<Item = &'a Thread>) -> Vec<Vec<&'a Thread>> {
+pub(in crate::report) fn groups<'a>(threads: impl Iterator<Item = &'a Thread>) -> Vec<Vec<&'a Thread>> {
     let mut groups: Vec<Vec<&Thread>> = Vec::new();
     let mut known: HashMap<(Vec<Look<'_>>, Option<&str>, bool), usize> = HashMap::new();
     for thread in threads {
@@ -110,7 +114,7 @@ fn groups<'a>(threads: impl Iterator<Item = &'a Thread>) -> Vec<Vec<&'a Thread>>
 }
 
 /// For example `815 "ThreadPool-0_2" (crashed, holds the GIL)`.
-fn describe(thread: &Thread) -> String {
+pub(in crate::report) fn describe(thread: &Thread) -> String {
     let mut facts = Vec::new();
     if thread.crashed {
         facts.push("crashed".to_string());
@@ -144,7 +148,8 @@ fn describe(thread: &Thread) -> String {
     }
 }
 
-fn short_name(thread: &Thread) -> String {
+/// Id and name.
+pub(in crate::report) fn short_name(thread: &Thread) -> String {
     match thread.python_name.as_ref().or(thread.name.as_ref()) {
         Some(name) => format!("{} \"{}\"", thread.tid, clip(name, 40)),
         None => thread.tid.to_string(),

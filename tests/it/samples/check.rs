@@ -101,7 +101,13 @@ pub fn check_report(header: &Header, report: &Report, has_qualnames: bool, probl
     exception::check_header(header, thread, problems);
     state::check_hooks(header, report, problems);
     state::check_states(header, report, problems);
-    check_native(&header.natives, &native_frames(thread), problems);
+    let runtime = report.python.first().and_then(|python| python.executable.as_deref());
+    check_native(
+        &header.natives,
+        &native_frames(thread),
+        runtime.unwrap_or_default(),
+        problems,
+    );
     check_names(header, &frames, has_qualnames, problems);
     for (name, expected) in &header.others {
         let frames = find_thread(report, name).map(python_frames).unwrap_or_default();
@@ -131,6 +137,7 @@ fn check_crash(header: &Header, report: &Report, problems: &mut Problems) {
             crash.address.map(|at| at.to_string()).as_deref(),
         );
     }
+    check_instruction(header, report, problems);
     let thread = report.crashed_thread();
     problems.expect("crashed thread's id", crash.tid, thread.map(|thread| thread.tid));
     if let Some(pc) = header.get("pc") {
@@ -141,13 +148,43 @@ fn check_crash(header: &Header, report: &Report, problems: &mut Problems) {
     }
 }
 
-/// The header's native frames must appear in this order, with any others between them.
-fn check_native(expected: &[Native], frames: &[&NativeFrame], problems: &mut Problems) {
+/// The instruction that faulted, of every sample; and by the header, if it says what the instruction did.
+fn check_instruction(header: &Header, report: &Report, problems: &mut Problems) {
+    let Some(crash) = &report.crash else { return };
+    let code = crash.code.as_deref().unwrap_or_default();
+    let is_access = ["SEGV_MAPERR", "SEGV_ACCERR", "BUS_ADRERR"].contains(&code);
+    let access = crash
+        .instruction
+        .as_ref()
+        .and_then(|instruction| instruction.access.as_ref());
+    if is_access {
+        let explains = access.and_then(|access| access.explains_fault);
+        problems.expect("the instruction explains the fault", Some(true), explains);
+        let names = report.crashed_thread().map(|thread| thread.registers.len());
+        problems.expect("registers", true, names >= Some(17));
+    }
+    if crash.sender.is_some() {
+        problems.expect(
+            "instruction of a signal that was sent",
+            true,
+            crash.instruction.is_none(),
+        );
+    }
+    if let Some(expected) = header.get("access") {
+        let kind = access.map(|access| format!("{:?}", access.kind).to_lowercase());
+        problems.expect("access", Some(expected), kind.as_deref());
+    }
+}
+
+/// The header's native frames must appear in this order, with any others between them. A build of one file has the
+/// modules of the library, whose names begin with `_`, in the `runtime`.
+fn check_native(expected: &[Native], frames: &[&NativeFrame], runtime: &str, problems: &mut Problems) {
     let fits = |native: &Native, frame: &NativeFrame| {
-        let module = frame.module.as_deref().unwrap_or_default();
-        let module = module.rsplit('/').next().unwrap_or_default();
+        let path = frame.module.as_deref().unwrap_or_default();
+        let module = path.rsplit('/').next().unwrap_or_default();
+        let is_built_in = path == runtime && native.module.starts_with('_');
         glob::matches(&native.name, frame.function.as_deref().unwrap_or_default())
-            && glob::matches(&native.module, module)
+            && (is_built_in || glob::matches(&native.module, module))
     };
     let mut position = 0;
     for native in expected {

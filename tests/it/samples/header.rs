@@ -75,7 +75,8 @@ pub enum Value {
     Glob(String),
 }
 
-const SINGLE: [&str; 15] = [
+const SINGLE: [&str; 16] = [
+    "access",
     "command",
     "signal",
     "code",

@@ -55,7 +55,10 @@ fn comparable(report: &Value, left_out: &[&str]) -> Value {
     for thread in report["threads"].as_array_mut().into_iter().flatten() {
         thread.as_object_mut().map(|map| map.remove("name"));
         if left_out.contains(&"crash") {
-            thread.as_object_mut().map(|map| map.remove("crashed"));
+            thread.as_object_mut().map(|map| {
+                map.remove("crashed");
+                map.remove("registers")
+            });
             // Handlers that got the signal before ours, and raised it again.
             if let Some(frames) = thread["frames"].as_array_mut() {
                 frames.retain(|frame| frame["role"] != "signal");

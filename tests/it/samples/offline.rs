@@ -1,14 +1,13 @@
 //! A dump read where nothing else is: no Python, no sample, no symbols, no source.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
 use super::check::Problems;
-use crate::harness::{COLDFRAME, Folder};
+use crate::harness::{COLDFRAME, Folder, copy_program};
 
 /// An empty root with coldframe and what the dynamic loader needs to start it.
 pub struct EmptyRoot {
@@ -21,8 +20,7 @@ impl EmptyRoot {
     pub fn new() -> EmptyRoot {
         let folder = Folder::new();
         let binary = folder.join("coldframe");
-        fs::copy(COLDFRAME, &binary).expect("coldframe can be copied");
-        fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).expect("its mode");
+        copy_program(COLDFRAME.as_ref(), &binary);
         for library in libraries(Path::new(COLDFRAME)) {
             let target = folder.join(library.strip_prefix("/").expect("an absolute path"));
             fs::create_dir_all(target.parent().expect("a folder")).expect("a folder");

@@ -8,7 +8,7 @@ const ORDER: [&[&str]; 12] = [
     &["redact"],
     &["source"],
     &["image"],
-    &["unwind", "layout"],
+    &["unwind", "layout", "machine"],
     &["python"],
     &["stack"],
     &["report"],
