@@ -60,7 +60,7 @@ fn texts(exception: &mut Exception, redactor: &Redactor) {
 fn locals(frame: &mut Frame, redactor: &Redactor) {
     let Frame::Python(frame) = frame else { return };
     for line in &mut frame.source {
-        line.text = redactor.mask(&line.text);
+        line.text = redactor.mask_line(&line.text);
     }
     frame.locals.iter_mut().for_each(|local| variable(local, redactor));
 }

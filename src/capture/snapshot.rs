@@ -292,7 +292,7 @@ impl Writer<'_> {
         });
         // A line may have been shown before it was known to hold a secret.
         for line in analysis.sources.values_mut().flat_map(|lines| lines.values_mut()) {
-            *line = redactor.mask(line);
+            *line = redactor.mask_line(line);
         }
         write_dump(
             &self.occasion.destination.path(&context.process)?,

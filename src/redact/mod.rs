@@ -149,8 +149,12 @@ impl Redactor {
 
     /// Where a text holds secrets: by the patterns, the extra rules, and the texts known when the pass began.
     pub fn secrets_in(&self, text: &str) -> Vec<Range<usize>> {
+        self.search(text, patterns::find)
+    }
+
+    fn search(&self, text: &str, pattern: fn(&str) -> Vec<Range<usize>>) -> Vec<Range<usize>> {
         let Some(rules) = &self.rules else { return Vec::new() };
-        let mut found = patterns::find(text);
+        let mut found = pattern(text);
         for rule in &rules.extra {
             found.extend(rule.find_iter(text).map(|found| found.range()));
         }
@@ -183,17 +187,14 @@ impl Redactor {
         }
     }
 
-    /// A text without its secrets, of the same length in bytes.
-    pub fn mask(&self, text: &str) -> String {
-        mask(text, &self.secrets_in(text))
-    }
-
-    /// A line that will be shown, without its secrets, of the same length in bytes.
+    /// A line of a source file ([`Redactor::source_file`]) without its secrets, of the same length in bytes. It counts as
+    /// shown.
     pub fn mask_line(&self, line: &str) -> String {
         if !self.is_active() {
             return line.to_string();
         }
-        let masked = self.mask(line);
+        // In code, `password=x` names a variable.
+        let masked = mask(line, &self.search(line, patterns::find_keys));
         self.state.borrow_mut().shown_lines.insert(masked.clone());
         masked
     }
@@ -325,7 +326,7 @@ mod tests {
         });
         assert!(redactor.is_secret_name("IBAN") && !redactor.is_secret_name("ibanez"));
         assert_eq!(
-            redactor.mask("to DE89370400440532013000."),
+            redactor.mask_line("to DE89370400440532013000."),
             "to **********************."
         );
     }

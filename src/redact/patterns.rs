@@ -49,15 +49,19 @@ static KEY_BYTES: LazyLock<Option<bytes::Regex>> =
     LazyLock::new(|| bytes::RegexBuilder::new(&KEYS.join("|")).unicode(false).build().ok());
 static PLACE: LazyLock<Vec<Regex>> = LazyLock::new(|| PLACES.iter().filter_map(|text| Regex::new(text).ok()).collect());
 
+/// Where a text holds a key.
+pub fn find_keys(text: &str) -> Vec<Range<usize>> {
+    let keys = KEY.iter().flat_map(|key| key.find_iter(text));
+    keys.map(|found| found.range()).collect()
+}
+
 /// Where a text holds what looks like a secret; the ranges may overlap.
 pub fn find(text: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
     // The shortest is a password within a URL.
     if text.len() < 8 {
-        return found;
+        return Vec::new();
     }
-    let keys = KEY.iter().flat_map(|key| key.find_iter(text));
-    found.extend(keys.map(|found| found.range()));
+    let mut found = find_keys(text);
     if text.len() <= MAX_TEXT && text.contains([':', '=']) {
         for place in PLACE.iter() {
             let secrets = place.captures_iter(text).filter_map(|found| found.name("s"));

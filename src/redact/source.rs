@@ -41,7 +41,7 @@ impl Redactor {
         if !self.is_active() || (!is_candidate && self.rules.as_ref().is_some_and(|rules| rules.extra.is_empty())) {
             return text.to_string();
         }
-        let mut hidden = super::patterns::find(text);
+        let mut hidden = super::patterns::find_keys(text);
         let mut is_secret = false;
         for token in tokens(text) {
             match token {
@@ -55,6 +55,9 @@ impl Redactor {
                         is_secret = true;
                     } else if is_secret {
                         hidden.push(range);
+                    } else {
+                        let parts = super::patterns::find(literal).into_iter();
+                        hidden.extend(parts.map(|part| range.start + part.start..range.start + part.end));
                     }
                 }
                 Token::End => is_secret = false,
@@ -175,6 +178,11 @@ mod tests {
                 "raise E('the token is bad')  # token 'x'",
             ),
             ("if token == 'ä': pass\n", "if token == '**': pass\n"),
+            (
+                "post(data='user=bob&password=hunter2')",
+                "post(data='user=bob&password=*******')",
+            ),
+            ("login(password=harmless, x=1)", "login(password=harmless, x=1)"),
             ("token = '", "token = '"),
             ("secret = \"ab\\", "secret = \"***"),
             ("cookie = \\\n 'a'\n'b'", "cookie = \\\n '*'\n'b'"),
