@@ -2,6 +2,7 @@
 #: code: BUS_ADRERR
 #: ends: signal SIGBUS
 #: thread: main
+#: finding: bus-mmap certain
 #: frame: first_byte @crash
 #: frame: <module> @main
 #: argument: first_byte size = 4096

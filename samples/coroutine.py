@@ -3,6 +3,7 @@
 #: address: 0x0
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
 #: frame: fetch_pages @crash
 #: frame: fetch_all @async-for
 #: frame: main @await

@@ -4,6 +4,7 @@
 #: ends: signal SIGSEGV
 #: thread: main
 #: stack: 8388608
+#: finding: null-deref certain
 #: frame: recurse @crash
 #: frame: recurse @recurse *9999
 #: frame: <module> @main

@@ -4,6 +4,7 @@
 #: ends: signal SIGSEGV
 #: thread: main
 #: stack: 134217728
+#: finding: null-deref certain
 #: build: cc -g -O0 -fPIC -shared -fno-stack-protector -I{include} -o {out}/crashext.so native/crashext.c
 #: frame: descend @crash
 #: frame: descend @descend *4999

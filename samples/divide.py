@@ -2,6 +2,7 @@
 #: code: FPE_INTDIV
 #: ends: signal SIGFPE
 #: thread: main
+#: finding: arithmetic certain
 #: build: cc -g -O0 -fPIC -shared -fno-stack-protector -I{include} -o {out}/crashext.so native/crashext.c
 #: frame: average @crash
 #: frame: <module> @main

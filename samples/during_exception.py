@@ -9,6 +9,7 @@
 #: native: * in libc.so.6
 #: native: * in _ctypes.*
 #: exception: ValueError("no port in {'host': 'db'}")
+#: finding: null-deref certain
 #: argument: report error = ValueError("no port in {'host': 'db'}")
 #: argument: load config = {'host': 'db'}
 """A crash while an exception is being handled, which was raised from another one."""

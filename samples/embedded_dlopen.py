@@ -3,6 +3,7 @@
 #: address: 0x0
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
 #: build: cc -g -O0 -I{include} -DLIBPYTHON="{libpython}" -o {out}/embed-dlopen native/embed.c -ldl
 #: command: {out}/embed-dlopen embedded_dlopen
 #: frame: check @crash

@@ -3,6 +3,7 @@
 #: address: 0x0
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
 #: build: cc -g -O0 -I{include} -o {out}/embed-linked native/embed.c {embed}
 #: command: {out}/embed-linked embedded_linked
 #: frame: check @crash

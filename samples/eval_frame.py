@@ -12,6 +12,7 @@
 #: native: * in _ctypes.*
 #: native: evalframe_run in evalframe.so
 #: evaluator: evalframe_run in */evalframe.so
+#: finding: null-deref certain
 """A crash while another function than CPython's own runs the frames."""
 
 from ctypes import memset

@@ -9,6 +9,7 @@
 #: native: * in libc.so.6
 #: native: * in _ctypes.*
 #: exception: RuntimeError('the last of all', 7)
+#: finding: null-deref certain
 #: argument: handle error = RuntimeError('the last of all', 7)
 """A crash while an exception is handled whose chain has every kind of message, and leads back to itself."""
 

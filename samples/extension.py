@@ -4,6 +4,7 @@
 #: access: read
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
 #: build: cc -g -O0 -fPIC -shared -fno-stack-protector -I{include} -o {out}/crashext.so native/crashext.c
 #: frame: count @crash
 #: frame: <module> @main

@@ -3,6 +3,7 @@
 #: address: 0x0
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
 #: build: cc -g -O0 -fPIC -shared -fno-stack-protector -I{include} -o {out}/crashext.so native/crashext.c
 #: frame: on_event @crash
 #: frame: dispatch @inner

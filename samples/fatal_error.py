@@ -3,6 +3,7 @@
 #: ends: signal SIGABRT
 #: thread: main
 #: stderr: Fatal Python error
+#: finding: fatal-error certain
 #: frame: load @crash
 #: frame: <module> @main
 #: native: *abort in libc.so.6

@@ -3,6 +3,8 @@
 #: address: 0x0
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
+#: finding: finalizing likely
 #: frame: __del__ @crash
 #: native: * in libc.so.6
 #: native: * in _ctypes.*

@@ -4,6 +4,7 @@
 #: process: child
 #: ends: exit 3
 #: thread: main
+#: finding: null-deref certain
 #: frame: work @crash
 #: frame: spawn @work
 #: frame: <module> @main

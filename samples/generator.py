@@ -3,6 +3,7 @@
 #: address: 0x0
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
 #: frame: read_lines @crash
 #: frame: read_files @delegate
 #: frame: <genexpr> @genexpr

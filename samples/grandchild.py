@@ -4,6 +4,7 @@
 #: process: grandchild
 #: ends: exit 3
 #: thread: main
+#: finding: null-deref certain
 #: frame: work @crash
 #: frame: run multiprocessing/process.py
 #: frame: _bootstrap multiprocessing/process.py

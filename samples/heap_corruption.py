@@ -3,6 +3,7 @@
 #: ends: signal SIGABRT
 #: thread: main
 #: stderr: free(): invalid pointer
+#: finding: heap-corruption certain
 #: frame: release @crash
 #: frame: <module> @main
 #: native: *abort in libc.so.6

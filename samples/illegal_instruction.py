@@ -2,6 +2,7 @@
 #: code: ILL_ILLOPN
 #: ends: signal SIGILL
 #: thread: main
+#: finding: illegal-instruction certain
 #: build: cc -g -O0 -fPIC -shared -fno-stack-protector -I{include} -o {out}/crashext.so native/crashext.c
 #: frame: choose @crash
 #: frame: <module> @main

@@ -3,6 +3,8 @@
 #: address: 0x10
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
+#: finding: import-time likely
 #: build: cc -g -O0 -fPIC -shared -I{include} -o {out}/initext.so native/initext.c
 #: frame: _call_with_frames_removed <frozen importlib._bootstrap>
 #: frame: create_module <frozen importlib._bootstrap_external>

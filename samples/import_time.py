@@ -3,6 +3,7 @@
 #: address: 0x0
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
 #: frame: connect parts/settings.py
 #: frame: <module> parts/settings.py
 #: frame: _call_with_frames_removed <frozen importlib._bootstrap>

@@ -3,6 +3,7 @@
 #: address: 0x0
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
 #: build: {python} -m venv --without-pip {out}/venv
 #: command: {out}/venv/bin/python {sample}
 #: frame: work @crash

@@ -3,6 +3,7 @@
 #: address: 0x0
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
 #: frame: convert @crash
 #: frame[<3.12]: <listcomp> @total
 #: frame: total @total

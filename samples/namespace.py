@@ -3,6 +3,7 @@
 #: address: 0x0
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
 #: frame[<3.12]: <listcomp> @crash
 #: frame: <module> @crash
 #: native: * in libc.so.6

@@ -3,6 +3,7 @@
 #: address: 0x0
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
 #: frame: zażółć @crash
 #: frame: 名前 @outer
 #: frame: <module> żółw.py

@@ -5,6 +5,7 @@
 #: ends: signal SIGSEGV
 #: thread: main
 #: pc: 0x0
+#: finding: wild-call certain
 #: build: cc -g -O0 -fPIC -shared -fno-stack-protector -I{include} -o {out}/crashext.so native/crashext.c
 #: frame: notify @crash
 #: frame: <module> @main

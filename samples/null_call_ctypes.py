@@ -5,6 +5,7 @@
 #: ends: signal SIGSEGV
 #: thread: main
 #: pc: 0x0
+#: finding: wild-call certain
 #: frame: notify @crash
 #: frame: <module> @main
 #: native: * in libffi.so.*

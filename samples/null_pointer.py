@@ -4,6 +4,7 @@
 #: access: read
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
 #: frame: string_at ctypes/__init__.py
 #: frame: read_title @crash
 #: frame: format_row @row

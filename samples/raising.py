@@ -9,6 +9,7 @@
 #: native: crashext_add in crashext.so
 #: native: crashext_raise in crashext.so
 #: raised: ValueError('no digits in row 7')
+#: finding: null-deref certain
 #: argument: parse row = 7
 """A C extension raises an exception and crashes before it returns."""
 

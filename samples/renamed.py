@@ -3,6 +3,7 @@
 #: address: 0x0
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
 #: build: cp {python} {out}/snake
 #: command: env PYTHONHOME={prefix} {out}/snake {sample}
 #: frame: work @crash

@@ -3,6 +3,7 @@
 #: address: 0x0
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
 #: build: {python} native/make_script.py {python} script.py {out}/script.py
 #: command: {out}/script.py
 #: frame: work @crash

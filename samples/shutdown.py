@@ -3,6 +3,8 @@
 #: address: 0x0
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
+#: finding: finalizing likely
 #: frame: close @crash
 #: frame: goodbye @close
 #: native: * in libc.so.6

@@ -2,6 +2,7 @@
 #: code: SI_KERNEL
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: stack-smash certain
 #: build: cc -g -O0 -fPIC -shared -fno-stack-protector -I{include} -o {out}/crashext.so native/crashext.c
 #: frame: parse @crash
 #: frame: <module> @main

@@ -3,6 +3,7 @@
 #: ends: signal SIGSEGV
 #: thread: main
 #: stack: 8388608
+#: finding: stack-overflow certain
 #: build: cc -g -O0 -fPIC -shared -fno-stack-protector -I{include} -o {out}/crashext.so native/crashext.c
 #: frame: descend @crash
 #: frame: <module> @main

@@ -3,6 +3,7 @@
 #: address: 0x10
 #: ends: signal SIGSEGV
 #: thread: tenant
+#: finding: null-deref certain
 #: build: cc -g -O0 -fPIC -shared -fno-stack-protector -I{include} -o {out}/crashext.so native/crashext.c
 #: frame: serve parts/tenant.py %1
 #: frame: run parts/tenant.py %1

@@ -3,6 +3,7 @@
 #: address: 0x0
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
 #: frame: crash @crash
 #: frame: worker @worker
 #: frame: _run asyncio/events.py

@@ -3,6 +3,7 @@
 #: address: 0x0
 #: ends: signal SIGSEGV
 #: thread: importer
+#: finding: null-deref certain
 #: frame: import_row @crash
 #: frame: import_rows @rows
 #: frame: run threading.py

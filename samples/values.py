@@ -21,6 +21,7 @@
 #: unset: show unset_cell
 #: unset: show unset_free
 #: values: show
+#: finding: null-deref certain
 """One frame that holds every builtin kind of value in every kind of storage; the program writes what Python itself
 makes of them to $COLDFRAME_ORACLE.tsv (README.md), so there is nothing to keep in step by hand."""
 

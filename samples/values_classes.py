@@ -8,6 +8,7 @@
 #: native: * in libc.so.6
 #: qualname: show show
 #: values: show
+#: finding: null-deref certain
 """Classes of the program: derived from builtin types, generated, enumerations, and such that print themselves."""
 
 import collections

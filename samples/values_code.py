@@ -8,6 +8,7 @@
 #: native: * in libc.so.6
 #: qualname: show show
 #: values: show
+#: finding: null-deref certain
 """What a program is made of: functions, classes, code, iterators, views, exceptions, and what holds them."""
 
 import functools

@@ -8,6 +8,7 @@
 #: native: * in libc.so.6
 #: qualname: show show
 #: values: show
+#: finding: null-deref certain
 """C data: ctypes values, structures with their fields, arrays and pointers."""
 
 import ctypes

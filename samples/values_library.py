@@ -8,6 +8,7 @@
 #: native: * in libc.so.6
 #: qualname: show show
 #: values: show
+#: finding: null-deref certain
 """Values of the standard library's own types, most of which are written in C, each with a structure of its own."""
 
 import array

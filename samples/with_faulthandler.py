@@ -8,6 +8,7 @@
 #: native: * in libc.so.6
 #: native: * in _ctypes.*
 #: stderr: Fatal Python error: Segmentation fault
+#: finding: null-deref certain
 #: argument: work job = 'resize'
 """The program enabled faulthandler after its start, so a second handler wants the same signals."""
 

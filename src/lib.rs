@@ -6,6 +6,7 @@
 pub mod addr;
 pub mod capture;
 pub mod export;
+pub mod findings;
 pub mod helpers;
 pub mod image;
 pub mod layout;

@@ -12,6 +12,7 @@ mod debuginfod;
 mod dwarf;
 mod elf_file;
 mod error;
+mod exported;
 mod file;
 mod images;
 mod loaded;

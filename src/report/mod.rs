@@ -7,6 +7,7 @@
 //! Invariant: nothing here sees a `Memory`, a `Target` or a file; a report holds text and numbers only,
 //! and every string in it may have been chosen by the program that crashed.
 
+pub mod cycle;
 pub mod html;
 pub mod json;
 pub mod layout;

@@ -13,6 +13,7 @@ mod fault;
 mod frames;
 mod instruction;
 mod interpreters;
+mod last_words;
 mod packages;
 mod runtime;
 mod sources;
@@ -20,6 +21,7 @@ mod state;
 mod tasks;
 mod threads;
 
+use crate::findings::{self, Scene};
 use crate::image::{CacheDir, Images, Symbolizer};
 use crate::layout::{self, Layout, Provider};
 use crate::notes::Notes;
@@ -145,11 +147,20 @@ pub fn analyze_redacted(
         ..walk.runtime(layout, &found.threads, &found.state_tids)
     });
     let packages = packages.into_used(notes);
-    let mut report = build::report(target, runtime, found.threads, found.crash, notes);
+    let mut report = build::report(target, runtime, found.threads, found.crash.clone(), notes);
     if let Some(crash) = &mut report.crash {
         crash.instruction = found.instruction;
     }
     report.tasks = found.tasks;
+    if let (Some(crash), Some(reported)) = (&found.crash, &mut report.crash) {
+        reported.message = last_words::message(target, crash);
+    }
+    report.findings = findings::conclude(&Scene {
+        report: &report,
+        target,
+        crash: found.crash.as_ref(),
+        registers: found.registers.as_ref(),
+    });
     report.signature = triage::sign(&report);
     Analysis {
         report,

@@ -26,6 +26,8 @@ pub struct Found {
     pub stacks: Vec<ThreadStack>,
     /// The crash, as the outermost signal frame has it.
     pub crash: Option<Crash>,
+    /// The registers at that.
+    pub registers: Option<Registers>,
     /// The instruction that faulted.
     pub instruction: Option<model::Instruction>,
     /// The asyncio tasks.
@@ -52,6 +54,7 @@ impl Walk<'_, '_> {
     /// signal frame has it.
     pub fn threads(&self, sources: &mut SourceText<'_>) -> Found {
         let mut crash = self.target.crash().cloned();
+        let mut fault_registers = None;
         let mut instruction = None;
         let mut unwinder = Unwinder::new(self.target.memory(), self.target.modules());
         let mut builder = FrameBuilder::new(self, sources);
@@ -102,6 +105,7 @@ impl Walk<'_, '_> {
             }
             if is_crashed && let (Some(crash), Some(registers)) = (&crash, &registers) {
                 instruction = faulting_instruction(self.target.memory(), crash, registers);
+                fault_registers = Some(*registers);
             }
             if self.options.no_native {
                 stack.native.clear();
@@ -163,6 +167,7 @@ impl Walk<'_, '_> {
             threads,
             stacks,
             crash,
+            registers: fault_registers,
             instruction,
             tasks,
             state_tids,

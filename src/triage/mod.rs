@@ -15,4 +15,4 @@ pub mod signature;
 pub use baseline::Baseline;
 pub use group::{Group, group};
 pub use record::{Record, Status};
-pub use signature::sign;
+pub use signature::{Origin, origin, plain_function, plain_module, sign};

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::report::cycle::cycle_at_start;
 use crate::report::model::{Frame, Role};
 
 /// The longest cycle of shown lines that is recognised.
@@ -96,7 +97,7 @@ fn fold_repeats(frames: &[Frame], lines: &[Step]) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut at = 0;
     while at < lines.len() {
-        let (period, times) = best_cycle(&looks[at..]);
+        let (period, times) = cycle_at_start(&looks[at..], MAX_PERIOD, MIN_TIMES);
         if times < MIN_TIMES {
             steps.push(lines[at]);
             at += 1;
@@ -111,20 +112,6 @@ fn fold_repeats(frames: &[Frame], lines: &[Step]) -> Vec<Step> {
         at += period * times;
     }
     steps
-}
-
-/// The cycle at the start of `looks` that covers the most, the shortest of equals: its length, and how
-/// often it occurs.
-fn best_cycle(looks: &[u32]) -> (usize, usize) {
-    let mut best = (1, 1);
-    for period in 1..=MAX_PERIOD.min(looks.len() / MIN_TIMES) {
-        let cycle = &looks[..period];
-        let times = looks.chunks_exact(period).take_while(|chunk| *chunk == cycle).count();
-        if times >= MIN_TIMES && period * times > best.0 * best.1 {
-            best = (period, times);
-        }
-    }
-    best
 }
 
 fn bounded(steps: Vec<Step>, limit: usize) -> Vec<Step> {

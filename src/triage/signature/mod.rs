@@ -17,6 +17,8 @@ use super::record::Place;
 use crate::report::model::{Frame, Report, Signature, Thread, Trigger};
 use hash::Hash;
 
+pub use name::{function as plain_function, module as plain_module};
+pub use native::{Origin, origin};
 pub use rules::version as rules_version;
 
 /// Digits of a key: collisions among a million groups stay below one in a hundred.

@@ -27,11 +27,15 @@ pub struct Part {
 }
 
 /// Where a frame's code is from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Origin {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The interpreter.
     Python,
+    /// The C and C++ libraries.
     Libc,
+    /// What passes calls on between Python and C: libffi, ctypes, cffi.
     Passing,
+    /// Anything else, and no image at all.
     Other,
 }
 
@@ -184,7 +188,8 @@ fn after_handlers(report: &Report, frames: &[Frame]) -> usize {
     }
 }
 
-fn origin(report: &Report, frame: &NativeFrame) -> Origin {
+/// Where a frame's code is from.
+pub fn origin(report: &Report, frame: &NativeFrame) -> Origin {
     let Some(module) = &frame.module else {
         return Origin::Other;
     };

@@ -1,9 +1,11 @@
 //! A report against the header of the sample it is of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use coldframe::report::Report;
-use coldframe::report::model::{Frame, NativeFrame, PythonFrame, Role, Scope, Thread, ValueState, Variable};
+use coldframe::report::model::{
+    Confidence, Frame, NativeFrame, PythonFrame, Role, Scope, Thread, ValueState, Variable,
+};
 
 use super::cell::Outcome;
 use super::header::{Count, Header, Native};
@@ -71,8 +73,10 @@ pub fn check_report(header: &Header, report: &Report, has_qualnames: bool, probl
     let Some(thread) = report.crashed_thread() else {
         return problems.push("no crashed thread".to_string());
     };
+    // Python has no name for a thread that it does not know.
     let name = header
         .get("thread")
+        .filter(|name| *name != "native")
         .map(|name| if name == "main" { "MainThread" } else { name });
     problems.expect("crashed thread", name, thread.python_name.as_deref());
     problems.expect(
@@ -98,6 +102,7 @@ pub fn check_report(header: &Header, report: &Report, has_qualnames: bool, probl
             );
         }
     }
+    check_findings(header, report, problems);
     exception::check_header(header, thread, problems);
     state::check_hooks(header, report, problems);
     state::check_states(header, report, problems);
@@ -119,6 +124,43 @@ pub fn check_report(header: &Header, report: &Report, has_qualnames: bool, probl
             problems.push(format!("thread {name} is not at {expected}"));
         }
     }
+}
+
+/// The findings of the header, and no other one that is certain.
+fn check_findings(header: &Header, report: &Report, problems: &mut Problems) {
+    let pair = |id: &str, confidence: &Confidence| {
+        let word = serde_json::to_value(confidence).expect("a word");
+        (id.to_string(), word.as_str().unwrap_or_default().to_string())
+    };
+    let is_free_threaded = report.python.iter().any(|python| python.free_threaded == Some(true));
+    let expected = header.findings.iter().map(|(id, confidence)| match id.as_str() {
+        // Without a GIL, all that is left of it is what came of it.
+        "gil-not-held" if is_free_threaded => ("null-deref".to_string(), "certain".to_string()),
+        _ => (id.clone(), confidence.clone()),
+    });
+    let expected: BTreeSet<(String, String)> = expected.collect();
+    let found: BTreeSet<(String, String)> = report
+        .findings
+        .iter()
+        .map(|finding| pair(&finding.id, &finding.confidence))
+        .filter(|found| found.1 != "possible" || expected.contains(found))
+        .collect();
+    // What rests on names may be missing where the interpreter has none.
+    let is_runtime = |path: &String| {
+        report
+            .python
+            .iter()
+            .any(|python| python.executable.as_ref() == Some(path))
+    };
+    let is_nameless = report.crashed_thread().is_some_and(|thread| {
+        let mut natives = native_frames(thread).into_iter();
+        natives.any(|frame| frame.function.is_none() && frame.module.as_ref().is_some_and(is_runtime))
+    });
+    let expected = expected
+        .into_iter()
+        .filter(|finding| finding.1 == "certain" || found.contains(finding) || !is_nameless)
+        .collect();
+    problems.expect("findings", expected, found);
 }
 
 fn check_crash(header: &Header, report: &Report, problems: &mut Problems) {

@@ -26,6 +26,8 @@ pub struct Header {
     pub tools: Vec<String>,
     /// Thread and what it is doing.
     pub states: Vec<(String, String)>,
+    /// Id and confidence.
+    pub findings: Vec<(String, String)>,
     /// Function and variable.
     pub unset: Vec<(String, String)>,
     single: BTreeMap<String, String>,
@@ -75,7 +77,8 @@ pub enum Value {
     Glob(String),
 }
 
-const SINGLE: [&str; 16] = [
+const SINGLE: [&str; 17] = [
+    "builds",
     "access",
     "command",
     "signal",
@@ -155,6 +158,7 @@ impl Header {
             "qualname" => self.qualnames.push(pair(value)?),
             "unset" => self.unset.push(pair(value)?),
             "state" => self.states.push(pair(value)?),
+            "finding" => self.findings.push(pair(value)?),
             "trace" => self.trace.push(pair(value)?),
             "profile" => self.profile.push(pair(value)?),
             "tool" => self.tools.push(value.to_string()),

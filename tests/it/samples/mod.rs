@@ -211,6 +211,9 @@ impl Bench {
         if !header.applies(python.version) {
             return Err(Unfit::Impossible("not for this version".to_string()));
         }
+        if python.flavour.debug && header.get("builds") == Some("release") {
+            return Err(Unfit::Impossible("not for debug builds".to_string()));
+        }
         let (words, results) = &self.builds[index];
         for command in &header.builds {
             results[command].clone()?;

@@ -1,0 +1,121 @@
+/* An extension module with one function per mistake that a finding names. Build: see the `build` directive of any
+   sample that uses it. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <assert.h>
+#include <pthread.h>
+
+struct item {
+    long pad[2];
+    struct item *next;
+};
+
+/* Two steps, so that the first one takes the pointer out of the memory, and the second one follows it. */
+long findext_follow(struct item *item)
+{
+    return item->next->pad[1];
+}
+
+static PyObject *findext_use_freed(PyObject *module, PyObject *unused)
+{
+    struct item *volatile item = PyMem_Calloc(1, sizeof *item);
+    PyMem_Free(item);
+    return PyLong_FromLong(findext_follow(item));
+}
+
+static PyObject *findext_use_unset(PyObject *module, PyObject *unused)
+{
+    struct item *item = PyMem_Malloc(sizeof *item);
+    return PyLong_FromLong(findext_follow(item));
+}
+
+/* Text where a pointer should be. */
+static PyObject *findext_use_text(PyObject *module, PyObject *unused)
+{
+    struct item item;
+    memcpy(&item.next, "name=abc", 8);
+    return PyLong_FromLong(findext_follow(&item));
+}
+
+static PyObject *findext_write_constant(PyObject *module, PyObject *unused)
+{
+    char *volatile text = (char *)"constant";
+    text[0] = 'C';
+    Py_RETURN_NONE;
+}
+
+static PyObject *findext_check(PyObject *module, PyObject *argument)
+{
+    long count = PyLong_AsLong(argument);
+    assert(count > 0);
+    return PyLong_FromLong(count);
+}
+
+/* The stack protector notices when the function returns. */
+__attribute__((noinline, optimize("stack-protector-all"))) void findext_fill(size_t length)
+{
+    char buffer[16];
+    memset(buffer, 'x', length);
+}
+
+static PyObject *findext_overrun(PyObject *module, PyObject *unused)
+{
+    findext_fill(32); /* the guard, and not what lies behind it */
+    Py_RETURN_NONE;
+}
+
+static void *findext_worker(void *exception)
+{
+    PyErr_SetString(exception, "from a thread of its own");
+    return NULL;
+}
+
+/* A thread that Python does not know. The GIL is let go of, so that the interpreter has no current thread. */
+static PyObject *findext_thread(PyObject *module, PyObject *unused)
+{
+    pthread_t thread;
+    int failed;
+    Py_BEGIN_ALLOW_THREADS
+    failed = pthread_create(&thread, NULL, findext_worker, PyExc_ValueError);
+    if (!failed)
+        pthread_join(thread, NULL);
+    Py_END_ALLOW_THREADS
+    if (failed)
+        return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+static PyObject *findext_without_gil(PyObject *module, PyObject *unused)
+{
+    Py_BEGIN_ALLOW_THREADS
+    PyErr_SetString(PyExc_ValueError, "without the GIL");
+    Py_END_ALLOW_THREADS
+    return NULL;
+}
+
+static PyMethodDef methods[] = {
+    {"use_freed", findext_use_freed, METH_NOARGS, "Follow a pointer in freed memory."},
+    {"use_unset", findext_use_unset, METH_NOARGS, "Follow a pointer that was never set."},
+    {"use_text", findext_use_text, METH_NOARGS, "Follow a pointer that is text."},
+    {"write_constant", findext_write_constant, METH_NOARGS, "Write to a string literal."},
+    {"check", findext_check, METH_O, "Fail an assertion, where the number is not positive."},
+    {"overrun", findext_overrun, METH_NOARGS, "Overrun a buffer that the stack protector watches."},
+    {"thread", findext_thread, METH_NOARGS, "Call Python from a thread of its own."},
+    {"without_gil", findext_without_gil, METH_NOARGS, "Call Python without the GIL."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot slots[] = {
+#ifdef Py_MOD_GIL_NOT_USED
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "findext", NULL, 0, methods, slots};
+
+PyMODINIT_FUNC PyInit_findext(void)
+{
+    return PyModuleDef_Init(&module);
+}

@@ -1,0 +1,175 @@
+//! The rules. docs/findings.md is made from this list.
+
+use super::{
+    Conclusion, Scene, abort_message, arithmetic, cut_file, fatal_error, fill_bytes, finalizing, illegal_instruction,
+    import_time, noncanonical, null_dereference, read_only, stack_overflow, stack_smash, thread_state, wild_call,
+};
+
+/// One rule.
+pub struct Rule {
+    /// Its name in reports.
+    pub id: &'static str,
+    /// What it says, for people.
+    pub says: &'static str,
+    /// What tells it.
+    pub told_by: &'static str,
+    /// Findings that follow from this one, and are left out where it is as sure as they are.
+    pub explains: &'static [&'static str],
+    pub(super) apply: fn(&Scene<'_>) -> Option<Conclusion>,
+}
+
+/// All rules, in the order in which findings of one confidence stand.
+pub const RULES: &[Rule] = &[
+    Rule {
+        id: "stack-overflow",
+        says: "The stack of a thread is used up.",
+        told_by: "a fault just below the mapping that holds the stack, near the stack pointer; with what repeats",
+        explains: &[],
+        apply: stack_overflow::apply,
+    },
+    Rule {
+        id: "no-thread-state",
+        says: "A thread that Python does not know called Python's C interface.",
+        told_by: "a fault inside a C API function, on a thread without a thread state",
+        explains: &["null-deref", "noncanonical"],
+        apply: thread_state::missing,
+    },
+    Rule {
+        id: "gil-not-held",
+        says: "Python's C interface was called without the GIL.",
+        told_by: "a fault inside a C API function that foreign code called, on a thread that does not hold the GIL",
+        explains: &["null-deref", "noncanonical"],
+        apply: thread_state::gil_not_held,
+    },
+    Rule {
+        id: "use-after-free",
+        says: "Memory was used after it had been freed.",
+        told_by: "a pointer made of the bytes 0xDD, with which `PYTHONMALLOC=debug` fills freed memory",
+        explains: &["noncanonical", "wild-call"],
+        apply: fill_bytes::freed,
+    },
+    Rule {
+        id: "uninitialized",
+        says: "Memory was used before anything was written to it.",
+        told_by: "a pointer made of the bytes 0xCD, with which `PYTHONMALLOC=debug` fills new memory",
+        explains: &["noncanonical", "wild-call"],
+        apply: fill_bytes::uninitialized,
+    },
+    Rule {
+        id: "stack-smash",
+        says: "A buffer on the stack was overrun.",
+        told_by: "the message of the stack protector, or a `ret` to an address that no memory can have",
+        explains: &["noncanonical", "wild-call", "glibc-abort"],
+        apply: stack_smash::apply,
+    },
+    Rule {
+        id: "wild-call",
+        says: "A call or jump went to where no code is.",
+        told_by: "a fault whose address is the program counter, or a call to an address that no memory can have",
+        explains: &["null-deref"],
+        apply: wild_call::apply,
+    },
+    Rule {
+        id: "null-deref",
+        says: "A null pointer was dereferenced.",
+        told_by: "a fault in the first page of memory; `likely` up to 64 KiB, and just below zero",
+        explains: &[],
+        apply: null_dereference::apply,
+    },
+    Rule {
+        id: "noncanonical",
+        says: "A pointer was garbage: no memory can have its address.",
+        told_by: "a general protection fault, and the address that the instruction computes; `likely` by a register alone",
+        explains: &[],
+        apply: noncanonical::apply,
+    },
+    Rule {
+        id: "read-only",
+        says: "Memory that is read-only was written to.",
+        told_by: "an access fault at an address that is mapped readable and not writable",
+        explains: &[],
+        apply: read_only::apply,
+    },
+    Rule {
+        id: "bus-mmap",
+        says: "A mapped file is shorter than its mapping.",
+        told_by: "SIGBUS with BUS_ADRERR in the mapping of a file",
+        explains: &[],
+        apply: cut_file::apply,
+    },
+    Rule {
+        id: "arithmetic",
+        says: "An integer was divided by zero, or the quotient does not fit.",
+        told_by: "SIGFPE with FPE_INTDIV",
+        explains: &[],
+        apply: arithmetic::apply,
+    },
+    Rule {
+        id: "illegal-instruction",
+        says: "The compiler's trap was reached, or the processor does not know an instruction.",
+        told_by: "SIGILL, and the bytes at the program counter",
+        explains: &[],
+        apply: illegal_instruction::apply,
+    },
+    Rule {
+        id: "heap-corruption",
+        says: "The C library found its heap damaged.",
+        told_by: "the message that glibc keeps when it aborts",
+        explains: &["glibc-abort"],
+        apply: abort_message::heap_corruption,
+    },
+    Rule {
+        id: "assertion",
+        says: "An assertion in C failed.",
+        told_by: "the message that glibc keeps when it aborts",
+        explains: &["glibc-abort"],
+        apply: abort_message::assertion,
+    },
+    Rule {
+        id: "glibc-abort",
+        says: "The C library aborted the program for another reason.",
+        told_by: "the message that glibc keeps when it aborts",
+        explains: &[],
+        apply: abort_message::other,
+    },
+    Rule {
+        id: "fatal-error",
+        says: "CPython gave up by itself.",
+        told_by: "SIGABRT below `Py_FatalError` or one of its kind",
+        explains: &[],
+        apply: fatal_error::apply,
+    },
+    Rule {
+        id: "import-time",
+        says: "It happened while an extension module was imported.",
+        told_by: "native code of an extension below importlib, with no Python code inside",
+        explains: &[],
+        apply: import_time::apply,
+    },
+    Rule {
+        id: "finalizing",
+        says: "It happened while Python was shutting down.",
+        told_by: "the runtime's own flag, or `Py_FinalizeEx` on the stack",
+        explains: &[],
+        apply: finalizing::apply,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::RULES;
+
+    #[test]
+    fn ids_are_unique_and_explained_ones_exist() {
+        for (index, rule) in RULES.iter().enumerate() {
+            assert!(
+                RULES[..index].iter().all(|other| other.id != rule.id),
+                "{} twice",
+                rule.id
+            );
+            for explained in rule.explains {
+                assert!(RULES.iter().any(|other| other.id == *explained), "no {explained}");
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The stack of a thread is used up.
+
+use super::scene::{function, named};
+use super::{Conclusion, Scene};
+use crate::addr::Addr;
+use crate::report::cycle::cycle_at_start;
+use crate::report::model::{Confidence, Frame, Role, Thread};
+use crate::source::maps::Mapping;
+
+/// A function's own part of the stack: the fault lies at most so far from the stack pointer.
+const NEAR: u64 = 64 * 1024;
+/// What lies between the fault and the mapping of the stack: nothing at all, or a guard. The kernel keeps 256 pages
+/// free below a stack that grows (Documentation/admin-guide/kernel-parameters.txt, `stack_guard_gap`).
+const GAP: u64 = 1024 * 1024;
+/// A stack that has not come to use this much overflows for another reason.
+const MIN_SIZE: u64 = 64 * 1024;
+/// The longest cycle that is looked for.
+const MAX_PERIOD: usize = 64;
+/// How many frames may lie inside the cycle.
+const MAX_BEFORE: usize = 64;
+/// How often a cycle must occur.
+const MIN_TIMES: usize = 10;
+/// The most names of a cycle that are listed.
+const MAX_NAMES: usize = 6;
+
+pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
+    let crash = scene.fault()?;
+    if ![libc::SIGSEGV, libc::SIGBUS].contains(&crash.signal) {
+        return None;
+    }
+    let (address, sp) = (scene.address()?, scene.registers?.sp());
+    let stack = stack_above(scene, address)?;
+    let distance = sp.0.abs_diff(address.0);
+    if distance > NEAR || stack.range.len() < MIN_SIZE {
+        return None;
+    }
+    let conclusion = Conclusion::new(Confidence::Certain, title(scene.thread()))
+        .because(format!(
+            "the fault at {address} lies {} bytes below the stack, which has {} KiB; the stack pointer is {sp}",
+            stack.range.start.0.wrapping_sub(address.0),
+            stack.range.len() / 1024
+        ))
+        .because_if(scene.thread().and_then(recursion));
+    Some(
+        conclusion
+            .advise("end the recursion, or make it a loop; for a deeper stack: ulimit -s, threading.stack_size()"),
+    )
+}
+
+/// The writable mapping that begins shortly above an address that is not accessible.
+fn stack_above<'a>(scene: &Scene<'a>, address: Addr) -> Option<&'a Mapping> {
+    if scene
+        .mapping(address)
+        .is_some_and(|mapping| mapping.read || mapping.write)
+    {
+        return None;
+    }
+    let mappings = scene.target.mappings();
+    let next = mappings.partition_point(|mapping| mapping.range.start <= address);
+    let above = mappings
+        .get(next..)?
+        .iter()
+        .find(|mapping| mapping.read || mapping.write)?;
+    (above.write && above.range.start.0 - address.0 <= GAP).then_some(above)
+}
+
+/// For example `the stack is used up: walk → visit repeated 3,214 times`.
+fn title(thread: Option<&Thread>) -> String {
+    let base = "the stack of the thread is used up";
+    match thread.and_then(cycle) {
+        Some((names, times)) => format!("{base}: {} repeated {} times", names.join(" → "), grouped(times)),
+        None => base.to_string(),
+    }
+}
+
+/// What repeats on a stack, outermost first, and how often.
+pub(super) fn cycle(thread: &Thread) -> Option<(Vec<String>, usize)> {
+    let names: Vec<String> = thread.frames.iter().filter_map(name).collect();
+    // As numbers, which compare quickly.
+    let mut known = std::collections::HashMap::new();
+    let numbers: Vec<usize> = names
+        .iter()
+        .map(|name| {
+            let next = known.len();
+            *known.entry(name.as_str()).or_insert(next)
+        })
+        .collect();
+    let best = (0..numbers.len().min(MAX_BEFORE))
+        .map(|start| (start, cycle_at_start(&numbers[start..], MAX_PERIOD, MIN_TIMES)))
+        .filter(|(_, (_, times))| *times >= MIN_TIMES)
+        .max_by_key(|&(start, (period, times))| (period * times, std::cmp::Reverse(start)));
+    let (start, (period, times)) = best?;
+    let mut shown: Vec<String> = names[start..start + period].iter().rev().cloned().collect();
+    if shown.len() > MAX_NAMES {
+        let more = shown.len() - MAX_NAMES;
+        shown.truncate(MAX_NAMES);
+        shown.push(format!("{more} more"));
+    }
+    Some((shown, times))
+}
+
+/// What a frame is called in a cycle; nothing for the plumbing of calls.
+fn name(frame: &Frame) -> Option<String> {
+    match frame {
+        Frame::Python(python) => python.qualname.clone().or_else(|| python.function.clone()),
+        Frame::Native(native) => match native.role {
+            Some(Role::Eval | Role::Interpreter | Role::Signal) => None,
+            _ if native.function.is_some() => Some(function(native)),
+            _ => Some(named(native)),
+        },
+        Frame::Unknown => None,
+    }
+}
+
+fn recursion(thread: &Thread) -> Option<String> {
+    let recursion = thread.recursion?;
+    Some(format!(
+        "Python counts {} calls of {} that sys.setrecursionlimit() allows",
+        recursion.depth, recursion.limit
+    ))
+}
+
+/// `3,214`
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Stage;
+    use super::*;
+    use crate::source::Registers;
+
+    const MAPS: &str = "10000-20000 rw-p 0 00:00 0\n40000-50000 ---p 0 00:00 0\n50000-90000 rw-p 0 00:00 0\n";
+
+    fn stage(address: u64, sp: u64) -> Stage {
+        let mut frames = vec!["strlen@/lib/libc.so.6"];
+        for _ in 0..40 {
+            frames.extend(["visit@/x/fast.so", "py:walk@/a.py"]);
+        }
+        frames.push("py:main@/a.py");
+        Stage::new(libc::SIGSEGV, 2, address)
+            .maps(MAPS)
+            .register(Registers::RSP, sp)
+            .stack(&frames)
+    }
+
+    #[test]
+    fn a_fault_below_the_stack_near_its_pointer() {
+        let found = stage(0x4fff8, 0x50000).apply(apply).unwrap();
+        assert_eq!(
+            found.title,
+            "the stack of the thread is used up: walk → visit repeated 40 times"
+        );
+        assert!(
+            found.evidence[0].contains("8 bytes below the stack"),
+            "{:?}",
+            found.evidence
+        );
+    }
+
+    #[test]
+    fn a_fault_elsewhere_is_none() {
+        assert_eq!(stage(0x4fff8, 0x80000).apply(apply), None, "far from the stack pointer");
+        assert_eq!(stage(0x50008, 0x50000).apply(apply), None, "in the stack");
+        assert_eq!(
+            stage(0x0fff8, 0x0ff00).apply(apply).map(|found| found.confidence),
+            Some(Confidence::Certain)
+        );
+        assert_eq!(stage(0x10, 0x50000).apply(apply), None, "a null pointer");
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(
+            [5, 1234, 52_000, 1_000_000].map(grouped),
+            ["5", "1,234", "52,000", "1,000,000"]
+        );
+    }
+}
