@@ -5,7 +5,8 @@ use crate::redact::{REDACTED, Redactor};
 use crate::report::Report;
 use crate::report::model::{Exception, Frame, ValueState, Variable};
 
-/// Replaces what is in single places and cheap to look at: command, annotations, names and exceptions.
+/// Replaces what is in single places and cheap to look at: command, annotations, findings, names and
+/// exceptions.
 pub fn names(report: &mut Report, redactor: &Redactor) {
     report.annotations = redactor.named_texts(&report.annotations);
     let clean = |text: &mut Option<String>| {
@@ -13,6 +14,15 @@ pub fn names(report: &mut Report, redactor: &Redactor) {
             *text = redactor.replace(text);
         }
     };
+    if let Some(crash) = &mut report.crash {
+        clean(&mut crash.message);
+    }
+    for finding in &mut report.findings {
+        finding.title = redactor.replace(&finding.title);
+        for evidence in &mut finding.evidence {
+            *evidence = redactor.replace(evidence);
+        }
+    }
     for thread in &mut report.threads {
         clean(&mut thread.python_name);
         clean(&mut thread.task);

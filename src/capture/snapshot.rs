@@ -111,7 +111,7 @@ pub fn take(process: &LiveProcess, occasion: &Occasion) -> (Report, Option<PathB
     };
     let redactor = Redactor::new(rules);
     let command = redactor.command(&process.context().process.command);
-    redactor.learn_environment(&environment(&directory));
+    redactor.learn_environment(&environment(directory));
     redactor.next_pass();
     if occasion.privacy.no_locals {
         notes.push(

@@ -39,7 +39,7 @@ impl Texts {
             while !part.is_char_boundary(end) {
                 end -= 1;
             }
-            self.insert(part[..end].as_bytes().to_vec(), is_word(part));
+            self.insert(part.as_bytes()[..end].to_vec(), is_word(part));
         }
     }
 
@@ -174,6 +174,7 @@ fn touches_word(bytes: &[u8], range: &Range<usize>) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "a list of the one place that was found")]
 mod tests {
     use super::*;
 

@@ -78,6 +78,7 @@ pub fn find_bytes(bytes: &[u8]) -> Vec<Range<usize>> {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "a list of the one place that was found")]
 mod tests {
     use super::*;
 

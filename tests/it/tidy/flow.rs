@@ -3,7 +3,7 @@
 use super::File;
 
 /// The modules in the order of the flow. Those of one row do not use each other.
-const ORDER: [&[&str]; 12] = [
+const ORDER: [&[&str]; 13] = [
     &["addr", "notes"],
     &["redact"],
     &["source"],
