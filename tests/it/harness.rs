@@ -133,13 +133,16 @@ pub fn bare(program: &OsStr, folder: &Folder) -> Command {
         .current_dir(folder.path())
         .stdin(Stdio::null());
     for name in [
+        "COLDFRAME_ARGS",
         "COLDFRAME_DIR",
         "COLDFRAME_IGNORE",
         "COLDFRAME_LOCALS",
         "COLDFRAME_MAX_BYTES",
         "COLDFRAME_MAX_DUMPS",
         "COLDFRAME_ONLY",
+        "COLDFRAME_REDACT",
         "COLDFRAME_REPORT",
+        "COLDFRAME_SANITIZE_STACKS",
         "COLDFRAME_SUPERVISOR",
         "DEBUGINFOD_URLS",
         "LD_PRELOAD",

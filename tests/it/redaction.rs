@@ -241,7 +241,7 @@ callback(made())
         );
         // The stacks are the same without the rest.
         let offline = Command::new(COLDFRAME)
-            .args(["analyze", "--full"])
+            .arg("analyze")
             .arg(&dump)
             .output()
             .expect("analyze");
