@@ -15,6 +15,10 @@ from walk.runtime import open_runtime
 MAX_NATIVE = 50000
 # Registers that a function keeps for its caller, and those arguments come in.
 REGISTERS = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rdi", "rsi", "x19", "x20", "x21", "x22", "x23", "x24", "x0")
+GENERAL_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "rip", "eflags")
+GENERAL_REGISTERS += ("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
+# Files are mapped in pages.
+PAGE = 4096
 # C types that are shown as Python values, each as a pointer.
 POINTERS = (
     "PyObject",
@@ -65,19 +69,23 @@ class Gdb(Debugger):
             return 0
 
     def _sections(self):
-        """(start, end, name) of the sections of all files."""
+        """(start, end, name, file) of the sections of all files; None for what is of no file."""
         try:
             listing = gdb.execute("info files", to_string=True)
         except gdb.error:
             return
-        for match in re.finditer(r"(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)", listing):
-            yield int(match.group(1), 16), int(match.group(2), 16), match.group(3)
+        program = gdb.current_progspace().filename
+        for match in re.finditer(r"(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)(?: in (.+))?", listing):
+            start, end, name, path = match.groups()
+            # Segments of a core are in the list, too, as load1 and so on.
+            path = path or (program if name.startswith(".") else None)
+            yield int(start, 16), int(end, 16), name, path
 
     def sections(self, name):
-        return [start for start, _, section in self._sections() if section == name]
+        return [start for start, _, section, _ in self._sections() if section == name]
 
     def writable_ranges(self):
-        return [(start, end) for start, end, section in self._sections() if section in (".data", ".bss", ".PyRuntime")]
+        return [(start, end) for start, end, section, _ in self._sections() if section in (".data", ".bss", ".PyRuntime")]
 
     def file_of(self, address):
         space = gdb.current_progspace()
@@ -171,6 +179,78 @@ class Gdb(Debugger):
         number = selected.num if selected is not None else 0
         threads = sorted(gdb.selected_inferior().threads(), key=lambda thread: thread.num)
         return [Thread(t.num, t.ptid[1] or t.ptid[2], t.name, t.num == number) for t in threads]
+
+
+    def on_thread(self, thread, function):
+        selected, frame = gdb.selected_thread(), _selected_frame()
+        wanted = [known for known in gdb.selected_inferior().threads() if known.num == thread.number]
+        try:
+            for known in wanted:
+                known.switch()
+            return function()
+        finally:
+            if selected is not None:
+                selected.switch()
+            if frame is not None and frame.is_valid():
+                frame.select()
+
+    def general_registers(self):
+        registers = {}
+        try:
+            frame = gdb.newest_frame()
+        except gdb.error:
+            return registers
+        for name in GENERAL_REGISTERS:
+            try:
+                registers[name] = int(frame.read_register(name)) & (1 << 64) - 1
+            except (gdb.error, ValueError):
+                continue
+        return registers
+
+    def siginfo(self):
+        try:
+            info = gdb.parse_and_eval("$_siginfo")
+            address = int(info["_sifields"]["_sigfault"]["si_addr"]) & (1 << 64) - 1
+            return int(info["si_signo"]), int(info["si_code"]), address
+        except (gdb.error, ValueError, RuntimeError):
+            return None
+
+    def modules(self):
+        known = [objfile for objfile in gdb.objfiles() if objfile.is_valid() and objfile.owner is None]
+        build_ids = {objfile.filename: objfile.build_id for objfile in known}
+        spans = {}
+        for start, end, _, path in self._sections():
+            if path is not None and start:
+                low, high = spans.get(path, (start, end))
+                spans[path] = (min(low, start), max(high, end))
+        for path, (low, high) in sorted(spans.items(), key=lambda item: item[1]):
+            start = self._header(low)
+            if start:
+                build_id = bytes.fromhex(build_ids.get(path) or "")
+                yield start, (high + PAGE - 1 & -PAGE) - start, path, build_id
+
+    def _header(self, address):
+        """Where the file begins whose first section is there: its headers come before."""
+        for start in (address & -PAGE, (address & -PAGE) - PAGE):
+            try:
+                if self.read(start, 4) == b"\x7fELF":
+                    return start
+            except Unreadable:
+                continue
+        return 0
+
+    def pid(self):
+        return gdb.selected_inferior().pid
+
+    def executable(self):
+        return gdb.current_progspace().filename
+
+
+def _selected_frame():
+    try:
+        return gdb.selected_frame()
+    except gdb.error:
+        return None
 
 
 def _structure(name):

@@ -56,6 +56,10 @@ def _coldframe():
     thread.traceobj	80	80	80	88	88	104	104	104	104	104	104	104	128	128
     thread.profilefunc	56	56	56	64	64	80	80	80	80	80	80	80	104	104
     thread.profileobj	72	72	72	80	80	96	96	96	96	96	96	96	120	120
+    thread_impl.size	-	-	-	-	-	336	344	344	17816	936	936	15608	1104	1104
+    thread_impl.asyncio_running_loop	-	-	-	-	-	304	312	312	304	864	864	864	1024	1024
+    thread_impl.asyncio_running_task	-	-	-	-	-	-	-	-	-	872	872	872	1032	1032
+    thread_impl.asyncio_tasks_head	-	-	-	-	-	-	-	-	-	880	880	880	1048	1048
     err_stack_item.size	32	32	32	16	16	16	16	16	16	16	16	16	16	16
     err_stack_item.exc_traceback	16	16	16	-	-	-	-	-	-	-	-	-	-	-
     err_stack_item.exc_value	8	8	8	0	0	0	0	0	0	0	0	0	0	0
@@ -235,6 +239,25 @@ def _coldframe():
     traceback.frame	24	24	24	24	24	24	24	24	40	24	24	40	24	24
     traceback.lasti	32	32	32	32	32	32	32	32	48	32	32	48	32	32
     traceback.lineno	36	36	36	36	36	36	36	36	52	36	36	52	36	36
+    weak_reference.size	56	56	56	64	64	64	64	64	88	64	64	88	64	64
+    weak_reference.object	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    task.size	144	184	192	176	176	144	144	144	160	168	168	192	168	168
+    task.event_loop	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    task.state	72	80	88	88	88	96	96	96	112	104	104	120	104	104
+    task.coro	112	152	160	136	136	120	120	120	136	128	128	144	128	128
+    task.name	120	160	168	144	144	128	128	128	144	136	136	152	136	136
+    task.fut_waiter	104	144	152	128	128	112	112	112	128	120	120	136	120	120
+    task.node	-	-	-	-	-	-	-	-	-	152	152	168	152	152
+    future.size	104	144	152	128	128	104	104	104	120	112	112	128	112	112
+    future.state	72	80	88	88	88	96	96	96	112	104	104	120	104	104
+    future_iterator.size	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+    future_iterator.future	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    coroutine_wrapper.size	24	24	24	24	24	24	24	24	40	24	24	40	24	24
+    coroutine_wrapper.coroutine	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    async_gen_send.size	40	40	40	40	40	40	40	40	56	40	40	56	40	40
+    async_gen_send.generator	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    async_gen_throw.size	40	40	40	40	40	40	40	40	56	40	40	56	56	56
+    async_gen_throw.generator	16	16	16	16	16	16	16	16	32	16	16	32	16	16
     """
 
     # What debug information is asked for: slot, structures, members.
@@ -284,6 +307,10 @@ def _coldframe():
     thread.traceobj	_ts	c_traceobj
     thread.profilefunc	_ts	c_profilefunc
     thread.profileobj	_ts	c_profileobj
+    thread_impl.size	_PyThreadStateImpl	-
+    thread_impl.asyncio_running_loop	_PyThreadStateImpl	asyncio_running_loop
+    thread_impl.asyncio_running_task	_PyThreadStateImpl	asyncio_running_task
+    thread_impl.asyncio_tasks_head	_PyThreadStateImpl	asyncio_tasks_head
     err_stack_item.size	_err_stackitem	-
     err_stack_item.exc_traceback	_err_stackitem	exc_traceback
     err_stack_item.exc_value	_err_stackitem	exc_value
@@ -463,6 +490,25 @@ def _coldframe():
     traceback.frame	_traceback|PyTracebackObject	tb_frame
     traceback.lasti	_traceback|PyTracebackObject	tb_lasti
     traceback.lineno	_traceback|PyTracebackObject	tb_lineno
+    weak_reference.size	_PyWeakReference	-
+    weak_reference.object	_PyWeakReference	wr_object
+    task.size	TaskObj	-
+    task.event_loop	TaskObj	task_loop
+    task.state	TaskObj	task_state
+    task.coro	TaskObj	task_coro
+    task.name	TaskObj	task_name
+    task.fut_waiter	TaskObj	task_fut_waiter
+    task.node	TaskObj	task_node
+    future.size	FutureObj	-
+    future.state	FutureObj	fut_state
+    future_iterator.size	futureiterobject	-
+    future_iterator.future	futureiterobject	future
+    coroutine_wrapper.size	PyCoroWrapper	-
+    coroutine_wrapper.coroutine	PyCoroWrapper	cw_coroutine
+    async_gen_send.size	PyAsyncGenASend	-
+    async_gen_send.generator	PyAsyncGenASend	ags_gen
+    async_gen_throw.size	PyAsyncGenAThrow	-
+    async_gen_throw.generator	PyAsyncGenAThrow	agt_gen
     """
 
     # How each version behaves.
@@ -980,18 +1026,26 @@ def _coldframe():
             self.runtime = runtime
             self.offsets = offsets
             self.behaviour = behaviour
+            # `ShimOwner` of `ShimOwner(3)`.
+            self._variants = {name: re.split("[ (]", text)[0] for name, text in behaviour.items()}
             # Where the offsets came from, for people.
             self.source = source
+            # Whether it is of a --with-pydebug build.
+            self.is_debug = False
             # Whether a dump came with it.
             self.is_recorded = False
 
         def is_(self, name, variant):
             """Whether this build behaves in that way."""
-            return self.behaviour.get(name, "").partition("(")[0] == variant
+            return self._variants.get(name) == variant
 
         def argument(self, name):
             """The number that a behaviour carries: 3 of `ShimOwner(3)`."""
             return int(self.behaviour.get(name, "").partition("(")[2].rstrip(")") or 0)
+
+        def numbers(self, name):
+            """All numbers that a behaviour carries, in the order in which its variant declares them."""
+            return [int(number) for number in re.findall(r"-?\d+", self.behaviour.get(name, ""))]
 
         def name(self):
             text = version_text(self.version)
@@ -1136,6 +1190,7 @@ def _coldframe():
         except (KeyError, TypeError, ValueError):
             # A dump of another version of coldframe.
             return None
+        layout.is_debug = bool(recorded.get("debug"))
         # What the walk of the capture had no use for is not in the dump, so that probing it means nothing.
         layout.is_recorded = True
         return layout
@@ -1258,6 +1313,30 @@ def _coldframe():
             """All native threads."""
             return []
 
+        def on_thread(self, thread, function):
+            """What the function returns while that thread is the selected one."""
+            return function()
+
+        def general_registers(self):
+            """The registers of the selected thread, by their names on x86_64."""
+            return {}
+
+        def siginfo(self):
+            """(number, code, address) of the signal that stopped the selected thread; None where it is not known."""
+            return None
+
+        def modules(self):
+            """(start, size, path, build id) of the files that are mapped; the build id as bytes, empty where not known."""
+            return []
+
+        def pid(self):
+            """The id of the process; 0 where it is not known."""
+            return 0
+
+        def executable(self):
+            """The path of the program, or None."""
+            return None
+
 
     # gdb-scripts/walk/objects.py
 
@@ -1289,6 +1368,8 @@ def _coldframe():
     DIGIT_BITS = 30
     # The longest name (of a variable, function, file, type) that is read.
     MAX_NAME = 4096
+    # The most of the table of a set that is read at once, in bytes.
+    MAX_TABLE = 1 << 16
     # The longest table of lines.
     MAX_BYTES = 1 << 20
     WORD = 8
@@ -1381,6 +1462,10 @@ def _coldframe():
                 )
                 self._types[address] = info
             return info
+
+        def types(self):
+            """All types that were met."""
+            return list(self._types.values())
 
         def is_type(self, obj, name):
             """Whether it is an object of the builtin type of that name."""
@@ -1478,6 +1563,11 @@ def _coldframe():
             mask = self.i64(obj, "set.mask")
             table = self.ptr(obj, "set.table")
             found = 0
+            try:
+                # At once: that is faster, and what a dump is made of then holds the whole table.
+                self.memory.bytes(table, min((mask + 1) * 2 * WORD, MAX_TABLE))
+            except Unreadable:
+                pass
             # Tables are at most ten times larger than their contents, save after many removals.
             for index in range(min(mask + 1, limit * 64)):
                 if found >= min(used, limit):
@@ -1804,6 +1894,16 @@ def _coldframe():
 
             self._inside(out, obj, above, "{...}", write)
 
+        def _write_frozendict(self, out, obj, info, above):
+            """`frozendict.__repr__` (Objects/dictobject.c, 3.15+), with braces also where it is empty, as CPython's helper."""
+
+            def write(out, obj, above):
+                out.write("frozendict(")
+                self._write_dict(out, obj, info, above[:-1])
+                out.write(")")
+
+            self._inside(out, obj, above, "frozendict({...})", write)
+
         def _write_set(self, out, obj, info, above):
             def write(out, obj, above):
                 if self.i64(obj, "set.used") == 0:
@@ -1969,6 +2069,7 @@ def _coldframe():
         "bytearray": Values._write_bytearray,
         "set": Values._write_set,
         "frozenset": Values._write_set,
+        "frozendict": Values._write_frozendict,
         "builtin_function_or_method": Values._write_builtin,
         "builtin_method": Values._write_builtin,
         "method-wrapper": Values._write_method_wrapper,
@@ -1985,6 +2086,51 @@ def _coldframe():
         "slice": Values._write_slice,
         "frame": Values._write_frame,
     }
+
+
+    # gdb-scripts/walk/children.py
+
+    """What an object consists of, for debuggers that can open a value."""
+
+
+    # The most parts of one object, and the longest text of a key.
+    MAX_PARTS = 1000
+    MAX_KEY = 60
+
+
+    def children(runtime, obj):
+        """(name, address) of an object's parts: items of a container, then attributes. As far as they can be read."""
+        found = []
+        for parts in (_items, _attributes):
+            try:
+                for pair in parts(runtime, obj):
+                    if len(found) >= MAX_PARTS:
+                        return found
+                    found.append(pair)
+            except Unreadable:
+                continue
+        return found
+
+
+    def _items(runtime, obj):
+        info = runtime.type_of(obj)
+        if info.has(DICT) or info.is_builtin("frozendict"):
+            for key, value in runtime.dict_items(obj, MAX_PARTS):
+                yield "[%s]" % runtime.text(key, MAX_KEY), value
+            return
+        items = ()
+        if info.has(LIST):
+            items = runtime.list_items(obj, MAX_PARTS)
+        elif info.has(TUPLE):
+            items = runtime.tuple_items(obj, MAX_PARTS)
+        elif info.is_builtin("set") or info.is_builtin("frozenset"):
+            items = runtime.set_items(obj, MAX_PARTS)
+        for index, item in enumerate(items):
+            yield "[%d]" % index, item
+
+
+    def _attributes(runtime, obj):
+        return ((name, value) for name, value in runtime.attributes(obj) if value)
 
 
     # gdb-scripts/walk/lines.py
@@ -2153,8 +2299,8 @@ def _coldframe():
                 return None
             code = Code(
                 address,
-                self._name_or(self.ptr_or_null(address, "code.name"), "<unreadable>"),
-                self._name_or(self.ptr_or_null(address, "code.filename"), "<unreadable>"),
+                self.name_or(self.ptr_or_null(address, "code.name"), "<unreadable>"),
+                self.name_or(self.ptr_or_null(address, "code.filename"), "<unreadable>"),
                 self.i32(address, "code.firstlineno"),
                 self._bytes_or_none(self.ptr_or_null(address, "code.linetable")),
             )
@@ -2173,12 +2319,12 @@ def _coldframe():
             if self.layout.is_("local_slots", "NamesCellsFree"):
                 for field, kind in (("varnames", 0), ("cellvars", FAST_CELL), ("freevars", FAST_FREE)):
                     for name in self.tuple_items(self.ptr(address, "code." + field), MAX_NAMES):
-                        yield self._name_or(name, "?"), kind
+                        yield self.name_or(name, "?"), kind
             else:
                 kinds = self.bytes_value(self.ptr(address, "code.localspluskinds"), MAX_NAMES)
                 names = self.tuple_items(self.ptr(address, "code.localsplusnames"), MAX_NAMES)
                 for index, name in enumerate(names):
-                    yield self._name_or(name, "?"), kinds[index] if index < len(kinds) else 0
+                    yield self.name_or(name, "?"), kinds[index] if index < len(kinds) else 0
 
         def _i32_or(self, base, slot, otherwise):
             try:
@@ -2186,7 +2332,8 @@ def _coldframe():
             except Unreadable:
                 return otherwise
 
-        def _name_or(self, obj, otherwise):
+        def name_or(self, obj, otherwise):
+            """A str that names something, or what is to stand for one that cannot be read."""
             try:
                 return self.name(obj)
             except Unreadable:
@@ -2379,7 +2526,7 @@ def _coldframe():
             found = []
             try:
                 for key, value in self.dict_items(self._namespace_address(frame, "locals"), MAX_NAMES):
-                    name = self._name_or(key, "?")
+                    name = self.name_or(key, "?")
                     # A dump has nothing of what is not shown: it is not looked at.
                     if not (name.startswith("__") and name.endswith("__")) and not self._is_definition(value):
                         found.append((name, value))
@@ -2448,9 +2595,11 @@ def _coldframe():
             """The frame of a `frame` object."""
             if self.layout.is_("frame_root", "FrameObject"):
                 return self._object_frame(obj, 0)
-            address = self.ptr(obj, "frame_object.f_frame")
-            frame, _ = self._interpreter_frame(address, 0, self.u8(address, "frame.owner"))
-            return frame
+            return self.frame_at(self.ptr(obj, "frame_object.f_frame"))
+
+        def frame_at(self, address):
+            """The frame of a `_PyInterpreterFrame`."""
+            return self._interpreter_frame(address, 0, self.u8(address, "frame.owner"))[0]
 
         def write_frame_object(self, out, obj, above):
             try:
@@ -2492,6 +2641,8 @@ def _coldframe():
     MAX_THREADS = 20000
     # Offset of `tid` in glibc's `struct pthread` (nptl/descr.h): behind the 704 bytes of tcbhead_t on x86_64.
     PTHREAD_TID = 720
+    # Structures of `_asyncio` (src/layout/schema.rs, `EXTENSION_STRUCTURES`), a part of the interpreter or a module.
+    EXTENSION_STRUCTURES = ("task", "future", "future_iterator")
     # What only debug builds export (Objects/object.c).
     DEBUG_COUNTERS = ("_Py_RefTotal", "_Py_GetRefTotal", "_PyDebug_PrintTotalRefs")
 
@@ -2594,17 +2745,24 @@ def _coldframe():
             # -1 means not created yet (Python/ceval_gil.h).
             return locked == 1, holder
 
+        def module_dict(self, interpreter, name):
+            """The namespace of an imported module; 0 where it was not imported."""
+            try:
+                module = self.dict_get(self.ptr(interpreter.address, "interpreter.modules"), name)
+                return self.ptr(module, "module.dict") if module and self.is_type(module, "module") else 0
+            except Unreadable:
+                return 0
+
         def thread_names(self, interpreter):
             """Names by pthread_self(), as the module `threading` knows them."""
             names = {}
             try:
-                modules = self.ptr(interpreter.address, "interpreter.modules")
-                threading = self.dict_get(modules, "threading")
-                active = threading and self.dict_get(self.ptr(threading, "module.dict"), "_active")
+                threading = self.module_dict(interpreter, "threading")
+                active = threading and self.dict_get(threading, "_active")
                 for ident, thread in self.dict_items(active) if active else ():
                     for key, value in self.instance_items(thread) or ():
-                        if self._name_or(key, "") == "_name":
-                            names[self.int_value(ident)] = self._name_or(value, "?")
+                        if self.name_or(key, "") == "_name":
+                            names[self.int_value(ident)] = self.name_or(value, "?")
             except Unreadable:
                 # Names are a courtesy.
                 pass
@@ -2731,10 +2889,10 @@ def _coldframe():
         dwarf = debugger.dwarf_offsets(schema(row))
         # That of extension modules alone has few of the structures.
         if "interpreter.threads_head" in dwarf and "code.filename" in dwarf:
-            offsets = dict(dwarf, **own)
-            yield _with_exact_version(
-                memory, Layout(version, free_threaded, runtime, offsets, behaviour, "debug information")
-            )
+            offsets = dict(_of_extensions(row, dwarf), **dict(dwarf, **own))
+            layout = Layout(version, free_threaded, runtime, offsets, behaviour, "debug information")
+            layout.is_debug = is_debug
+            yield _with_exact_version(memory, layout)
         if row is None:
             yield "there is no built-in layout of CPython %s" % version_text(version)
             return
@@ -2744,11 +2902,21 @@ def _coldframe():
             return
         source = "_Py_DebugOffsets, completed by built-in row %s" if own else "built-in row %s"
         layout = Layout(version, free_threaded, runtime, dict(row.offsets, **own), behaviour, source % row.title)
+        layout.is_debug = is_debug
         exact = _with_exact_version(memory, layout)
         better = row_for(exact.version, free_threaded, is_debug)
         exact.offsets = dict(better.offsets, **own)
         exact.source = source % better.title
         yield exact
+
+
+    def _of_extensions(row, dwarf):
+        """What a row says of structures of extension modules, whose debug information may be missing while CPython's is
+        there."""
+        known = {slot.partition(".")[0] for slot in dwarf}
+        structures = set(EXTENSION_STRUCTURES) - known
+        offsets = row.offsets if row is not None else {}
+        return {slot: offset for slot, offset in offsets.items() if slot.partition(".")[0] in structures}
 
 
     def _with_exact_version(memory, layout):
@@ -2838,6 +3006,323 @@ def _coldframe():
                 if text is not None:
                     yield "    %s" % text
         yield runtime.text(obj)
+
+
+    # gdb-scripts/walk/suspended.py
+
+    """Generators and coroutines that are suspended: their frames, and what they wait for."""
+
+
+    # The most generators of one chain that are followed.
+    MAX_GENERATORS = 500
+    # `YIELD_FROM` (Include/opcode.h, 3.8 to 3.10).
+    YIELD_FROM = 72
+    # FRAME_CREATED and FRAME_SUSPENDED (Include/internal/pycore_frame.h, 3.11 and 3.12).
+    NOT_RUNNING = (-2, -1)
+    GENERATORS = ("coroutine", "generator", "async_generator")
+    # What stands for a generator that it refers to.
+    WRAPPERS = {
+        "coroutine_wrapper": "coroutine_wrapper.coroutine",
+        "async_generator_asend": "async_gen_send.generator",
+        "async_generator_athrow": "async_gen_throw.generator",
+    }
+
+
+    def suspended(runtime, obj):
+        """(frames, object) of a chain of suspended coroutines: their frames, innermost first, and what the last one waits for
+        where that is no coroutine; 0 for nothing. One that runs has no frames here."""
+        frames = []
+        seen = set()
+        while obj and obj not in seen and len(seen) < MAX_GENERATORS:
+            seen.add(obj)
+            try:
+                name = runtime.full_name(runtime.type_of(obj))
+                if name in GENERATORS:
+                    frame = _frame(runtime, obj)
+                    if frame is None:
+                        return frames[::-1], 0
+                    frames.append(frame)
+                    obj = _awaited(runtime, obj, frame)
+                elif name in WRAPPERS:
+                    obj = runtime.ptr_or_null(obj, WRAPPERS[name])
+                elif name == "_asyncio.FutureIter":
+                    return frames[::-1], runtime.ptr_or_null(obj, "future_iterator.future")
+                else:
+                    return frames[::-1], obj
+            except Unreadable:
+                break
+        return frames[::-1], 0
+
+
+    def _frame(runtime, generator):
+        """The frame of a generator that is suspended or has not begun; None for others."""
+        if not runtime.has("generator.iframe"):
+            address = runtime.ptr(generator, "generator.frame")
+            return runtime.frame_of_object(address) if address else None
+        first, last = runtime.layout.numbers("awaits")[:2] or NOT_RUNNING
+        if not first <= runtime.memory.i8(runtime.at(generator, "generator.frame_state")) <= last:
+            return None
+        address = runtime.at(generator, "generator.iframe")
+        return runtime.frame_at(address)
+
+
+    def _awaited(runtime, generator, frame):
+        """What a suspended generator delegates to (`_PyGen_yf`, Objects/genobject.c); 0 for nothing."""
+        layout = runtime.layout
+        if layout.is_("awaits", "State"):
+            first, last, depth = layout.numbers("awaits")[2:]
+            state = runtime.memory.i8(runtime.at(generator, "generator.frame_state"))
+            return _stack_item(runtime, frame, depth) if first <= state <= last else 0
+        code = runtime.code(frame.code)
+        if code is None:
+            return 0
+        opcode, argument = runtime.memory.bytes(code.instructions + frame.lasti + CODE_UNIT, CODE_UNIT)
+        if layout.is_("awaits", "ResumeArgument"):
+            # RESUME 2 stands behind the `yield` of `yield from`, RESUME 3 behind that of `await`.
+            return _stack_item(runtime, frame, 1) if argument & 3 >= 2 else 0
+        if opcode != YIELD_FROM:
+            return 0
+        if runtime.has("frame_object.f_stacktop"):
+            top = runtime.ptr(frame.address, "frame_object.f_stacktop")
+        else:
+            depth = runtime.i32(frame.address, "frame_object.f_stackdepth")
+            top = runtime.ptr(frame.address, "frame_object.f_valuestack") + depth * WORD
+        return runtime.memory.u64(top - WORD)
+
+
+    def _stack_item(runtime, frame, depth):
+        """The item at `depth` of a suspended frame's value stack; 1 is the topmost."""
+        if runtime.has("frame.stackpointer"):
+            top = runtime.ptr(frame.address, "frame.stackpointer")
+        else:
+            top = runtime.at(frame.address, "frame.localsplus") + runtime.i32(frame.address, "frame.stacktop") * WORD
+        return runtime.stack_ref(top - depth * WORD)
+
+
+    # gdb-scripts/walk/tasks.py
+
+    """asyncio: tasks that are not done, their coroutines and what they wait for."""
+
+    import re
+
+
+    # The most tasks of one interpreter, and the most entries of a list or set of them, that are looked at.
+    MAX_TASKS = 1000
+    MAX_ENTRIES = 5000
+    # The most children of one `gather` that are named.
+    MAX_CHILDREN = 50
+    # Sets of tasks in the module asyncio.tasks: of 3.8 to 3.11; of 3.12 on, where tasks in C left them with 3.14.
+    SETS = ("_all_tasks", "_scheduled_tasks", "_eager_tasks")
+
+
+    class Task:
+        """A task that is not done. `runner` is the thread that runs it, as pthread_self() or the address of its thread state,
+        0 where none does; `frames` are those of its suspended coroutines, innermost first."""
+
+        def __init__(self, address, name, coroutine, runner, is_waiting, awaiting, frames):
+            self.address = address
+            self.name = name
+            self.coroutine = coroutine
+            self.runner = runner
+            self.is_waiting = is_waiting
+            self.awaiting = awaiting
+            self.frames = frames
+
+
+    class Fields:
+        """The fields of a task or future, in C or in Python; those of a future have no coroutine."""
+
+        def __init__(self, coro, name, waiter, is_done):
+            self.coro = coro
+            self.name = name
+            self.waiter = waiter
+            self.is_done = is_done
+
+
+    def tasks(runtime, interpreter):
+        """(tasks, whether there are more) of an interpreter, in the order of the numbers in their names."""
+        objects = list(_linked(runtime, interpreter))
+        module = runtime.module_dict(interpreter, "asyncio.tasks")
+        for name in SETS if module else ():
+            objects += _members(runtime, module, name)
+        running = _running(runtime, interpreter, module)
+        objects += list(running)
+        found = {}
+        for obj in objects:
+            if len(found) >= MAX_TASKS:
+                break
+            if obj not in found:
+                task = _task(runtime, obj, running.get(obj, 0))
+                if task is not None:
+                    found[obj] = task
+        ordered = sorted(found.values(), key=lambda task: (_number_in(task.name), task.name or "", task.address))
+        return ordered, len(found) >= MAX_TASKS
+
+
+    def _number_in(name):
+        """The number at the end of a name: 12 of `Task-12`; others come last."""
+        match = re.search(r"[0-9]+\Z", name or "")
+        return int(match.group()) if match else 1 << 64
+
+
+    def _linked(runtime, interpreter):
+        """3.14+: a list for each thread, and one for the tasks of threads that ended."""
+        if not runtime.has("task.node"):
+            return
+        node = runtime.layout.offsets["task.node"]
+        heads = [(thread.address, "thread_impl.asyncio_tasks_head") for thread in interpreter.threads]
+        for base, slot in heads + [(interpreter.address, "interpreter.asyncio_tasks_head")]:
+            try:
+                head = runtime.at(base, slot)
+                # struct llist_node {next, prev}: a circle through its head (Include/internal/pycore_llist.h).
+                at = runtime.memory.u64(head)
+                seen = {head, 0}
+                while at not in seen and len(seen) < MAX_ENTRIES:
+                    seen.add(at)
+                    yield at - node
+                    at = runtime.memory.u64(at)
+            except Unreadable:
+                continue
+
+
+    def _members(runtime, module, name):
+        """The members of a set, or what the weak references of a WeakSet point to."""
+        try:
+            container = runtime.dict_get(module, name)
+            if not container:
+                return []
+            if runtime.is_type(container, "set"):
+                return list(runtime.set_items(container, MAX_ENTRIES))
+            data = _attribute(runtime, container, "data")
+            if not runtime.is_type(data, "set"):
+                return []
+            references = runtime.set_items(data, MAX_ENTRIES)
+            targets = [runtime.ptr_or_null(reference, "weak_reference.object") for reference in references]
+            return [target for target in targets if target]
+        except Unreadable:
+            return []
+
+
+    def _running(runtime, interpreter, module):
+        """Which thread runs which task."""
+        running = {}
+        for thread in interpreter.threads:
+            task = runtime.ptr_or_null(thread.address, "thread_impl.asyncio_running_task")
+            if task:
+                running[task] = thread.address
+        try:
+            current = module and runtime.dict_get(module, "_current_tasks")
+            for loop, task in runtime.dict_items(current, MAX_ENTRIES) if current else ():
+                ident = _attribute(runtime, loop, "_thread_id")
+                if ident and runtime.is_type(ident, "int"):
+                    running.setdefault(task, runtime.int_value(ident) or 0)
+        except Unreadable:
+            pass
+        return running
+
+
+    def _attribute(runtime, obj, name):
+        """An attribute of an instance; 0 where it has none of that name."""
+        try:
+            return next((value for key, value in runtime.attributes(obj) if key == name), 0)
+        except Unreadable:
+            return 0
+
+
+    def _task(runtime, obj, runner):
+        fields = _fields(runtime, obj)
+        # What has no coroutine is no task, whatever the layout says.
+        if fields is None or fields.is_done or _is_nothing(runtime, fields.coro):
+            return None
+        kind = runtime.full_name(runtime.type_of(fields.coro))
+        coroutine = kind
+        if kind in GENERATORS:
+            coroutine = runtime.name_or(runtime.ptr_or_null(fields.coro, "generator.qualname"), None)
+        frames, waits_for = suspended(runtime, fields.coro)
+        is_waiting = not _is_nothing(runtime, fields.waiter)
+        if runner:
+            frames, awaiting = [], []
+        else:
+            awaiting = _describe(runtime, fields.waiter if is_waiting else waits_for)
+        return Task(obj, _task_name(runtime, fields.name), coroutine, runner, is_waiting, awaiting, frames)
+
+
+    def _is_nothing(runtime, obj):
+        """Null, unreadable or None."""
+        try:
+            return obj == 0 or runtime.type_of(obj).is_builtin("NoneType")
+        except Unreadable:
+            return True
+
+
+    def _task_name(runtime, obj):
+        """Since 3.13 a name that nobody asked for is a number still."""
+        try:
+            if runtime.is_type(obj, "int"):
+                return "Task-%s" % runtime.int_value(obj)
+        except Unreadable:
+            pass
+        return runtime.name_or(obj, None)
+
+
+    def _describe(runtime, obj):
+        """What a task waits for: tasks by their names, the children of a `gather` one by one, else the future."""
+        if _is_nothing(runtime, obj):
+            return []
+        children = _attribute(runtime, obj, "_children")
+        if children and runtime.is_type(children, "list"):
+            try:
+                pairs = [(child, _fields(runtime, child)) for child in runtime.list_items(children, MAX_CHILDREN)]
+                return [_describe_one(runtime, child) for child, fields in pairs if fields and not fields.is_done]
+            except Unreadable:
+                pass
+        return [_describe_one(runtime, obj)]
+
+
+    def _describe_one(runtime, obj):
+        fields = _fields(runtime, obj)
+        if fields is not None and fields.coro:
+            return "task %s" % (_task_name(runtime, fields.name) or "?")
+        try:
+            return "<%s at remote 0x%x>" % (runtime.full_name(runtime.type_of(obj)), obj)
+        except Unreadable:
+            return "<unknown at remote 0x%x>" % obj
+
+
+    def _fields(runtime, obj):
+        """The fields of a task or future; None for other objects."""
+        try:
+            names = list(_base_names(runtime, obj))
+            if "_asyncio.Task" in names:
+                parts = [runtime.ptr_or_null(obj, "task." + field) for field in ("coro", "name", "fut_waiter")]
+                return Fields(*parts, is_done=_state(runtime, obj, "task.state") != 0)
+            if "_asyncio.Future" in names:
+                return Fields(0, 0, 0, _state(runtime, obj, "future.state") != 0)
+            if "asyncio.tasks.Task" in names or "asyncio.futures.Future" in names:
+                attributes = dict(runtime.attributes(obj))
+                parts = [attributes.get(name, 0) for name in ("_coro", "_name", "_fut_waiter")]
+                # A class attribute until it changes.
+                state = runtime.name_or(attributes.get("_state", 0), "PENDING")
+                return Fields(*parts, is_done=state != "PENDING")
+        except Unreadable:
+            pass
+        return None
+
+
+    def _state(runtime, obj, slot):
+        try:
+            return runtime.i32(obj, slot)
+        except Unreadable:
+            return 0
+
+
+    def _base_names(runtime, obj):
+        info = runtime.type_of(obj)
+        for _ in range(MAX_BASES):
+            yield runtime.full_name(info)
+            if not info.base:
+                break
+            info = runtime.type_at(info.base)
 
 
     # gdb-scripts/walk/stack.py
@@ -3045,10 +3530,305 @@ def _coldframe():
         return None
 
 
+    # gdb-scripts/walk/dump.py
+
+    """A minidump of the process, with the memory that the walk over Python's structures reads."""
+
+    import json
+    import os
+    import struct
+    import time
+
+
+    # src/source/streams.rs, `stream_type`.
+    CONTEXT_STREAM = 0x43460001
+    LAYOUT_STREAM = 0x43460002
+    SOURCES_STREAM = 0x43460004
+    # Streams that any minidump has (minidumpapiset.h, `MINIDUMP_STREAM_TYPE`).
+    THREAD_LIST = 3
+    MODULE_LIST = 4
+    MEMORY_LIST = 5
+    EXCEPTION = 6
+    SYSTEM_INFO = 7
+    THREAD_NAMES = 24
+    # PROCESSOR_ARCHITECTURE_AMD64 (winnt.h); Breakpad's number for Linux.
+    AMD64 = 9
+    LINUX = 0x8201
+    # A build id record: "BpEL" (minidump-common, `CvSignature::Elf`).
+    BUILD_ID = 0x4270454C
+    # CONTEXT_AMD64 with control, integer and segment registers; the length of a CONTEXT, and where its registers are (winnt.h).
+    CONTEXT_FLAGS = 0x100007
+    CONTEXT_SIZE = 1232
+    CONTEXT_REGISTERS = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi")
+    CONTEXT_REGISTERS += ("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip")
+    CONTEXT_FIRST = 0x78
+    # Signals that end a program: QUIT ILL ABRT BUS FPE SEGV SYS.
+    DEADLY = (3, 4, 6, 7, 8, 11, 31)
+    # Below its stack pointer a function may use as much (System V ABI, the red zone).
+    RED_ZONE = 128
+    # What is kept of a stack: this much at least, and at most; of all memory; of one structure of the runtime.
+    MIN_STACK = 16 << 10
+    MAX_STACK = 8 << 20
+    MAX_MEMORY = 512 << 20
+    MAX_STRUCTURE = 1 << 20
+    # How much of a code object is kept: more than its head, for its instructions.
+    CODE_HEAD = 4096
+    # How much of each file is kept: its headers, which tell what it is.
+    IMAGE_HEAD = 4096
+    # Lines around the current one of a frame that are kept.
+    SOURCE_LINES = 3
+
+
+    class Recording:
+        """The memory that was read, by address."""
+
+        def __init__(self, read):
+            self._read = read
+            self._pieces = {}
+            self.size = 0
+
+        def read(self, address, size):
+            data = self._read(address, size)
+            if len(self._pieces.get(address, b"")) < size and self.size + size <= MAX_MEMORY:
+                self._pieces[address] = data
+                self.size += size
+            return data
+
+        def ranges(self):
+            """(address, bytes) of all that was read, in order; none overlap or touch."""
+            start, parts, end = 0, [], 0
+            for address in sorted(self._pieces):
+                data = self._pieces[address]
+                if parts and address <= end:
+                    if address + len(data) > end:
+                        parts.append(data[end - address :])
+                        end = address + len(data)
+                    continue
+                if parts:
+                    yield start, b"".join(parts)
+                start, parts, end = address, [data], address + len(data)
+            if parts:
+                yield start, b"".join(parts)
+
+
+    class File:
+        """A minidump in the making: what is appended, and the directory of its streams."""
+
+        HEADER = 32
+        ROOM = 16
+
+        def __init__(self):
+            self.data = bytearray(self.HEADER + self.ROOM * 12)
+            self.streams = []
+
+        def append(self, data):
+            """Where it lies in the file."""
+            self.data += b"\0" * (-len(self.data) % 8)
+            at = len(self.data)
+            self.data += data
+            return at
+
+        def string(self, text):
+            data = text.encode("utf-16-le", "replace")
+            return self.append(struct.pack("<I", len(data)) + data + b"\0\0")
+
+        def stream(self, kind, data):
+            self.streams.append((kind, len(data), self.append(data)))
+
+        def json(self, kind, value):
+            self.stream(kind, json.dumps(value).encode("utf-8"))
+
+        def finish(self):
+            struct.pack_into("<4sIII", self.data, 0, b"MDMP", 0xA793, len(self.streams), self.HEADER)
+            struct.pack_into("<I", self.data, 20, int(time.time()) & 0xFFFFFFFF)
+            for index, entry in enumerate(self.streams):
+                struct.pack_into("<III", self.data, self.HEADER + index * 12, *entry)
+            return bytes(self.data)
+
+
+    class Captured:
+        """One native thread: its registers by name, and the part of its stack that is kept."""
+
+        def __init__(self, tid, name, registers, pointer, siginfo, stack):
+            self.tid = tid
+            self.name = name
+            self.registers = registers
+            self.pointer = pointer
+            self.siginfo = siginfo
+            self.stack = stack
+
+
+    def write_dump(debugger, known, path):
+        """Writes a minidump to a file that must not exist; `known` is the runtime. Returns (threads, bytes of memory)."""
+        recording = Recording(debugger.read)
+        memory = Memory(recording.read)
+        memory.is_pieces = known.memory.is_pieces
+        runtime = Runtime(memory, known.layout)
+        sources = _walk(runtime)
+        threads = []
+        for thread in debugger.threads():
+            threads.append(debugger.on_thread(thread, lambda thread=thread: _captured(debugger, memory, thread)))
+        for start, _, _, _ in debugger.modules():
+            memory.prefix(start, IMAGE_HEAD)
+        data = _file(debugger, runtime, recording, threads, sources)
+        # Memory of a process may hold secrets: for the owner alone.
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            out.write(data)
+        return len(threads), recording.size
+
+
+    def _walk(runtime):
+        """Reads all that the commands of this helper show; the source lines of the frames."""
+        sources = {}
+        memory = runtime.memory
+        sizes = runtime.layout.offsets
+        memory.prefix(runtime.layout.runtime, min(sizes.get("runtime.size", 0), MAX_STRUCTURE))
+        for interpreter in runtime.interpreters():
+            memory.prefix(interpreter.address, min(sizes.get("interpreter.size", 0), MAX_STRUCTURE))
+            runtime.thread_names(interpreter)
+            frames = []
+            for state in interpreter.threads:
+                memory.prefix(state.address, max(sizes.get("thread.size", 0), sizes.get("thread_impl.size", 0)))
+                runtime.kernel_id(state)
+                frames += [frame for run in runtime.runs(state.address) for frame in run]
+                for _, obj in exceptions(runtime, state.address):
+                    for _ in describe(runtime, obj):
+                        pass
+            for task in tasks(runtime, interpreter)[0]:
+                frames += task.frames
+            for frame in frames:
+                _walk_frame(runtime, frame, sources)
+            try:
+                runtime.gil(interpreter)
+            except Unreadable:
+                pass
+        runtime.hexversion()
+        for info in runtime.types():
+            runtime.full_name(info)
+        return sources
+
+
+    def _walk_frame(runtime, frame, sources):
+        code, line = runtime.code(frame.code), runtime.line(frame)
+        if code is None:
+            return
+        runtime.memory.prefix(code.address, CODE_HEAD)
+        for _, value in runtime.locals(frame):
+            runtime.text(value)
+        runtime.value_stack(frame)
+        lines = source_lines(code.filename) if line else []
+        for number in range(max(1, (line or 0) - SOURCE_LINES), min(len(lines), (line or 0) + SOURCE_LINES) + 1):
+            sources.setdefault(code.filename, {})[str(number)] = lines[number - 1].rstrip("\r\n")
+
+
+    def _captured(debugger, memory, thread):
+        """The selected thread."""
+        registers = debugger.general_registers()
+        sp = registers.get("rsp", 0)
+        frames = debugger.frames()
+        outermost = max([frame.sp for frame in frames] + [sp])
+        start = max(sp - RED_ZONE, 0)
+        data = b""
+        if sp:
+            wanted = min(max(outermost - start, 0) + MIN_STACK, MAX_STACK)
+            data = memory.prefix(start, wanted)
+            for frame in frames[:1]:
+                # The code at the fault, for who disassembles it.
+                memory.prefix(max(frame.pc - 64, 0), 128)
+        return Captured(thread.tid, thread.name, registers, debugger.thread_pointer(), debugger.siginfo(), (start, len(data)))
+
+
+    def _file(debugger, runtime, recording, threads, sources):
+        out = File()
+        out.stream(SYSTEM_INFO, struct.pack("<HHHBBIIIIIHH24x", AMD64, 0, 0, 0, 0, 0, 0, 0, LINUX, out.string("Linux x86_64"), 0, 0))
+        contexts = {thread.tid: _context(out, thread) for thread in threads}
+        crashed = next((thread for thread in threads if thread.siginfo and thread.siginfo[0] in DEADLY), None)
+        if crashed is not None:
+            number, code, address = crashed.siginfo
+            record = struct.pack("<IIQQII120x", number, code & 0xFFFFFFFF, 0, address, 0, 0)
+            out.stream(EXCEPTION, struct.pack("<II", crashed.tid, 0) + record + struct.pack("<II", *contexts[crashed.tid]))
+        rows = [_module(out, module) for module in debugger.modules()]
+        out.stream(MODULE_LIST, struct.pack("<I", len(rows)) + b"".join(rows))
+        names = [struct.pack("<IQ", thread.tid, out.string(thread.name)) for thread in threads if thread.name]
+        out.stream(THREAD_NAMES, struct.pack("<I", len(names)) + b"".join(names))
+        out.json(CONTEXT_STREAM, _process(debugger, threads, crashed, recording))
+        out.json(LAYOUT_STREAM, _recorded_layout(runtime, debugger))
+        if sources:
+            out.json(SOURCES_STREAM, sources)
+        ranges = [(start, len(data), out.append(data)) for start, data in recording.ranges()]
+        rows = []
+        for thread in threads:
+            start, size = thread.stack
+            place = next((at + start - first for first, length, at in ranges if first <= start < first + length), 0)
+            rows.append(struct.pack("<IIIIQQIIII", thread.tid, 0, 0, 0, 0, start, size, place, *contexts[thread.tid]))
+        out.stream(THREAD_LIST, struct.pack("<I", len(rows)) + b"".join(rows))
+        out.stream(MEMORY_LIST, struct.pack("<I", len(ranges)) + b"".join(struct.pack("<QII", *piece) for piece in ranges))
+        return out.finish()
+
+
+    def _context(out, thread):
+        """(length, place) of a thread's registers; zeros where they are not known."""
+        if "rip" not in thread.registers:
+            return 0, 0
+        context = bytearray(CONTEXT_SIZE)
+        struct.pack_into("<I", context, 0x30, CONTEXT_FLAGS)
+        # Segment selectors of 64-bit user code on Linux.
+        struct.pack_into("<HHHHHH", context, 0x38, 0x33, 0, 0, 0, 0, 0x2B)
+        struct.pack_into("<I", context, 0x44, thread.registers.get("eflags", 0) & 0xFFFFFFFF)
+        for index, name in enumerate(CONTEXT_REGISTERS):
+            struct.pack_into("<Q", context, CONTEXT_FIRST + index * 8, thread.registers.get(name, 0))
+        return CONTEXT_SIZE, out.append(context)
+
+
+    def _module(out, module):
+        start, size, path, build_id = module
+        name = out.string(path)
+        record = struct.pack("<I", BUILD_ID) + build_id if build_id else b""
+        place = out.append(record) if record else 0
+        return struct.pack("<QIIII52xIIII16x", start, min(size, 0xFFFFFFFF), 0, 0, name, len(record), place, 0, 0)
+
+
+    def _process(debugger, threads, crashed, recording):
+        """What src/source/streams.rs calls `Context`. Its version is 0: what is not in the dump may be in files."""
+        context = {
+            "version": 0,
+            "trigger": "signal" if crashed is not None else "request",
+            "process": {"pid": debugger.pid(), "executable": debugger.executable() or "", "arch": "x86_64"},
+            "fs_base": {str(thread.tid): thread.pointer for thread in threads if thread.pointer},
+            "capture": {"bytes": recording.size, "budget_exhausted": recording.size >= MAX_MEMORY},
+        }
+        if crashed is not None:
+            number, code, address = crashed.siginfo
+            context["signal"] = {"tid": crashed.tid, "number": number, "code": code, "address": address}
+        return context
+
+
+    def _recorded_layout(runtime, debugger):
+        """What src/source/streams.rs calls `RecordedLayout`."""
+        layout = runtime.layout
+        offsets = dict(layout.offsets)
+        row = row_for(layout.version, layout.free_threaded, layout.is_debug)
+        # Of structures that this walk has no use for only the built-in row tells, if it is right in all others.
+        if row is not None and all(row.offsets.get(slot, offset) == offset for slot, offset in offsets.items()):
+            offsets = dict(row.offsets, **offsets)
+        images = [module[0] for module in debugger.modules() if module[0] <= layout.runtime < module[0] + module[1]]
+        return {
+            "version_hex": layout.version,
+            "debug": layout.is_debug,
+            "free_threaded": layout.free_threaded,
+            "runtime": layout.runtime,
+            "image": images[0] if images else 0,
+            "offsets": offsets,
+            "provider": "dump",
+            "detail": layout.source,
+        }
+
+
     # gdb-scripts/walk/commands.py
 
     """The commands, as functions from a Debugger and arguments to lines of text."""
 
+    import os
     import re
 
 
@@ -3317,6 +4097,39 @@ def _coldframe():
             yield "This thread neither raises nor handles an exception"
 
 
+    def py_tasks(debugger, argument):
+        """List the asyncio tasks of all interpreters that are not done: name, coroutine, what each waits for, its frames."""
+        runtime = open_runtime(debugger)
+        natives = {thread.tid: thread for thread in debugger.threads()}
+        count = 0
+        for interpreter in reversed(runtime.interpreters()):
+            threads = {}
+            for state in interpreter.threads:
+                threads[state.address] = threads[state.thread_id] = natives.get(runtime.kernel_id(state))
+            found, is_cut = tasks(runtime, interpreter)
+            count += len(found)
+            for task in found:
+                yield _task_line(task, threads)
+                for frame in task.frames:
+                    code, line = runtime.code(frame.code), runtime.line(frame)
+                    if code is not None:
+                        yield '  File "%s", line %s, in %s' % (code.filename, "?" if line is None else line, code.name)
+            if is_cut:
+                yield "Interpreter %d may have more tasks than these" % interpreter.number
+        if not count:
+            yield "There are no asyncio tasks that are not done"
+
+
+    def _task_line(task, threads):
+        text = "%s (%s)" % (task.name or "a task without a name", task.coroutine or "?")
+        if task.runner:
+            native = threads.get(task.runner)
+            return text + (", running in thread %s" % native.number if native is not None else ", running")
+        if not task.is_waiting and not task.awaiting:
+            return text + ", ready to run"
+        return text + (", waiting for %s" % ", ".join(task.awaiting) if task.awaiting else ", waiting")
+
+
     def py_repr(debugger, argument):
         """Print the Python object at an address: py-repr ADDRESS
 
@@ -3324,6 +4137,21 @@ def _coldframe():
         address = debugger.evaluate(argument)
         runtime = open_runtime(debugger)
         yield runtime.text(address)
+
+
+    def py_dump(debugger, argument):
+        """Write a minidump of the process, which `coldframe analyze` reads: py-dump FILE
+
+        It holds registers and stacks of all threads, and the memory that this helper's commands read; FILE must not exist."""
+        path = argument.strip()
+        if not path:
+            raise Problem("Expected the name of a file")
+        runtime = open_runtime(debugger)
+        try:
+            threads, size = write_dump(debugger, runtime, os.path.expanduser(path))
+        except OSError as error:
+            raise Problem("Cannot write %s: %s" % (path, error.strerror))
+        yield "Wrote %s: %d threads, %d KiB of memory; `coldframe analyze %s` reads it" % (path, threads, size >> 10, path)
 
 
     def py_info(debugger, argument):
@@ -3347,7 +4175,9 @@ def _coldframe():
         ("py-threads", py_threads),
         ("py-mixed-bt", py_mixed_bt),
         ("py-exc", py_exc),
+        ("py-tasks", py_tasks),
         ("py-repr", py_repr),
+        ("py-dump", py_dump),
         ("py-info", py_info),
     ]
 
@@ -3378,6 +4208,10 @@ def _coldframe():
     MAX_NATIVE = 50000
     # Registers that a function keeps for its caller, and those arguments come in.
     REGISTERS = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rdi", "rsi", "x19", "x20", "x21", "x22", "x23", "x24", "x0")
+    GENERAL_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "rip", "eflags")
+    GENERAL_REGISTERS += ("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
+    # Files are mapped in pages.
+    PAGE = 4096
     # C types that are shown as Python values, each as a pointer.
     POINTERS = (
         "PyObject",
@@ -3428,19 +4262,23 @@ def _coldframe():
                 return 0
 
         def _sections(self):
-            """(start, end, name) of the sections of all files."""
+            """(start, end, name, file) of the sections of all files; None for what is of no file."""
             try:
                 listing = gdb.execute("info files", to_string=True)
             except gdb.error:
                 return
-            for match in re.finditer(r"(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)", listing):
-                yield int(match.group(1), 16), int(match.group(2), 16), match.group(3)
+            program = gdb.current_progspace().filename
+            for match in re.finditer(r"(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)(?: in (.+))?", listing):
+                start, end, name, path = match.groups()
+                # Segments of a core are in the list, too, as load1 and so on.
+                path = path or (program if name.startswith(".") else None)
+                yield int(start, 16), int(end, 16), name, path
 
         def sections(self, name):
-            return [start for start, _, section in self._sections() if section == name]
+            return [start for start, _, section, _ in self._sections() if section == name]
 
         def writable_ranges(self):
-            return [(start, end) for start, end, section in self._sections() if section in (".data", ".bss", ".PyRuntime")]
+            return [(start, end) for start, end, section, _ in self._sections() if section in (".data", ".bss", ".PyRuntime")]
 
         def file_of(self, address):
             space = gdb.current_progspace()
@@ -3534,6 +4372,78 @@ def _coldframe():
             number = selected.num if selected is not None else 0
             threads = sorted(gdb.selected_inferior().threads(), key=lambda thread: thread.num)
             return [Thread(t.num, t.ptid[1] or t.ptid[2], t.name, t.num == number) for t in threads]
+
+
+        def on_thread(self, thread, function):
+            selected, frame = gdb.selected_thread(), _selected_frame()
+            wanted = [known for known in gdb.selected_inferior().threads() if known.num == thread.number]
+            try:
+                for known in wanted:
+                    known.switch()
+                return function()
+            finally:
+                if selected is not None:
+                    selected.switch()
+                if frame is not None and frame.is_valid():
+                    frame.select()
+
+        def general_registers(self):
+            registers = {}
+            try:
+                frame = gdb.newest_frame()
+            except gdb.error:
+                return registers
+            for name in GENERAL_REGISTERS:
+                try:
+                    registers[name] = int(frame.read_register(name)) & (1 << 64) - 1
+                except (gdb.error, ValueError):
+                    continue
+            return registers
+
+        def siginfo(self):
+            try:
+                info = gdb.parse_and_eval("$_siginfo")
+                address = int(info["_sifields"]["_sigfault"]["si_addr"]) & (1 << 64) - 1
+                return int(info["si_signo"]), int(info["si_code"]), address
+            except (gdb.error, ValueError, RuntimeError):
+                return None
+
+        def modules(self):
+            known = [objfile for objfile in gdb.objfiles() if objfile.is_valid() and objfile.owner is None]
+            build_ids = {objfile.filename: objfile.build_id for objfile in known}
+            spans = {}
+            for start, end, _, path in self._sections():
+                if path is not None and start:
+                    low, high = spans.get(path, (start, end))
+                    spans[path] = (min(low, start), max(high, end))
+            for path, (low, high) in sorted(spans.items(), key=lambda item: item[1]):
+                start = self._header(low)
+                if start:
+                    build_id = bytes.fromhex(build_ids.get(path) or "")
+                    yield start, (high + PAGE - 1 & -PAGE) - start, path, build_id
+
+        def _header(self, address):
+            """Where the file begins whose first section is there: its headers come before."""
+            for start in (address & -PAGE, (address & -PAGE) - PAGE):
+                try:
+                    if self.read(start, 4) == b"\x7fELF":
+                        return start
+                except Unreadable:
+                    continue
+            return 0
+
+        def pid(self):
+            return gdb.selected_inferior().pid
+
+        def executable(self):
+            return gdb.current_progspace().filename
+
+
+    def _selected_frame():
+        try:
+            return gdb.selected_frame()
+        except gdb.error:
+            return None
 
 
     def _structure(name):

@@ -5,6 +5,7 @@ import inspect
 import lldb
 
 from minidump import Recorded
+from walk.children import children
 from walk.commands import COMMANDS, run
 from walk.debugger import Debugger, NativeFrame, Problem, Thread
 from walk.memory import Unreadable
@@ -14,6 +15,10 @@ from walk.runtime import open_runtime
 MAX_NATIVE = 50000
 # Registers that a function keeps for its caller, and those arguments come in.
 REGISTERS = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rdi", "rsi", "x19", "x20", "x21", "x22", "x23", "x24", "x0")
+GENERAL_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "rip", "eflags")
+GENERAL_REGISTERS += ("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
+# Files are mapped in pages.
+PAGE = 4096
 # What lldb calls functions that have no symbol.
 UNNAMED = "___lldb_unnamed_symbol"
 # C types that are shown as Python values, by their tags and typedefs.
@@ -199,6 +204,57 @@ class Lldb(Debugger):
         return [Thread(t.GetIndexID(), t.GetThreadID(), t.GetName(), t.GetThreadID() == selected) for t in threads]
 
 
+    def on_thread(self, thread, function):
+        selected = self._thread()
+        try:
+            self.live.SetSelectedThreadByID(thread.tid)
+            return function()
+        finally:
+            self.live.SetSelectedThread(selected)
+
+    def general_registers(self):
+        frame = self._thread().GetFrameAtIndex(0)
+        values = ((name.replace("eflags", "rflags"), name) for name in GENERAL_REGISTERS)
+        values = ((name, self._register(frame, spelled)) for spelled, name in values)
+        return {name: value for name, value in values if value is not None}
+
+    def siginfo(self):
+        thread = self._thread()
+        if thread.GetStopReason() != lldb.eStopReasonSignal:
+            return None
+        number = thread.GetStopReasonDataAtIndex(0)
+        tid, known = self.recorded().signal
+        if known is not None:
+            return known if tid == thread.GetThreadID() else None
+        # Since lldb 15, of a live process.
+        info = thread.GetSiginfo() if hasattr(thread, "GetSiginfo") else None
+        if info is None or not info.IsValid() or info.GetChildMemberWithName("si_signo").GetValueAsSigned() != number:
+            return None
+        code = info.GetChildMemberWithName("si_code").GetValueAsSigned()
+        address = info.GetValueForExpressionPath("._sifields._sigfault.si_addr").GetValueAsUnsigned()
+        return number, code, address
+
+    def modules(self):
+        for module in self.target.module_iter():
+            ends = []
+            for index in range(module.GetNumSections()):
+                section = module.GetSectionAtIndex(index)
+                start = section.GetLoadAddress(self.target)
+                if start != lldb.LLDB_INVALID_ADDRESS:
+                    ends.append(start + section.GetByteSize())
+            start = module.GetObjectFileHeaderAddress().GetLoadAddress(self.target)
+            if ends and start != lldb.LLDB_INVALID_ADDRESS and max(ends) > start:
+                digits = (module.GetUUIDString() or "").replace("-", "")
+                path = module.GetFileSpec().fullpath or "?"
+                yield start, (max(ends) + PAGE - 1 & -PAGE) - start, path, bytes.fromhex(digits)
+
+    def pid(self):
+        return self.live.GetProcessID()
+
+    def executable(self):
+        return self.target.GetExecutable().fullpath
+
+
 def _member(kind, path):
     """The offset of a member in bytes; None where there is none."""
     for index in range(kind.GetNumberOfFields()):
@@ -252,6 +308,45 @@ def summarize(value, internal):
         return ""
 
 
+class Children:
+    """The synthetic children of a pointer to a Python object: items and attributes."""
+
+    def __init__(self, value, internal):
+        self.value = value
+        self.parts = []
+
+    def update(self):
+        self.parts = []
+        try:
+            kind = self.value.GetType()
+            # A pointer to a pointer is no object.
+            if not (kind.IsPointerType() and kind.GetPointeeType().IsPointerType()):
+                address = self.value.GetValueAsUnsigned() if kind.IsPointerType() else self.value.GetLoadAddress()
+                self.parts = children(open_runtime(_debugger(self.value.GetTarget())), address)
+        except (Problem, Unreadable):
+            pass
+        return False
+
+    def num_children(self, limit=None):
+        return len(self.parts)
+
+    def has_children(self):
+        return bool(self.parts)
+
+    def get_child_index(self, name):
+        return next((index for index, (known, _) in enumerate(self.parts) if known == name), -1)
+
+    def get_child_at_index(self, index):
+        if not 0 <= index < len(self.parts):
+            return None
+        name, address = self.parts[index]
+        target = self.value.GetTarget()
+        kind = target.FindFirstType("PyObject")
+        kind = kind.GetPointerType() if kind.IsValid() else self.value.GetType()
+        data = lldb.SBData.CreateDataFromUInt64Array(target.GetByteOrder(), target.GetAddressByteSize(), [address])
+        return self.value.CreateValueFromData(name, data, kind)
+
+
 def __lldb_init_module(debugger, internal):
     for name, function in COMMANDS:
         spelled = "command_" + name.replace("-", "_")
@@ -260,4 +355,5 @@ def __lldb_init_module(debugger, internal):
     debugger.HandleCommand("type category define %s" % CATEGORY)
     for name in TYPES:
         debugger.HandleCommand('type summary add -w %s -F %s.summarize "%s"' % (CATEGORY, __name__, name))
+        debugger.HandleCommand('type synthetic add -w %s -l %s.Children "%s"' % (CATEGORY, __name__, name))
     debugger.HandleCommand("type category enable %s" % CATEGORY)

@@ -11,6 +11,7 @@ pub mod helpers;
 pub mod image;
 pub mod layout;
 pub mod machine;
+pub mod native;
 pub mod notes;
 pub mod python;
 pub mod redact;

@@ -1,13 +1,16 @@
 """The commands, as functions from a Debugger and arguments to lines of text."""
 
+import os
 import re
 
 from .debugger import Problem
+from .dump import write_dump
 from .exceptions import describe, exceptions
 from .frames import source_lines
 from .memory import Unreadable
 from .runtime import open_runtime
 from .stack import Stack
+from .tasks import tasks
 
 NO_STATE = "This thread has no Python state"
 
@@ -274,6 +277,39 @@ def py_exc(debugger, argument):
         yield "This thread neither raises nor handles an exception"
 
 
+def py_tasks(debugger, argument):
+    """List the asyncio tasks of all interpreters that are not done: name, coroutine, what each waits for, its frames."""
+    runtime = open_runtime(debugger)
+    natives = {thread.tid: thread for thread in debugger.threads()}
+    count = 0
+    for interpreter in reversed(runtime.interpreters()):
+        threads = {}
+        for state in interpreter.threads:
+            threads[state.address] = threads[state.thread_id] = natives.get(runtime.kernel_id(state))
+        found, is_cut = tasks(runtime, interpreter)
+        count += len(found)
+        for task in found:
+            yield _task_line(task, threads)
+            for frame in task.frames:
+                code, line = runtime.code(frame.code), runtime.line(frame)
+                if code is not None:
+                    yield '  File "%s", line %s, in %s' % (code.filename, "?" if line is None else line, code.name)
+        if is_cut:
+            yield "Interpreter %d may have more tasks than these" % interpreter.number
+    if not count:
+        yield "There are no asyncio tasks that are not done"
+
+
+def _task_line(task, threads):
+    text = "%s (%s)" % (task.name or "a task without a name", task.coroutine or "?")
+    if task.runner:
+        native = threads.get(task.runner)
+        return text + (", running in thread %s" % native.number if native is not None else ", running")
+    if not task.is_waiting and not task.awaiting:
+        return text + ", ready to run"
+    return text + (", waiting for %s" % ", ".join(task.awaiting) if task.awaiting else ", waiting")
+
+
 def py_repr(debugger, argument):
     """Print the Python object at an address: py-repr ADDRESS
 
@@ -281,6 +317,21 @@ def py_repr(debugger, argument):
     address = debugger.evaluate(argument)
     runtime = open_runtime(debugger)
     yield runtime.text(address)
+
+
+def py_dump(debugger, argument):
+    """Write a minidump of the process, which `coldframe analyze` reads: py-dump FILE
+
+    It holds registers and stacks of all threads, and the memory that this helper's commands read; FILE must not exist."""
+    path = argument.strip()
+    if not path:
+        raise Problem("Expected the name of a file")
+    runtime = open_runtime(debugger)
+    try:
+        threads, size = write_dump(debugger, runtime, os.path.expanduser(path))
+    except OSError as error:
+        raise Problem("Cannot write %s: %s" % (path, error.strerror))
+    yield "Wrote %s: %d threads, %d KiB of memory; `coldframe analyze %s` reads it" % (path, threads, size >> 10, path)
 
 
 def py_info(debugger, argument):
@@ -304,7 +355,9 @@ COMMANDS = [
     ("py-threads", py_threads),
     ("py-mixed-bt", py_mixed_bt),
     ("py-exc", py_exc),
+    ("py-tasks", py_tasks),
     ("py-repr", py_repr),
+    ("py-dump", py_dump),
     ("py-info", py_info),
 ]
 

@@ -100,3 +100,27 @@ class Debugger:
     def threads(self):
         """All native threads."""
         return []
+
+    def on_thread(self, thread, function):
+        """What the function returns while that thread is the selected one."""
+        return function()
+
+    def general_registers(self):
+        """The registers of the selected thread, by their names on x86_64."""
+        return {}
+
+    def siginfo(self):
+        """(number, code, address) of the signal that stopped the selected thread; None where it is not known."""
+        return None
+
+    def modules(self):
+        """(start, size, path, build id) of the files that are mapped; the build id as bytes, empty where not known."""
+        return []
+
+    def pid(self):
+        """The id of the process; 0 where it is not known."""
+        return 0
+
+    def executable(self):
+        """The path of the program, or None."""
+        return None

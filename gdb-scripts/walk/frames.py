@@ -84,8 +84,8 @@ class Frames(Values):
             return None
         code = Code(
             address,
-            self._name_or(self.ptr_or_null(address, "code.name"), "<unreadable>"),
-            self._name_or(self.ptr_or_null(address, "code.filename"), "<unreadable>"),
+            self.name_or(self.ptr_or_null(address, "code.name"), "<unreadable>"),
+            self.name_or(self.ptr_or_null(address, "code.filename"), "<unreadable>"),
             self.i32(address, "code.firstlineno"),
             self._bytes_or_none(self.ptr_or_null(address, "code.linetable")),
         )
@@ -104,12 +104,12 @@ class Frames(Values):
         if self.layout.is_("local_slots", "NamesCellsFree"):
             for field, kind in (("varnames", 0), ("cellvars", FAST_CELL), ("freevars", FAST_FREE)):
                 for name in self.tuple_items(self.ptr(address, "code." + field), MAX_NAMES):
-                    yield self._name_or(name, "?"), kind
+                    yield self.name_or(name, "?"), kind
         else:
             kinds = self.bytes_value(self.ptr(address, "code.localspluskinds"), MAX_NAMES)
             names = self.tuple_items(self.ptr(address, "code.localsplusnames"), MAX_NAMES)
             for index, name in enumerate(names):
-                yield self._name_or(name, "?"), kinds[index] if index < len(kinds) else 0
+                yield self.name_or(name, "?"), kinds[index] if index < len(kinds) else 0
 
     def _i32_or(self, base, slot, otherwise):
         try:
@@ -117,7 +117,8 @@ class Frames(Values):
         except Unreadable:
             return otherwise
 
-    def _name_or(self, obj, otherwise):
+    def name_or(self, obj, otherwise):
+        """A str that names something, or what is to stand for one that cannot be read."""
         try:
             return self.name(obj)
         except Unreadable:
@@ -310,7 +311,7 @@ class Frames(Values):
         found = []
         try:
             for key, value in self.dict_items(self._namespace_address(frame, "locals"), MAX_NAMES):
-                name = self._name_or(key, "?")
+                name = self.name_or(key, "?")
                 # A dump has nothing of what is not shown: it is not looked at.
                 if not (name.startswith("__") and name.endswith("__")) and not self._is_definition(value):
                     found.append((name, value))
@@ -379,9 +380,11 @@ class Frames(Values):
         """The frame of a `frame` object."""
         if self.layout.is_("frame_root", "FrameObject"):
             return self._object_frame(obj, 0)
-        address = self.ptr(obj, "frame_object.f_frame")
-        frame, _ = self._interpreter_frame(address, 0, self.u8(address, "frame.owner"))
-        return frame
+        return self.frame_at(self.ptr(obj, "frame_object.f_frame"))
+
+    def frame_at(self, address):
+        """The frame of a `_PyInterpreterFrame`."""
+        return self._interpreter_frame(address, 0, self.u8(address, "frame.owner"))[0]
 
     def write_frame_object(self, out, obj, above):
         try:

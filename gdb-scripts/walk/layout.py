@@ -20,18 +20,26 @@ class Layout:
         self.runtime = runtime
         self.offsets = offsets
         self.behaviour = behaviour
+        # `ShimOwner` of `ShimOwner(3)`.
+        self._variants = {name: re.split("[ (]", text)[0] for name, text in behaviour.items()}
         # Where the offsets came from, for people.
         self.source = source
+        # Whether it is of a --with-pydebug build.
+        self.is_debug = False
         # Whether a dump came with it.
         self.is_recorded = False
 
     def is_(self, name, variant):
         """Whether this build behaves in that way."""
-        return self.behaviour.get(name, "").partition("(")[0] == variant
+        return self._variants.get(name) == variant
 
     def argument(self, name):
         """The number that a behaviour carries: 3 of `ShimOwner(3)`."""
         return int(self.behaviour.get(name, "").partition("(")[2].rstrip(")") or 0)
+
+    def numbers(self, name):
+        """All numbers that a behaviour carries, in the order in which its variant declares them."""
+        return [int(number) for number in re.findall(r"-?\d+", self.behaviour.get(name, ""))]
 
     def name(self):
         text = version_text(self.version)

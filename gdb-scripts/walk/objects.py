@@ -27,6 +27,8 @@ MAX_DIGITS = 480
 DIGIT_BITS = 30
 # The longest name (of a variable, function, file, type) that is read.
 MAX_NAME = 4096
+# The most of the table of a set that is read at once, in bytes.
+MAX_TABLE = 1 << 16
 # The longest table of lines.
 MAX_BYTES = 1 << 20
 WORD = 8
@@ -119,6 +121,10 @@ class Objects:
             )
             self._types[address] = info
         return info
+
+    def types(self):
+        """All types that were met."""
+        return list(self._types.values())
 
     def is_type(self, obj, name):
         """Whether it is an object of the builtin type of that name."""
@@ -216,6 +222,11 @@ class Objects:
         mask = self.i64(obj, "set.mask")
         table = self.ptr(obj, "set.table")
         found = 0
+        try:
+            # At once: that is faster, and what a dump is made of then holds the whole table.
+            self.memory.bytes(table, min((mask + 1) * 2 * WORD, MAX_TABLE))
+        except Unreadable:
+            pass
         # Tables are at most ten times larger than their contents, save after many removals.
         for index in range(min(mask + 1, limit * 64)):
             if found >= min(used, limit):

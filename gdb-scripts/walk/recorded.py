@@ -26,6 +26,7 @@ def layout_of(recorded):
     except (KeyError, TypeError, ValueError):
         # A dump of another version of coldframe.
         return None
+    layout.is_debug = bool(recorded.get("debug"))
     # What the walk of the capture had no use for is not in the dump, so that probing it means nothing.
     layout.is_recorded = True
     return layout

@@ -14,6 +14,8 @@ MAX_INTERPRETERS = 1000
 MAX_THREADS = 20000
 # Offset of `tid` in glibc's `struct pthread` (nptl/descr.h): behind the 704 bytes of tcbhead_t on x86_64.
 PTHREAD_TID = 720
+# Structures of `_asyncio` (src/layout/schema.rs, `EXTENSION_STRUCTURES`), a part of the interpreter or a module.
+EXTENSION_STRUCTURES = ("task", "future", "future_iterator")
 # What only debug builds export (Objects/object.c).
 DEBUG_COUNTERS = ("_Py_RefTotal", "_Py_GetRefTotal", "_PyDebug_PrintTotalRefs")
 
@@ -116,17 +118,24 @@ class Runtime(Frames):
         # -1 means not created yet (Python/ceval_gil.h).
         return locked == 1, holder
 
+    def module_dict(self, interpreter, name):
+        """The namespace of an imported module; 0 where it was not imported."""
+        try:
+            module = self.dict_get(self.ptr(interpreter.address, "interpreter.modules"), name)
+            return self.ptr(module, "module.dict") if module and self.is_type(module, "module") else 0
+        except Unreadable:
+            return 0
+
     def thread_names(self, interpreter):
         """Names by pthread_self(), as the module `threading` knows them."""
         names = {}
         try:
-            modules = self.ptr(interpreter.address, "interpreter.modules")
-            threading = self.dict_get(modules, "threading")
-            active = threading and self.dict_get(self.ptr(threading, "module.dict"), "_active")
+            threading = self.module_dict(interpreter, "threading")
+            active = threading and self.dict_get(threading, "_active")
             for ident, thread in self.dict_items(active) if active else ():
                 for key, value in self.instance_items(thread) or ():
-                    if self._name_or(key, "") == "_name":
-                        names[self.int_value(ident)] = self._name_or(value, "?")
+                    if self.name_or(key, "") == "_name":
+                        names[self.int_value(ident)] = self.name_or(value, "?")
         except Unreadable:
             # Names are a courtesy.
             pass
@@ -253,10 +262,10 @@ def _candidates(debugger, memory, runtime):
     dwarf = debugger.dwarf_offsets(schema(row))
     # That of extension modules alone has few of the structures.
     if "interpreter.threads_head" in dwarf and "code.filename" in dwarf:
-        offsets = dict(dwarf, **own)
-        yield _with_exact_version(
-            memory, Layout(version, free_threaded, runtime, offsets, behaviour, "debug information")
-        )
+        offsets = dict(_of_extensions(row, dwarf), **dict(dwarf, **own))
+        layout = Layout(version, free_threaded, runtime, offsets, behaviour, "debug information")
+        layout.is_debug = is_debug
+        yield _with_exact_version(memory, layout)
     if row is None:
         yield "there is no built-in layout of CPython %s" % version_text(version)
         return
@@ -266,11 +275,21 @@ def _candidates(debugger, memory, runtime):
         return
     source = "_Py_DebugOffsets, completed by built-in row %s" if own else "built-in row %s"
     layout = Layout(version, free_threaded, runtime, dict(row.offsets, **own), behaviour, source % row.title)
+    layout.is_debug = is_debug
     exact = _with_exact_version(memory, layout)
     better = row_for(exact.version, free_threaded, is_debug)
     exact.offsets = dict(better.offsets, **own)
     exact.source = source % better.title
     yield exact
+
+
+def _of_extensions(row, dwarf):
+    """What a row says of structures of extension modules, whose debug information may be missing while CPython's is
+    there."""
+    known = {slot.partition(".")[0] for slot in dwarf}
+    structures = set(EXTENSION_STRUCTURES) - known
+    offsets = row.offsets if row is not None else {}
+    return {slot: offset for slot, offset in offsets.items() if slot.partition(".")[0] in structures}
 
 
 def _with_exact_version(memory, layout):

@@ -162,6 +162,16 @@ class Values(Objects):
 
         self._inside(out, obj, above, "{...}", write)
 
+    def _write_frozendict(self, out, obj, info, above):
+        """`frozendict.__repr__` (Objects/dictobject.c, 3.15+), with braces also where it is empty, as CPython's helper."""
+
+        def write(out, obj, above):
+            out.write("frozendict(")
+            self._write_dict(out, obj, info, above[:-1])
+            out.write(")")
+
+        self._inside(out, obj, above, "frozendict({...})", write)
+
     def _write_set(self, out, obj, info, above):
         def write(out, obj, above):
             if self.i64(obj, "set.used") == 0:
@@ -327,6 +337,7 @@ WRITERS = {
     "bytearray": Values._write_bytearray,
     "set": Values._write_set,
     "frozenset": Values._write_set,
+    "frozendict": Values._write_frozendict,
     "builtin_function_or_method": Values._write_builtin,
     "builtin_method": Values._write_builtin,
     "method-wrapper": Values._write_method_wrapper,

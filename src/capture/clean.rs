@@ -9,6 +9,9 @@ use crate::report::model::{Exception, Frame, ValueState, Variable};
 /// exceptions.
 pub fn names(report: &mut Report, redactor: &Redactor) {
     report.annotations = redactor.named_texts(&report.annotations);
+    for breadcrumb in &mut report.breadcrumbs {
+        breadcrumb.text = redactor.replace(&breadcrumb.text);
+    }
     let clean = |text: &mut Option<String>| {
         if let Some(text) = text.as_mut() {
             *text = redactor.replace(text);
@@ -24,6 +27,10 @@ pub fn names(report: &mut Report, redactor: &Redactor) {
         }
     }
     for thread in &mut report.threads {
+        thread
+            .frames
+            .iter_mut()
+            .for_each(|frame| native_locals(frame, redactor));
         clean(&mut thread.python_name);
         clean(&mut thread.task);
         for exception in [&mut thread.exception, &mut thread.handling].into_iter().flatten() {
@@ -46,6 +53,17 @@ pub fn all(report: &mut Report, redactor: &Redactor) {
     }
     for task in &mut report.tasks {
         task.frames.iter_mut().for_each(|frame| locals(frame, redactor));
+    }
+}
+
+/// Of native variables nobody knows which object they are.
+fn native_locals(frame: &mut Frame, redactor: &Redactor) {
+    let Frame::Native(frame) = frame else { return };
+    for local in &mut frame.locals {
+        let is_secret = |text: &String| !redactor.secrets_in(text).is_empty();
+        if local.value.as_ref().is_some_and(is_secret) {
+            redacted(local);
+        }
     }
 }
 
@@ -83,13 +101,17 @@ fn variable(variable: &mut Variable, redactor: &Redactor) {
             .as_deref()
             .is_some_and(|text| !redactor.secrets_in(text).is_empty());
     if is_secret {
-        variable.state = ValueState::Redacted;
-        variable.value = Some(REDACTED.to_string());
-        variable.length = None;
-        variable.children.clear();
+        redacted(variable);
     }
     variable
         .children
         .iter_mut()
         .for_each(|child| self::variable(child, redactor));
+}
+
+fn redacted(variable: &mut Variable) {
+    variable.state = ValueState::Redacted;
+    variable.value = Some(REDACTED.to_string());
+    variable.length = None;
+    variable.children.clear();
 }

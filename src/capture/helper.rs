@@ -4,12 +4,16 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use coldframe_handler::wire;
+
+use super::annotations::annotated;
 use super::channel::{DeliverError, Delivery, deliver};
 use super::environment;
 use super::privacy::Privacy;
 use super::request::{self, RequestError};
 use super::snapshot::{self, Destination, Occasion};
 use super::watchdog;
+use crate::addr::Addr;
 use crate::report::json::JsonError;
 use crate::report::model::Trigger;
 use crate::report::{Report, packed};
@@ -33,6 +37,9 @@ pub enum CaptureError {
     /// The process cannot be stopped and read.
     #[error(transparent)]
     Attach(#[from] AttachError),
+    /// The dump could not be written.
+    #[error("the dump could not be written")]
+    NoDump,
     /// The report could not be put into JSON.
     #[error(transparent)]
     Json(#[from] JsonError),
@@ -40,6 +47,7 @@ pub enum CaptureError {
 
 /// Captures process `pid`, whose thread `tid` crashed and left its request at address `request`. The report goes to
 /// the supervisor, or, where none can be reached, to `print`. `access` is by what means the process may be looked at.
+/// With `output` the process asked for a dump in that file and goes on; nothing is printed.
 ///
 /// # Errors
 /// When nothing could be captured; the handler then writes its own record.
@@ -48,19 +56,29 @@ pub fn capture(
     tid: i32,
     request: u64,
     access: Access,
+    output: Option<PathBuf>,
     print: &mut dyn FnMut(&Report),
 ) -> Result<(), CaptureError> {
     let started = Instant::now();
     watchdog::start(LIFETIME);
     offer_to_oom_killer();
     let request = request::read(pid, tid, request, access)?;
-    let process = LiveProcess::attach_by(access, pid.unsigned_abs(), started + STOP_TIME)?.with_fault(Fault {
-        crash: request.crash(),
-        registers: Some(request.registers()),
-    });
+    let mut process = LiveProcess::attach_by(access, pid.unsigned_abs(), started + STOP_TIME)?;
+    if request.occasion == wire::Occasion::Crash {
+        process = process.with_fault(Fault {
+            crash: request.crash(),
+            registers: Some(request.registers()),
+        });
+    }
+    let process = annotated(process, Some(Addr(request.page)));
+    let is_silent = output.is_some();
     let occasion = Occasion {
-        trigger: Trigger::Signal,
-        destination: Destination::Folder(dump_folder()),
+        trigger: match request.occasion {
+            wire::Occasion::Crash => Trigger::Signal,
+            wire::Occasion::Request => Trigger::Request,
+            wire::Occasion::Timeout => Trigger::Timeout,
+        },
+        destination: output.map_or_else(|| Destination::Folder(dump_folder()), Destination::File),
         privacy: Privacy::from_env(),
         deadline: started + STOP_TIME + WALK_TIME,
         began: Instant::now().checked_sub(since(&request)).unwrap_or(started),
@@ -68,6 +86,9 @@ pub fn capture(
     let (report, dump) = snapshot::take(&process, &occasion);
     // The process need not stay stopped while a person reads.
     drop(process);
+    if is_silent {
+        return dump.map(|_| ()).ok_or(CaptureError::NoDump);
+    }
     let delivery = Delivery {
         pid,
         dump,

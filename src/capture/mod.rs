@@ -13,6 +13,7 @@
 //! Invariant: nothing here knows CPython; what to keep is what an analysis read through a
 //! [`crate::source::Recorder`].
 
+pub mod annotations;
 pub mod channel;
 mod clean;
 mod deep;

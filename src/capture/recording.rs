@@ -4,9 +4,7 @@ use std::cell::Cell;
 use std::time::Instant;
 
 use crate::addr::Addr;
-use crate::source::maps::Mapping;
-use crate::source::streams::Context;
-use crate::source::{Crash, LiveProcess, Memory, Modules, ReadError, Recorded, Recorder, Target, Thread};
+use crate::source::{Facts, LiveProcess, Memory, ReadError, Recorder, Target};
 
 /// The clock is asked once in this many reads.
 const READS_PER_CHECK: u32 = 256;
@@ -44,23 +42,8 @@ impl Target for RecordingTarget<'_> {
     fn memory(&self) -> &dyn Memory {
         &self.memory
     }
-    fn threads(&self) -> &[Thread] {
-        self.process.threads()
-    }
-    fn modules(&self) -> &Modules {
-        self.process.modules()
-    }
-    fn mappings(&self) -> &[Mapping] {
-        self.process.mappings()
-    }
-    fn crash(&self) -> Option<&Crash> {
-        self.process.crash()
-    }
-    fn context(&self) -> &Context {
-        self.process.context()
-    }
-    fn recorded(&self) -> &Recorded {
-        self.process.recorded()
+    fn facts(&self) -> &Facts {
+        self.process.facts()
     }
 }
 

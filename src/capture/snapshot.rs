@@ -274,6 +274,9 @@ impl Writer<'_> {
         context.trigger = self.occasion.word().to_string();
         context.process.command.clone_from(&self.command);
         context.annotations = redactor.named_texts(&context.annotations);
+        for breadcrumb in &mut context.breadcrumbs {
+            breadcrumb.text = redactor.replace(&breadcrumb.text);
+        }
         context.notes = self.notes.to_vec();
         context.packages = analysis.packages.clone();
         context.capture = CaptureContext {
@@ -309,6 +312,7 @@ impl Writer<'_> {
                 symbols: &symbolizer.into_recorded(),
                 sources: &analysis.sources,
                 stacks: &deep.recorded,
+                variables: &analysis.variables,
                 redaction: &redaction,
                 zeroed: &zeroed,
             },

@@ -71,6 +71,8 @@ pub trait Observer {
     fn deliver(&mut self, delivery: &Delivery);
     /// Time to capture the processes below `root`: the time is up, or a person asked.
     fn capture(&mut self, root: i32, trigger: Trigger);
+    /// A signal came that the command gets as well.
+    fn forwarded(&mut self, _number: i32) {}
     /// The processes below `root` that must end with it.
     fn members(&mut self, root: i32) -> Vec<i32>;
 }
@@ -159,6 +161,7 @@ pub fn run(
             if watch.on_signal.is_some_and(|signal| signal as i32 == number) && supervisor.ending.is_none() {
                 observer.capture(child.as_raw(), Trigger::Request);
             }
+            observer.forwarded(number);
             supervisor.handle(number, info.ssi_code)?;
         }
         if let Some(listener) = listener {

@@ -28,6 +28,7 @@ use crate::source::runs::{self, RunsError};
 use crate::source::streams::{
     Context, RecordedLayout, RecordedRedaction, RecordedSources, RecordedStack, RecordedSymbols, stream_type,
 };
+use crate::source::variables::RecordedVariables;
 use crate::source::{Crash, Memory, Modules, Thread};
 use file::PartFile;
 use layout::Layout;
@@ -64,6 +65,8 @@ pub struct DumpContents<'a> {
     pub redaction: &'a RecordedRedaction,
     /// What is written as zeros, `redaction.zeroed` included; normal ([`crate::source::ranges`]).
     pub zeroed: &'a [AddrRange],
+    /// Variables of native frames.
+    pub variables: &'a [RecordedVariables],
 }
 
 /// A dump that was written.
@@ -192,6 +195,9 @@ fn write_streams(file: &std::fs::File, contents: &DumpContents<'_>) -> Result<us
     if !contents.symbols.is_empty() {
         out.raw_stream(stream_type::SYMBOLS, &serde_json::to_vec(contents.symbols)?)?;
     }
+    if !contents.variables.is_empty() {
+        out.raw_stream(stream_type::VARIABLES, &serde_json::to_vec(contents.variables)?)?;
+    }
     if !contents.sources.is_empty() {
         out.raw_stream(stream_type::SOURCES, &serde_json::to_vec(contents.sources)?)?;
     }
@@ -266,18 +272,19 @@ mod tests {
         let contents = DumpContents {
             threads: &threads,
             crash: Some(&crash),
-            modules: &target.modules,
+            modules: target.modules(),
             mappings: &[],
             maps_text: "",
             memory: &memory,
             selection: &selection,
-            context: &target.context,
+            context: target.context(),
             layout: None,
-            symbols: &target.recorded.symbols,
-            sources: &target.recorded.sources,
+            symbols: &target.facts.recorded.symbols,
+            sources: &target.facts.recorded.sources,
             stacks: &[],
-            redaction: &target.recorded.redaction,
+            redaction: &target.recorded().redaction,
             zeroed: &[AddrRange::new(Addr(0x1100), 0x10), AddrRange::new(Addr(0x1_0ff0), 0x20)],
+            variables: &[],
         };
         let written = write_dump(&folder.join("x.dmp"), &contents).unwrap();
         assert_eq!(written.lost_ranges, 1);

@@ -8,9 +8,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use coldframe::capture::annotations::annotated;
 use coldframe::image::{CacheDir, ImageOptions, Images, Overlay, Symbolizer};
 use coldframe::notes::Notes;
 use coldframe::report::model;
+use coldframe::report::text::Form;
 use coldframe::report::{Report, html, json, markdown, text};
 use coldframe::session::{self, Options, SourceFolders};
 use coldframe::source::{Input, LiveProcess, Target, unpack};
@@ -115,6 +117,8 @@ pub struct Analyze {
 enum Format {
     /// For people
     Text,
+    /// The same as `run` prints it: headline, findings, the crashed thread, summary
+    Short,
     /// For programs: docs/report.md
     Json,
     /// One page for a browser, without scripts and without network
@@ -176,7 +180,8 @@ impl Analyze {
         let report = self.choose_threads(report)?;
         let text = match self.format {
             Format::Json => json::pretty(&report)?,
-            Format::Text => text::render(&report, &self.text_options()),
+            Format::Text => text::render(&report, &self.text_options(Form::Full)),
+            Format::Short => text::render(&report, &self.text_options(Form::Short)),
             Format::Html => html::page(&report)?,
             Format::Markdown => markdown::render(&report),
         };
@@ -217,7 +222,7 @@ impl Analyze {
     }
 
     fn process(&self, pid: u32, cache: Option<&CacheDir>) -> anyhow::Result<Report> {
-        let process = LiveProcess::attach(pid, Instant::now() + STOP_DEADLINE)?;
+        let process = annotated(LiveProcess::attach(pid, Instant::now() + STOP_DEADLINE)?, None);
         let root = PathBuf::from(format!("/proc/{pid}/root"));
         let images = ImageOptions {
             root: self.sysroot.clone().unwrap_or(root.clone()),
@@ -291,11 +296,11 @@ impl Analyze {
         Ok(report)
     }
 
-    fn text_options(&self) -> text::TextOptions {
+    fn text_options(&self, form: Form) -> text::TextOptions {
         let to_terminal = self.output.is_none() && std::io::stdout().is_terminal();
         text::TextOptions {
             style: self.color.style(to_terminal),
-            ..text::TextOptions::new(text::Form::Full)
+            ..text::TextOptions::new(form)
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::num::ParseIntError;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -26,6 +27,9 @@ pub struct CaptureHelper {
     /// Look at the process through files below /proc alone
     #[arg(long)]
     without_ptrace: bool,
+    /// The file for the dump of a process that goes on
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 fn parse_address(text: &str) -> Result<u64, ParseIntError> {
@@ -39,7 +43,14 @@ impl CaptureHelper {
         } else {
             Access::Any
         };
-        match helper::capture(self.pid, self.tid, self.request, access, &mut print) {
+        match helper::capture(
+            self.pid,
+            self.tid,
+            self.request,
+            access,
+            self.output.clone(),
+            &mut print,
+        ) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 say(format_args!("nothing was captured: {}", chain(&error.into())));

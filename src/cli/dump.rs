@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use coldframe::capture::annotations::annotated;
 use coldframe::capture::environment::choose_dump_folder;
 use coldframe::capture::privacy::Privacy;
 use coldframe::capture::snapshot::{self, Destination, Occasion};
@@ -95,7 +96,7 @@ pub(super) fn take(
     privacy: Privacy,
 ) -> Result<(Report, Option<PathBuf>), AttachError> {
     let began = Instant::now();
-    let process = LiveProcess::attach(pid, began + STOP_TIME)?;
+    let process = annotated(LiveProcess::attach(pid, began + STOP_TIME)?, None);
     let occasion = Occasion {
         trigger,
         destination,

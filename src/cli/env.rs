@@ -1,5 +1,6 @@
 //! `coldframe env`: the variables that turn capture on where nobody supervises.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -45,6 +46,8 @@ enum Format {
     Docker,
     /// Environment="NAME=VALUE"
     Systemd,
+    /// One line of JSON: the handler's library, and the variables
+    Json,
 }
 
 impl Env {
@@ -54,12 +57,24 @@ impl Env {
         let report = self.report.to_possible_value();
         let report = report.as_ref().map_or("short", clap::builder::PossibleValue::get_name);
         let environment = Environment::captured(&installed, &folder.path, None, report, &self.privacy.asked());
+        if self.format == Format::Json {
+            let text = |text: &std::ffi::OsStr| text.to_string_lossy().into_owned();
+            let variables: BTreeMap<String, String> = environment
+                .set
+                .iter()
+                .map(|(name, value)| (text(name), text(value)))
+                .collect();
+            let handler = installed.handler.to_string_lossy();
+            let facts = serde_json::json!({ "handler": handler, "variables": variables });
+            output::write(None, &format!("{facts}\n"))?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let line = |(name, value): &(std::ffi::OsString, std::ffi::OsString)| {
             let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
             // Both read a backslash before a quote, a backslash or, in a Dockerfile, a dollar sign.
             let escaped = value.replace('\\', "\\\\").replace('"', "\\\"");
             match self.format {
-                Format::Shell => format!("export {name}={}\n", quoted(&value)),
+                Format::Json | Format::Shell => format!("export {name}={}\n", quoted(&value)),
                 Format::Docker => format!("ENV {name}=\"{}\"\n", escaped.replace('$', "\\$")),
                 Format::Systemd => format!("Environment=\"{name}={}\"\n", escaped.replace('%', "%%")),
             }

@@ -3,9 +3,11 @@
 //! Invariant: nothing here knows an offset, a register or a file format; it asks sessions for reports.
 
 mod analyze;
+mod artifacts;
 mod capture_helper;
 mod color;
 mod coredumpctl;
+mod crashes;
 mod debuginfod;
 mod doctor;
 mod dump;
@@ -19,7 +21,9 @@ mod message;
 mod output;
 mod privacy;
 mod quantity;
+mod repeat;
 mod run;
+mod test_log;
 mod triage;
 mod watcher;
 

@@ -12,16 +12,22 @@ use coldframe::capture::environment::{Environment, IGNORE, MAX_BYTES, MAX_DUMPS,
 use coldframe::capture::install::find_or_install;
 use coldframe::capture::leftover::{Leftover, leftovers};
 use coldframe::capture::oom::{OomKills, oom_kills};
-use coldframe::capture::supervisor::{self, Ending, Watch};
+use coldframe::capture::supervisor::{self, Ending, RunError, Watch};
 use coldframe::image::CacheDir;
 use coldframe::report::signals::signal_name;
 use coldframe::report::text::{self, Form, Style, TextOptions, quoted};
 use coldframe::report::{Report, json};
-use nix::sys::signal::Signal;
+use coldframe::triage::Baseline;
+use nix::sys::signal::{SigSet, Signal};
 
+use super::artifacts::{Artifacts, tell_github};
 use super::color::Color;
+use super::crashes::Crashes;
 use super::privacy::PrivacyOptions;
 use super::quantity;
+use super::repeat::Repeat;
+use super::test_log::JunitFile;
+use super::triage::read_baseline;
 use super::watcher::Watcher;
 use super::{chain, say};
 
@@ -37,6 +43,8 @@ Examples:
   coldframe run --report json -- python -m pytest tests
   coldframe run --no-locals -- python handles_secrets.py
   coldframe run --timeout 10m -- pytest
+  coldframe run --artifacts crashes --junit junit.xml -- pytest --junitxml junit.xml
+  coldframe run --repeat 100 --until-crash --hunt -- python -m pytest tests/test_io.py
   coldframe run --on-signal USR1 -- celery -A app worker
 
 Exit status: that of CMD; death by a signal is passed on (as pid 1: 128 + signal).
@@ -89,6 +97,22 @@ pub struct Run {
     #[arg(long, conflicts_with_all = ["timeout", "on_signal", "on_dump", "termination_log"])]
     exec: bool,
 
+    /// Put what CI systems take below this folder: dumps with their reports, summary.md, report.html, junit.xml,
+    /// results.sarif, gl-code-quality.json, crashes.ndjson. Several runs may share it
+    #[arg(long, value_name = "DIR", conflicts_with = "exec")]
+    artifacts: Option<PathBuf>,
+
+    /// The JUnit XML that the command writes: where a crash keeps it from that, it is written for it
+    #[arg(long, value_name = "FILE", conflicts_with = "exec")]
+    junit: Option<PathBuf>,
+
+    /// File of signatures that are known: they are warnings in what is written for CI systems
+    #[arg(long, value_name = "FILE", conflicts_with = "exec")]
+    baseline: Option<PathBuf>,
+
+    #[command(flatten)]
+    repeat: Repeat,
+
     #[command(flatten)]
     pub(super) color: Color,
 
@@ -115,26 +139,39 @@ impl Run {
         // Times of files are those of the kernel's last tick, up to 10 ms behind.
         let started = SystemTime::now() - Duration::from_secs(1);
         let kills = oom_kills();
-        let (environment, mut listener, folder) = self.prepare();
+        let baseline = self
+            .baseline
+            .as_deref()
+            .map(read_baseline)
+            .transpose()?
+            .unwrap_or_default();
+        let (mut environment, mut listener, folder) = self.prepare();
+        let junit = self.junit.as_deref().map(JunitFile::new);
+        environment.set.extend(junit.as_ref().and_then(JunitFile::variable));
         if self.exec {
             return Ok(replace_by(&self.command, &environment));
         }
         let address = listener.as_ref().map(Listener::address).unwrap_or_default();
-        let mut observer = Watcher::new(self, &address, &folder);
+        let earlier = self.artifacts().map(|artifacts| Crashes::after(&artifacts.records()));
+        let mut observer = Watcher::new(self, &address, &folder, earlier.unwrap_or_default());
         let watch = Watch {
             timeout: self.timeout,
             on_signal: self.on_signal,
         };
-        match supervisor::run(&self.command, &environment, &mut listener, watch, &mut observer) {
+        match self.supervise(&environment, &mut listener, watch, &mut observer) {
             Ok(ending) => {
+                let crashes = &observer.crashes;
                 // The helper, which has no time for it, may have stored something.
-                if let Some(cache) = CacheDir::from_env().filter(|_| observer.has_captured) {
+                if let Some(cache) = CacheDir::from_env().filter(|_| !crashes.new_records().is_empty()) {
                     cache.trim();
                 }
                 observer.finish();
                 if self.report != ReportForm::None {
                     leftovers(&folder, &address, started).iter().for_each(tell);
                     tell_ending(ending, self.timeout, kills);
+                }
+                if let Err(error) = self.tell_ci(&observer.crashes, &baseline, junit.as_ref(), started) {
+                    say(chain(&error));
                 }
                 supervisor::end_as(ending)
             }
@@ -143,6 +180,64 @@ impl Run {
                 say(chain(&error.into()));
                 Ok(ExitCode::from(code))
             }
+        }
+    }
+
+    pub(super) fn artifacts(&self) -> Option<Artifacts<'_>> {
+        self.artifacts.as_deref().map(Artifacts)
+    }
+
+    /// Runs the command, as often as was asked for.
+    fn supervise(
+        &self,
+        environment: &Environment,
+        listener: &mut Option<Listener>,
+        watch: Watch,
+        observer: &mut Watcher<'_>,
+    ) -> Result<Ending, RunError> {
+        let mask = SigSet::thread_get_mask();
+        let mut series = self.repeat.series();
+        loop {
+            let before = observer.crashes.records.len();
+            let environment = series.environment(environment);
+            let ending = supervisor::run(&self.command, &environment, listener, watch, observer)?;
+            let crashes = observer.crashes.records.get(before..).unwrap_or_default();
+            if !series.goes_on(ending, crashes, observer.is_interrupted) {
+                break;
+            }
+            // The next run is to find it as the first did.
+            if let Ok(mask) = &mask {
+                let _ = mask.thread_set_mask();
+            }
+        }
+        if self.repeat.is_used() {
+            series.summary().iter().for_each(say);
+        }
+        Ok(series.ending())
+    }
+
+    /// What is left for CI systems to read.
+    fn tell_ci(
+        &self,
+        crashes: &Crashes,
+        baseline: &Baseline,
+        junit: Option<&JunitFile<'_>>,
+        started: SystemTime,
+    ) -> anyhow::Result<()> {
+        let triage = crashes.triage(baseline);
+        if let Some(junit) = junit {
+            junit.complete(started, crashes.new_records(), &triage)?;
+        }
+        if let Some(artifacts) = self.artifacts() {
+            artifacts.write(crashes, &triage)?;
+            if !crashes.new_records().is_empty() {
+                let path = artifacts.0.join("report.html");
+                say(format_args!("{}; all of it: {}", triage.verdict(), path.display()));
+            }
+        }
+        match crashes.new_records() {
+            [] => Ok(()),
+            _ => tell_github(&triage),
         }
     }
 
@@ -156,7 +251,12 @@ impl Run {
                 return (Environment::default(), None, PathBuf::new());
             }
         };
-        let folder = choose_dump_folder(self.output_dir.as_deref());
+        let folder = choose_dump_folder(
+            self.output_dir
+                .clone()
+                .or(self.artifacts().map(|artifacts| artifacts.dumps()))
+                .as_deref(),
+        );
         for refused in &folder.refused {
             let instead = if folder.writable {
                 folder.path.display().to_string()

@@ -13,8 +13,9 @@ use coldframe::report::model::Trigger;
 use coldframe::report::text::Style;
 use coldframe::report::{Report, packed};
 
+use super::crashes::Crashes;
 use super::run::{ReportForm, Run, render};
-use super::{dump, say};
+use super::{chain, dump, say};
 
 /// How long commands of --on-dump may take once the watched command has ended.
 const ON_DUMP_TIME: Duration = Duration::from_secs(10);
@@ -27,24 +28,32 @@ pub(super) struct Watcher<'a> {
     address: &'a str,
     folder: &'a Path,
     commands: Vec<Child>,
-    /// Whether anything was captured.
-    pub has_captured: bool,
+    /// What was captured, and what was there before.
+    pub crashes: Crashes,
+    /// A signal came that a person or a service sends to end things.
+    pub is_interrupted: bool,
 }
 
 impl<'a> Watcher<'a> {
-    pub fn new(options: &'a Run, address: &'a str, folder: &'a Path) -> Watcher<'a> {
+    pub fn new(options: &'a Run, address: &'a str, folder: &'a Path, crashes: Crashes) -> Watcher<'a> {
         Watcher {
             options,
             address,
             folder,
             commands: Vec::new(),
-            has_captured: false,
+            crashes,
+            is_interrupted: false,
         }
     }
 
     /// Prints a report to this process's own stderr, once, and tells who wants to know.
     fn take(&mut self, report: &Report, dump: Option<&Path>) {
-        self.has_captured = true;
+        self.crashes.add(report, dump);
+        if let (Some(artifacts), Some(dump)) = (self.options.artifacts(), dump)
+            && let Err(error) = artifacts.add(report, dump)
+        {
+            say(chain(&error));
+        }
         let style = self.options.color.style(std::io::stderr().is_terminal());
         print(&render(report, self.options.report, style));
         if let Some(path) = &self.options.termination_log {
@@ -109,6 +118,10 @@ impl Observer for Watcher<'_> {
                 Err(error) => say(format_args!("process {pid} could not be captured: {error}")),
             }
         }
+    }
+
+    fn forwarded(&mut self, number: i32) {
+        self.is_interrupted |= [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT].contains(&number);
     }
 
     fn members(&mut self, root: i32) -> Vec<i32> {

@@ -25,7 +25,7 @@ impl Stage {
     /// A crash by this signal, with this `si_code` and address.
     pub fn new(signal: i32, code: i32, address: u64) -> Stage {
         let mut stage = Stage::default();
-        stage.target.crash = Some(Crash {
+        stage.target.facts.crash = Some(Crash {
             tid: 7,
             signal,
             code,
@@ -52,7 +52,7 @@ impl Stage {
     }
 
     pub fn maps(mut self, text: &str) -> Stage {
-        self.target.mappings = parse_maps(text);
+        self.target.facts.mappings = parse_maps(text);
         self
     }
 
@@ -108,7 +108,7 @@ impl Stage {
         Scene {
             report: &self.report,
             target: &self.target,
-            crash: self.target.crash.as_ref(),
+            crash: self.target.facts.crash.as_ref(),
             registers: Some(&self.registers),
         }
     }

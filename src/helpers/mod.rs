@@ -37,11 +37,15 @@ const WALK: &[Part] = &[
     part!("gdb-scripts/walk/debugger.py"),
     part!("gdb-scripts/walk/objects.py"),
     part!("gdb-scripts/walk/values.py"),
+    part!("gdb-scripts/walk/children.py"),
     part!("gdb-scripts/walk/lines.py"),
     part!("gdb-scripts/walk/frames.py"),
     part!("gdb-scripts/walk/runtime.py"),
     part!("gdb-scripts/walk/exceptions.py"),
+    part!("gdb-scripts/walk/suspended.py"),
+    part!("gdb-scripts/walk/tasks.py"),
     part!("gdb-scripts/walk/stack.py"),
+    part!("gdb-scripts/walk/dump.py"),
     part!("gdb-scripts/walk/commands.py"),
 ];
 const GDB: &[Part] = &[part!("gdb-scripts/adapter.py")];
@@ -124,6 +128,33 @@ mod tests {
         for (path, part) in WALK.iter().chain(GDB).chain(LLDB) {
             let is_open = |line: &&str| line.starts_with("from ") && line.ends_with(['(', '\\']);
             assert_eq!(part.lines().find(is_open), None, "{path}");
+        }
+    }
+
+    /// All parts of a helper share one namespace.
+    #[test]
+    fn no_two_parts_define_one_name() {
+        for adapter in [GDB, LLDB] {
+            let mut known = std::collections::HashMap::new();
+            for (path, part) in WALK.iter().chain(adapter) {
+                let names = part.lines().filter_map(|line| {
+                    let words = ["def ", "class ", "for "];
+                    let rest = words.iter().find_map(|word| line.strip_prefix(word));
+                    let assigned = || line.split_once(" = ").map(|(name, _)| name);
+                    let name = rest
+                        .or_else(assigned)?
+                        .split(|c: char| c != '_' && !c.is_ascii_alphanumeric())
+                        .next()?;
+                    (!name.is_empty()).then_some(name)
+                });
+                for name in names {
+                    let other = known.insert(name, path);
+                    assert!(
+                        other.is_none_or(|other| other == path),
+                        "{name} is in {path} and {other:?}"
+                    );
+                }
+            }
         }
     }
 

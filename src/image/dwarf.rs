@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use addr2line::{LookupContinuation, LookupResult, SplitDwarfLoad};
-use gimli::{EndianSlice, LittleEndian, SectionId};
+use gimli::{DebugInfoOffset, EndianSlice, LittleEndian, SectionId};
 use self_cell::self_cell;
 
 use crate::addr::Svma;
@@ -96,6 +96,15 @@ impl DebugFiles {
     /// All sections.
     pub fn dwarf(&self) -> gimli::Dwarf<Slice<'_>> {
         self.load(|_| true)
+    }
+
+    /// All sections, for a look at a few units: their abbreviations are read when they are needed.
+    pub fn dwarf_for_few_units(&self) -> gimli::Dwarf<Slice<'_>> {
+        let mut dwarf = loaded(|id| self.main.get(id, id.name()));
+        if let Some(shared) = &self.shared {
+            dwarf.set_sup(loaded(|id| shared.get(id, id.name())));
+        }
+        dwarf
     }
 
     /// The sections with functions and lines: unpacking the others would double the time and memory.
@@ -201,6 +210,18 @@ impl LineIndex {
     pub fn new(files: Rc<DebugFiles>) -> Option<LineIndex> {
         let cell = IndexCell::try_new(files, |files| addr2line::Context::from_dwarf(files.lines()));
         Some(LineIndex { cell: cell.ok()? })
+    }
+
+    /// Where the unit that holds the code at an address begins; `None` also where that unit is in a file of its own.
+    pub fn unit_at(&self, address: Svma) -> Option<DebugInfoOffset> {
+        if address.0 == u64::MAX {
+            return None;
+        }
+        self.cell
+            .with_dependent(|_, index| match index.find_dwarf_and_unit(address.0) {
+                LookupResult::Output(unit) => unit?.unit.header.debug_info_offset(),
+                LookupResult::Load { .. } => None,
+            })
     }
 
     /// The functions at an address, inlined ones first, and whether all files were there that name them. Where the

@@ -162,11 +162,7 @@ impl Image {
         if !self.loaded().is_code(address) {
             return (Vec::new(), true);
         }
-        let lines = self.lines.get_or_init(|| {
-            let files = self.debug_files()?.clone();
-            LineIndex::new(files)
-        });
-        let in_lines = lines.as_ref().map(|lines| lines.frames(address));
+        let in_lines = self.lines().map(|lines| lines.frames(address));
         let (mut frames, is_complete) = in_lines.unwrap_or((Vec::new(), true));
         let named_by_table = || self.symbols().function_at(address);
         match frames.last_mut() {
@@ -179,6 +175,25 @@ impl Image {
             })),
         }
         (frames, is_complete)
+    }
+
+    fn lines(&self) -> Option<&LineIndex> {
+        let lines = self.lines.get_or_init(|| {
+            let files = self.debug_files()?.clone();
+            LineIndex::new(files)
+        });
+        lines.as_ref()
+    }
+
+    /// Where the unit begins that holds the code at an address; `None` where there is no debug information of it, or
+    /// it is in a file of its own.
+    pub fn unit_at(&self, address: Svma) -> Option<gimli::DebugInfoOffset> {
+        self.lines()?.unit_at(address)
+    }
+
+    /// The debug information, for a look at a few units.
+    pub fn dwarf_for_few_units(&self) -> Option<gimli::Dwarf<Slice<'_>>> {
+        self.debug_files().map(|files| files.dwarf_for_few_units())
     }
 
     /// What answers about this image depend on: the files, and their state.

@@ -14,9 +14,7 @@ use super::symbols::note_other_build;
 use super::{Image, ImageError, Images};
 use crate::addr::{Addr, AddrRange, Svma};
 use crate::notes::Notes;
-use crate::source::maps::Mapping;
-use crate::source::streams::Context;
-use crate::source::{Crash, Memory, Module, Modules, ReadError, Recorded, Target, Thread};
+use crate::source::{Facts, Memory, Module, Modules, ReadError, Target};
 
 /// What is missing from memory is missing by the page.
 const PAGE: u64 = 4096;
@@ -64,23 +62,11 @@ impl Target for Overlay<'_> {
     fn memory(&self) -> &dyn Memory {
         &self.memory
     }
-    fn threads(&self) -> &[Thread] {
-        self.target.threads()
+    fn facts(&self) -> &Facts {
+        self.target.facts()
     }
     fn modules(&self) -> &Modules {
         &self.memory.modules
-    }
-    fn mappings(&self) -> &[Mapping] {
-        self.target.mappings()
-    }
-    fn crash(&self) -> Option<&Crash> {
-        self.target.crash()
-    }
-    fn context(&self) -> &Context {
-        self.target.context()
-    }
-    fn recorded(&self) -> &Recorded {
-        self.target.recorded()
     }
 }
 
@@ -213,15 +199,15 @@ mod tests {
 
     #[test]
     fn what_memory_holds_stays_and_wild_reads_fail() {
-        let target = FakeTarget {
+        let mut target = FakeTarget {
             memory: FakeMemory::new().with(Addr(0x1000), vec![1; 16]),
-            modules: Modules::new(vec![Module {
-                range: AddrRange::new(Addr(0x1000), 0x3000),
-                path: "/absent/libx.so".into(),
-                build_id: Some(crate::source::BuildId(vec![1, 2, 3])),
-            }]),
             ..FakeTarget::default()
         };
+        target.facts.modules = Modules::new(vec![Module {
+            range: AddrRange::new(Addr(0x1000), 0x3000),
+            path: "/absent/libx.so".into(),
+            build_id: Some(crate::source::BuildId(vec![1, 2, 3])),
+        }]);
         let notes = Notes::new();
         let images = Images::new(crate::image::ImageOptions::default());
         let overlay = Overlay::new(&target, &images, &notes);

@@ -48,6 +48,11 @@ impl<'a> Symbolizer<'a> {
         }
     }
 
+    /// The files it asks.
+    pub fn images(&self) -> &'a Images {
+        self.images
+    }
+
     /// Names the address `lookup` (see [`NativeStep::lookup`]); notes each module in which an address has
     /// no name, once.
     ///

@@ -213,6 +213,25 @@ impl Inspection {
         fields
     }
 
+    /// What an analysis would use, as a row of the table; `None` where the version is not known or nothing says where
+    /// its fields are.
+    pub fn row(&self) -> Option<BuiltinRow> {
+        self.behaviour?;
+        let present = self.fields().into_iter();
+        let known =
+            present.filter_map(|field| Some((field.name.to_string(), u32::try_from(field.offset.bytes()?).ok()?)));
+        let mut offsets = Offsets::from_map(&known.collect());
+        if let Some(row) = &self.built_in {
+            offsets.complete_extensions(&row.offsets);
+        }
+        Some(BuiltinRow {
+            version: self.version?,
+            flavour: self.flavour,
+            offsets,
+        })
+        .filter(|row| row.offsets.interpreter.threads_head.is_present())
+    }
+
     /// The row to compare with: that of this version, else the newest one before it; for a file that does not state its
     /// version the one that differs least.
     pub fn nearest_row(&self) -> Option<BuiltinRow> {

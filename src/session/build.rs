@@ -2,10 +2,10 @@
 
 use crate::notes::Notes;
 use crate::report::model::{
-    Capture, Crash as ReportCrash, Host, Input, InputKind, Process, Python, Report, Sender, Thread, Trigger,
+    Breadcrumb, Capture, Crash as ReportCrash, Host, Input, InputKind, Process, Python, Report, Sender, Thread, Trigger,
 };
 use crate::report::signals;
-use crate::source::streams::{Context, ProcessContext};
+use crate::source::streams::{self, Context, ProcessContext};
 use crate::source::{Crash, Target};
 
 /// Puts a report together. `input` is the caller's to fill in.
@@ -29,9 +29,17 @@ pub fn report(
         python: python.into_iter().collect(),
         threads,
         annotations: context.annotations.clone(),
+        breadcrumbs: context.breadcrumbs.iter().cloned().map(breadcrumb).collect(),
         notes: notes.to_vec(),
         capture: capture(context),
         ..Report::default()
+    }
+}
+
+fn breadcrumb(left: streams::Breadcrumb) -> Breadcrumb {
+    Breadcrumb {
+        time: left.time,
+        text: left.text,
     }
 }
 

@@ -167,10 +167,10 @@ mod tests {
     fn target(code: &[u8]) -> FakeTarget {
         let mut target = FakeTarget {
             memory: FakeMemory::new().with(Addr(CODE), code.to_vec()),
-            mappings: parse_maps("10000-20000 ---p 0 00:00 0\n"),
             ..FakeTarget::default()
         };
-        target.context.process.pid = 7;
+        target.facts.mappings = parse_maps("10000-20000 ---p 0 00:00 0\n");
+        target.facts.context.process.pid = 7;
         target
     }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::extensions::is_extension;
 use super::sources::SourceText;
+use super::variables::NativeLocals;
 use super::{ThreadStack, Walk};
 use crate::image::MemoryElf;
 use crate::python::linetable::Position;
@@ -23,6 +24,8 @@ pub struct FrameBuilder<'a, 'm, 's, 't> {
     pub(super) walk: &'a Walk<'a, 'm>,
     sources: &'s mut SourceText<'t>,
     pub(super) limits: Limits,
+    /// Of the thread that crashed.
+    pub(super) native_locals: NativeLocals,
     /// By module index.
     images: HashMap<usize, Rc<ImageFacts>>,
 }
@@ -42,6 +45,7 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
             walk,
             sources,
             limits,
+            native_locals: NativeLocals::new(),
             images: HashMap::new(),
         }
     }
@@ -175,7 +179,11 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
         };
         let unnamed = [SymbolFrame::default()];
         let symbols = if symbols.is_empty() { &unnamed[..] } else { &symbols[..] };
-        for symbol in symbols {
+        // As many functions as symbols, unless they come from different files.
+        let mut locals = self.native_locals.remove(&(step.pc, step.cfa)).unwrap_or_default();
+        let skipped = symbols.len().saturating_sub(locals.len());
+        for (index, symbol) in symbols.iter().enumerate() {
+            let own = index.checked_sub(skipped).and_then(|index| locals.get_mut(index));
             let function = symbol.function.as_deref();
             let is_plumbing = match function {
                 Some(function) => is_carrier && roles::is_plumbing(function),
@@ -199,9 +207,23 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
                         (is_plumbing && !step.is_exact).then_some(Role::Interpreter)
                     }
                 }),
+                locals: own.map(std::mem::take).unwrap_or_default(),
                 ..base()
             }));
         }
+    }
+
+    /// Whether the variables of a frame may be of interest: not those of what carries Python's calls, nor of the C
+    /// library; of the interpreter only where `of_runtime`.
+    pub(super) fn has_variables(&mut self, step: &NativeStep, of_runtime: bool) -> bool {
+        let image = self.image(step);
+        let is_wanted = image.is_some_and(|image| !image.is_libc && (of_runtime || !image.is_runtime));
+        let mut frames = Vec::new();
+        self.native_frames(step, None, &mut frames);
+        is_wanted
+            && frames
+                .iter()
+                .any(|frame| matches!(frame, Frame::Native(NativeFrame { role: None, .. })))
     }
 
     fn image(&mut self, step: &NativeStep) -> Option<Rc<ImageFacts>> {
@@ -284,7 +306,7 @@ fn variable(local: Local) -> Variable {
     }
 }
 
-fn value_variable(name: String, value: Value) -> Variable {
+pub(super) fn value_variable(name: String, value: Value) -> Variable {
     Variable {
         name,
         scope: None,

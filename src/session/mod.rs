@@ -20,6 +20,7 @@ mod sources;
 mod state;
 mod tasks;
 mod threads;
+mod variables;
 
 use crate::findings::{self, Scene};
 use crate::image::{CacheDir, Images, Symbolizer};
@@ -30,6 +31,7 @@ use crate::redact::Redactor;
 use crate::report::{Report, model};
 use crate::source::Target;
 use crate::source::streams::{NativeStep, PythonStep, RecordedLayout, RecordedPackages, RecordedSources};
+use crate::source::variables::RecordedVariables;
 use crate::triage;
 
 use packages::Packages;
@@ -60,6 +62,8 @@ pub struct Analysis {
     pub packages: RecordedPackages,
     /// The frames of each thread, as found.
     pub stacks: Vec<ThreadStack>,
+    /// The variables of native frames.
+    pub variables: Vec<RecordedVariables>,
 }
 
 /// The frames of one thread before merging.
@@ -168,6 +172,7 @@ pub fn analyze_redacted(
         sources: sources.into_used(),
         packages,
         stacks: found.stacks,
+        variables: found.variables,
     }
 }
 

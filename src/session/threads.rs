@@ -15,6 +15,7 @@ use crate::addr::{Addr, AddrRange};
 use crate::python::{Interpreter, ThreadObject};
 use crate::report::model;
 use crate::source::streams::{NativeStep, PythonStep};
+use crate::source::variables::RecordedVariables;
 use crate::source::{Crash, Registers, Thread};
 use crate::unwind::{self, Unwinder};
 
@@ -30,6 +31,8 @@ pub struct Found {
     pub registers: Option<Registers>,
     /// The instruction that faulted.
     pub instruction: Option<model::Instruction>,
+    /// The variables of native frames.
+    pub variables: Vec<RecordedVariables>,
     /// The asyncio tasks.
     pub tasks: Vec<model::Task>,
     /// The kernel's thread ids by thread state.
@@ -56,6 +59,7 @@ impl Walk<'_, '_> {
         let mut crash = self.target.crash().cloned();
         let mut fault_registers = None;
         let mut instruction = None;
+        let mut variables = Vec::new();
         let mut unwinder = Unwinder::new(self.target.memory(), self.target.modules());
         let mut builder = FrameBuilder::new(self, sources);
         let by_tid = self.thread_states(COUNTED_FRAMES, |tid| {
@@ -106,6 +110,10 @@ impl Walk<'_, '_> {
             if is_crashed && let (Some(crash), Some(registers)) = (&crash, &registers) {
                 instruction = faulting_instruction(self.target.memory(), crash, registers);
                 fault_registers = Some(*registers);
+            }
+            if is_crashed {
+                variables = self.native_variables(&mut builder, thread, &stack, signal_frames, &mut unwinder);
+                builder.native_locals = self.native_locals(&variables);
             }
             if self.options.no_native {
                 stack.native.clear();
@@ -169,6 +177,7 @@ impl Walk<'_, '_> {
             crash,
             registers: fault_registers,
             instruction,
+            variables,
             tasks,
             state_tids,
         }

@@ -26,7 +26,7 @@ use super::images::find_modules;
 use super::mapped::map_file;
 use super::maps::Mapping;
 use super::streams::{Context, SignalContext};
-use super::{Crash, Memory, Modules, Recorded, Target, Thread};
+use super::{Facts, Memory, Recorded, Target, Thread};
 use crate::addr::{Addr, AddrRange};
 use crate::notes::Notes;
 
@@ -36,12 +36,7 @@ const AT_SYSINFO_EHDR: u64 = 33;
 /// A core, opened.
 pub struct CoreFile {
     memory: BlockMemory<Mmap>,
-    threads: Vec<Thread>,
-    modules: Modules,
-    mappings: Vec<Mapping>,
-    crash: Option<Crash>,
-    context: Context,
-    recorded: Recorded,
+    facts: Facts,
 }
 
 impl CoreFile {
@@ -97,13 +92,15 @@ impl CoreFile {
         let modules = find_modules(&memory, &mappings, notes);
         let context = context(&memory, &core, notes);
         Ok(CoreFile {
-            threads: threads(&core, context.process.pid),
             memory,
-            modules,
-            mappings,
-            crash: core.crash,
-            context,
-            recorded: Recorded::default(),
+            facts: Facts {
+                threads: threads(&core, context.process.pid),
+                modules,
+                mappings,
+                crash: core.crash,
+                context,
+                recorded: Recorded::default(),
+            },
         })
     }
 
@@ -117,23 +114,8 @@ impl Target for CoreFile {
     fn memory(&self) -> &dyn Memory {
         &self.memory
     }
-    fn threads(&self) -> &[Thread] {
-        &self.threads
-    }
-    fn modules(&self) -> &Modules {
-        &self.modules
-    }
-    fn mappings(&self) -> &[Mapping] {
-        &self.mappings
-    }
-    fn crash(&self) -> Option<&Crash> {
-        self.crash.as_ref()
-    }
-    fn context(&self) -> &Context {
-        &self.context
-    }
-    fn recorded(&self) -> &Recorded {
-        &self.recorded
+    fn facts(&self) -> &Facts {
+        &self.facts
     }
 }
 

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::maps::Mapping;
 use super::memory::{Memory, ReadError};
-use super::streams::Context;
-use super::{Crash, Modules, Recorded, Target, Thread};
+use super::{Facts, Target};
 use crate::addr::{Addr, AddrRange};
 
 /// Memory made of blocks that do not overlap.
@@ -61,40 +59,15 @@ impl Memory for FakeMemory {
 pub struct FakeTarget {
     /// See [`Target::memory`].
     pub memory: FakeMemory,
-    /// See [`Target::threads`].
-    pub threads: Vec<Thread>,
-    /// See [`Target::modules`].
-    pub modules: Modules,
-    /// See [`Target::mappings`].
-    pub mappings: Vec<Mapping>,
-    /// See [`Target::crash`].
-    pub crash: Option<Crash>,
-    /// See [`Target::context`].
-    pub context: Context,
-    /// See [`Target::recorded`].
-    pub recorded: Recorded,
+    /// See [`Target::facts`].
+    pub facts: Facts,
 }
 
 impl Target for FakeTarget {
     fn memory(&self) -> &dyn Memory {
         &self.memory
     }
-    fn threads(&self) -> &[Thread] {
-        &self.threads
-    }
-    fn modules(&self) -> &Modules {
-        &self.modules
-    }
-    fn mappings(&self) -> &[Mapping] {
-        &self.mappings
-    }
-    fn crash(&self) -> Option<&Crash> {
-        self.crash.as_ref()
-    }
-    fn context(&self) -> &Context {
-        &self.context
-    }
-    fn recorded(&self) -> &Recorded {
-        &self.recorded
+    fn facts(&self) -> &Facts {
+        &self.facts
     }
 }

@@ -14,10 +14,11 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::maps::{Mapping, parse_maps};
+use super::annotations::Annotations;
+use super::maps::parse_maps;
 use super::page_cache::PageCache;
 use super::streams::Context;
-use super::{Crash, Memory, Modules, Recorded, Registers, Target, Thread};
+use super::{Crash, Facts, Memory, Recorded, Registers, Target, Thread};
 use crate::addr::AddrRange;
 use crate::notes::Notes;
 use memory::ProcessMemory;
@@ -85,14 +86,9 @@ pub enum Access {
 pub struct LiveProcess {
     pid: u32,
     directory: PathBuf,
-    threads: Vec<Thread>,
     memory: PageCache<ProcessMemory>,
-    mappings: Vec<Mapping>,
+    facts: Facts,
     maps_text: String,
-    modules: Modules,
-    crash: Option<Crash>,
-    context: Context,
-    recorded: Recorded,
     private_ranges: Vec<AddrRange>,
     /// Lets the threads go when dropped.
     _stopped: StoppedThreads,
@@ -160,14 +156,16 @@ impl LiveProcess {
         Ok(LiveProcess {
             pid,
             directory,
-            threads,
             memory,
-            mappings,
+            facts: Facts {
+                threads,
+                modules,
+                mappings,
+                crash: None,
+                context,
+                recorded: Recorded::default(),
+            },
             maps_text,
-            modules,
-            crash: None,
-            context,
-            recorded: Recorded::default(),
             private_ranges,
             _stopped: stopped,
             _not_send: PhantomData,
@@ -179,29 +177,38 @@ impl LiveProcess {
     #[must_use]
     pub fn with_fault(mut self, fault: Fault) -> LiveProcess {
         let tid = fault.crash.tid;
-        let index = self.threads.iter().position(|t| t.tid == tid).unwrap_or_else(|| {
-            self.threads.push(Thread {
+        let facts = &mut self.facts;
+        let index = facts.threads.iter().position(|t| t.tid == tid).unwrap_or_else(|| {
+            facts.threads.push(Thread {
                 tid,
                 ..Thread::default()
             });
-            self.threads.len() - 1
+            facts.threads.len() - 1
         });
-        if let (Some(mut registers), Some(thread)) = (fault.registers, self.threads.get_mut(index)) {
+        if let (Some(mut registers), Some(thread)) = (fault.registers, facts.threads.get_mut(index)) {
             let fs_base = thread.registers.and_then(|r| r.fs_base);
             registers.fs_base = registers.fs_base.or(fs_base);
             if let Some(fs_base) = registers.fs_base {
-                self.context.fs_base.insert(tid, fs_base);
+                facts.context.fs_base.insert(tid, fs_base);
             }
             thread.registers = Some(registers);
         }
-        self.context.signal = Some(super::streams::SignalContext {
+        facts.context.signal = Some(super::streams::SignalContext {
             tid,
             number: fault.crash.signal,
             code: fault.crash.code,
             address: fault.crash.address,
             sender: fault.crash.sender,
         });
-        self.crash = Some(fault.crash);
+        facts.crash = Some(fault.crash);
+        self
+    }
+
+    /// Adds what the program said of itself.
+    #[must_use]
+    pub fn with_annotations(mut self, annotations: Annotations) -> LiveProcess {
+        self.facts.context.annotations = annotations.notes;
+        self.facts.context.breadcrumbs = annotations.breadcrumbs;
         self
     }
 
@@ -232,22 +239,7 @@ impl Target for LiveProcess {
     fn memory(&self) -> &dyn Memory {
         &self.memory
     }
-    fn threads(&self) -> &[Thread] {
-        &self.threads
-    }
-    fn modules(&self) -> &Modules {
-        &self.modules
-    }
-    fn mappings(&self) -> &[Mapping] {
-        &self.mappings
-    }
-    fn crash(&self) -> Option<&Crash> {
-        self.crash.as_ref()
-    }
-    fn context(&self) -> &Context {
-        &self.context
-    }
-    fn recorded(&self) -> &Recorded {
-        &self.recorded
+    fn facts(&self) -> &Facts {
+        &self.facts
     }
 }

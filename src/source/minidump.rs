@@ -27,7 +27,7 @@ use super::blocks::{Block, BlockMemory, without};
 use super::mapped::map_file;
 use super::maps::{Mapping, parse_maps};
 use super::streams::{Context, SignalContext, stream_type};
-use super::{Crash, Memory, Modules, Recorded, Registers, Target, Thread, runs};
+use super::{Crash, Facts, Memory, Recorded, Registers, Target, Thread, runs};
 use crate::addr::{Addr, AddrRange};
 use crate::notes::Notes;
 
@@ -48,12 +48,7 @@ const LINUX_MAPS: u32 = 0x4767_0009;
 pub struct DumpFile {
     path: PathBuf,
     memory: BlockMemory<Mmap>,
-    threads: Vec<Thread>,
-    modules: Modules,
-    mappings: Vec<Mapping>,
-    crash: Option<Crash>,
-    context: Context,
-    recorded: Recorded,
+    facts: Facts,
     is_ours: bool,
 }
 
@@ -89,16 +84,11 @@ impl DumpFile {
             return Err(error::not_a_minidump(path, start));
         }
         let mut parts = read_parts(path, &data)?;
-        parts.context.notes.extend(notes.to_vec());
+        parts.facts.context.notes.extend(notes.to_vec());
         Ok(DumpFile {
             path: path.to_path_buf(),
-            memory: BlockMemory::new(data, without(parts.blocks, &parts.recorded.redaction.zeroed)),
-            threads: parts.threads,
-            modules: parts.modules,
-            mappings: parts.mappings,
-            crash: parts.crash,
-            context: parts.context,
-            recorded: parts.recorded,
+            memory: BlockMemory::new(data, without(parts.blocks, &parts.facts.recorded.redaction.zeroed)),
+            facts: parts.facts,
             is_ours: parts.is_ours,
         })
     }
@@ -128,35 +118,15 @@ impl Target for DumpFile {
     fn memory(&self) -> &dyn Memory {
         &self.memory
     }
-    fn threads(&self) -> &[Thread] {
-        &self.threads
-    }
-    fn modules(&self) -> &Modules {
-        &self.modules
-    }
-    fn mappings(&self) -> &[Mapping] {
-        &self.mappings
-    }
-    fn crash(&self) -> Option<&Crash> {
-        self.crash.as_ref()
-    }
-    fn context(&self) -> &Context {
-        &self.context
-    }
-    fn recorded(&self) -> &Recorded {
-        &self.recorded
+    fn facts(&self) -> &Facts {
+        &self.facts
     }
 }
 
 /// All that is taken out of the file at once; memory stays in it.
 struct Parts {
     blocks: Vec<Block>,
-    threads: Vec<Thread>,
-    modules: Modules,
-    mappings: Vec<Mapping>,
-    crash: Option<Crash>,
-    context: Context,
-    recorded: Recorded,
+    facts: Facts,
     is_ours: bool,
 }
 
@@ -197,6 +167,7 @@ fn read_parts(path: &Path, data: &[u8]) -> Result<Parts, DumpError> {
         sources: reader.json(stream_type::SOURCES, "sources").unwrap_or_default(),
         stacks: reader.stacks(),
         redaction: reader.json(stream_type::REDACTED, "redacted").unwrap_or_default(),
+        variables: reader.json(stream_type::VARIABLES, "variables").unwrap_or_default(),
     };
     let (mut threads, mut blocks) = reader.threads();
     blocks.extend(reader.memory());
@@ -225,12 +196,14 @@ fn read_parts(path: &Path, data: &[u8]) -> Result<Parts, DumpError> {
     context.notes.extend(notes.to_vec());
     Ok(Parts {
         blocks,
-        threads,
-        modules,
-        mappings,
-        crash,
-        context,
-        recorded,
+        facts: Facts {
+            threads,
+            modules,
+            mappings,
+            crash,
+            context,
+            recorded,
+        },
         is_ours,
     })
 }

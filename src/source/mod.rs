@@ -6,6 +6,7 @@
 //! Invariant: nothing here knows what the bytes mean; no DWARF or CPython structure is decoded, and of
 //! ELF only the headers that identify an image.
 
+pub mod annotations;
 mod blocks;
 mod core_file;
 pub mod elf_note;
@@ -27,6 +28,7 @@ pub mod request;
 pub mod runs;
 pub mod streams;
 pub mod unpack;
+pub mod variables;
 
 pub use core_file::{CoreError, CoreFile};
 pub use input::{Input, InputError};
@@ -73,18 +75,50 @@ pub struct Crash {
 pub trait Target {
     /// The memory of the process.
     fn memory(&self) -> &dyn Memory;
+    /// Everything else about it.
+    fn facts(&self) -> &Facts;
+
+    /// See [`Facts::threads`].
+    fn threads(&self) -> &[Thread] {
+        &self.facts().threads
+    }
+    /// See [`Facts::modules`].
+    fn modules(&self) -> &Modules {
+        &self.facts().modules
+    }
+    /// See [`Facts::mappings`].
+    fn mappings(&self) -> &[maps::Mapping] {
+        &self.facts().mappings
+    }
+    /// See [`Facts::crash`].
+    fn crash(&self) -> Option<&Crash> {
+        self.facts().crash.as_ref()
+    }
+    /// See [`Facts::context`].
+    fn context(&self) -> &Context {
+        &self.facts().context
+    }
+    /// See [`Facts::recorded`].
+    fn recorded(&self) -> &Recorded {
+        &self.facts().recorded
+    }
+}
+
+/// What a source knows of a process beside its memory.
+#[derive(Debug, Default)]
+pub struct Facts {
     /// Its threads, in the order of the kernel (the main thread first).
-    fn threads(&self) -> &[Thread];
+    pub threads: Vec<Thread>,
     /// The images mapped into it.
-    fn modules(&self) -> &Modules;
+    pub modules: Modules,
     /// What is mapped where, by address; empty where that is not known.
-    fn mappings(&self) -> &[maps::Mapping];
+    pub mappings: Vec<maps::Mapping>,
     /// What killed it; `None` for a process that lives.
-    fn crash(&self) -> Option<&Crash>;
+    pub crash: Option<Crash>,
     /// What only the operating system knew.
-    fn context(&self) -> &Context;
+    pub context: Context,
     /// What an earlier analysis found and recorded; empty for a live process.
-    fn recorded(&self) -> &Recorded;
+    pub recorded: Recorded,
 }
 
 /// The streams of a dump that hold results of the analysis made when it was captured.
@@ -102,4 +136,6 @@ pub struct Recorded {
     pub stacks: Vec<RecordedStack>,
     /// What redaction left out.
     pub redaction: RecordedRedaction,
+    /// Variables of native frames.
+    pub variables: Vec<variables::RecordedVariables>,
 }

@@ -2,7 +2,7 @@
 
 use std::mem::size_of;
 
-use coldframe_handler::wire::{CrashRequest, FPSTATE_SIZE, REQUEST_MAGIC, UC_GREGS_OFFSET, VERSION};
+use coldframe_handler::wire::{CrashRequest, FPSTATE_SIZE, Occasion, REQUEST_MAGIC, UC_GREGS_OFFSET, VERSION};
 use thiserror::Error;
 
 use super::{Crash, Registers};
@@ -67,6 +67,10 @@ pub struct Request {
     pub registers: [u64; REGISTERS],
     /// The FXSAVE area, 512 bytes, or empty.
     pub fpstate: Vec<u8>,
+    /// Why the process is captured.
+    pub occasion: Occasion,
+    /// Where the annotations of the process lie; 0 if unknown.
+    pub page: u64,
     /// Where the whole floating point state lies in the process; 0 if unknown.
     pub fpstate_address: u64,
     /// The alternate signal stack in force, if any.
@@ -134,6 +138,8 @@ impl Request {
             }),
             registers: DWARF_TO_GREG.map(|greg| raw.context_word(UC_GREGS_OFFSET + greg * 8).unwrap_or(0)),
             fpstate: raw.fpstate[..fpstate_size].to_vec(),
+            occasion: Occasion::from_number(raw.occasion),
+            page: raw.page_address,
             fpstate_address: raw.fpstate_address,
             altstack: (raw.altstack_flags & 2 == 0 && raw.altstack_size != 0).then_some(AlternateStack {
                 base: raw.altstack_base,

@@ -24,6 +24,8 @@ pub mod stream_type {
     pub const STACKS: u32 = 0x4346_0005;
     /// [`super::RecordedRedaction`].
     pub const REDACTED: u32 = 0x4346_0006;
+    /// A list of [`super::super::variables::RecordedVariables`].
+    pub const VARIABLES: u32 = 0x4346_0007;
 }
 
 /// What only the operating system knew at the moment of capture.
@@ -46,8 +48,20 @@ pub struct Context {
     pub capture: CaptureContext,
     /// Key/value notes the program left.
     pub annotations: BTreeMap<String, String>,
+    /// The last lines it left, the newest last.
+    pub breadcrumbs: Vec<Breadcrumb>,
     /// The package of each extension module that has one, by the path of the module's file.
     pub packages: RecordedPackages,
+}
+
+/// A line that the program left.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Breadcrumb {
+    /// When, RFC 3339 in UTC.
+    pub time: Option<String>,
+    /// The line.
+    pub text: String,
 }
 
 /// An installed package (a distribution, as `importlib.metadata` calls it).

@@ -1,7 +1,7 @@
 //! What crashes have in common: signatures, by which reports are grouped.
 //!
 //! [`Record`] is one analysed file, [`group`] puts those of one cause together, [`Baseline`] tells which are known, and
-//! [`render`] gives the groups out. [`sign`] names the cause of one crash in a way that does not change with Python's version, the build, the
+//! [`render`] gives the groups out; [`test_run`] completes the report of tests that a crash cut off. [`sign`] names the cause of one crash in a way that does not change with Python's version, the build, the
 //! address space or the thread, and says of each frame why it counts or not.
 //!
 //! Invariant: works on reports alone; nothing here reads memory, files or processes.
@@ -11,6 +11,7 @@ pub mod group;
 pub mod record;
 pub mod render;
 pub mod signature;
+pub mod test_run;
 
 pub use baseline::Baseline;
 pub use group::{Group, group};

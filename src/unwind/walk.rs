@@ -114,6 +114,17 @@ impl<'a> Unwinder<'a> {
     ///
     /// Ends at the outermost frame, with a note at the place where nothing leads on, or at the limit of frames.
     pub fn unwind(&mut self, registers: &Registers, notes: &Notes, limits: &Limits) -> Vec<NativeStep> {
+        self.walk(registers, notes, limits, |_| {})
+    }
+
+    /// The same, with a look at the registers of each frame.
+    fn walk(
+        &mut self,
+        registers: &Registers,
+        notes: &Notes,
+        limits: &Limits,
+        mut see: impl FnMut(&Registers),
+    ) -> Vec<NativeStep> {
         self.scan_left = limits.scan_words.saturating_mul(SCANS);
         let mut steps = Vec::new();
         // Between two trampolines the stack pointer only grows, so every cycle crosses one twice.
@@ -126,6 +137,7 @@ impl<'a> Unwinder<'a> {
         };
         loop {
             let mut next = self.step(&frame, limits);
+            see(&frame.registers);
             steps.push(NativeStep {
                 pc: frame.registers.pc(),
                 sp: frame.registers.sp(),
@@ -157,6 +169,36 @@ impl<'a> Unwinder<'a> {
                 }
             }
         }
+    }
+
+    /// The innermost frames again, each with the registers it has, and which of those are known: a bit for each DWARF
+    /// number. A call keeps rbx, rbp, rsp and r12 to r15 (System V psABI AMD64, 3.2.1); a frame found by guesses
+    /// has its program counter and stack pointer only.
+    pub fn frames(&mut self, registers: &Registers, count: usize) -> Vec<(NativeStep, Registers, u32)> {
+        const ALL: u32 = (1 << Registers::COUNT) - 1;
+        const PLACE: u32 = 1 << Registers::RSP | 1 << Registers::RIP;
+        const KEPT: u32 = PLACE | 1 << 3 | 1 << Registers::RBP | 0xf << 12;
+        let limits = Limits {
+            frames: count,
+            ..Limits::default()
+        };
+        let mut all = Vec::new();
+        let walked = self.walk(registers, &Notes::new(), &limits, |registers| all.push(*registers));
+        let mut known = ALL;
+        let mut is_interrupted = true;
+        let mut found = Vec::new();
+        for (step, registers) in walked.into_iter().zip(all) {
+            known = match step.trust {
+                _ if is_interrupted => ALL,
+                Trust::Cfi => known & KEPT,
+                // Nothing ran at the place that was called.
+                Trust::ReturnAddress => known,
+                _ => PLACE,
+            };
+            is_interrupted = step.is_signal_trampoline;
+            found.push((step, registers, known));
+        }
+        found
     }
 
     /// Whether `addr` lies in code of an image.

@@ -1,14 +1,16 @@
 """Runs CPython's own Lib/test/test_gdb on installed builds, with CPython's gdb helper and with coldframe's.
 
-    python3 tests/gdb-suite/suite.py [--only SUBSTRING] [--stripped] HELPER PYTHON...
+    python3 tests/gdb-suite/suite.py [OPTIONS] HELPER PYTHON...
 
 HELPER is what `coldframe helpers gdb` printed. Prints a Markdown table: how many tests pass with each helper, on the
-build as it is and, with --stripped, on a copy of libpython without debug information (strip -g); then each test that
-differs. Exit status 1 where a test passes with CPython's helper and not with coldframe's.
+build as it is and, with --stripped, without debug information (a copy of libpython after strip -g, or gdb kept from
+separate debug files); then each test that differs. Exit status 1 where a test passes with CPython's helper and not with
+coldframe's.
 
 The suite finds the helper beside sys.executable, under the name python-gdb.py, and skips itself on builds that are
 installed or optimised; so the interpreter is copied into a folder with the helper, and runs the suite itself with those
-two questions answered otherwise.
+two questions answered otherwise. Distributions leave the suite out: --suite Lib names the folder of CPython's sources
+that has it, of the same minor version, and --debug-files where their separate debug files are.
 """
 
 import argparse
@@ -51,6 +53,7 @@ def run_inside(only):
 
         def addSkip(self, test, reason):
             self.note(test, "skip")
+            sys.stderr.write("%s: skipped: %s\n" % (test.id(), reason))
 
         def addFailure(self, test, error):
             self.note(test, "fail")
@@ -82,22 +85,39 @@ def run_inside(only):
     print(json.dumps(outcomes))
 
 
-def outcomes(python, helper, only, stripped):
+def outcomes(python, helper, options, stripped):
     """Results by test of one interpreter with one helper; None where there is no suite."""
     folder = tempfile.mkdtemp(prefix="coldframe-gdb-suite-")
     try:
-        shutil.copy(os.path.realpath(python), os.path.join(folder, "python"))
-        shutil.copy(helper, os.path.join(folder, "python-gdb.py"))
+        # The standard library is searched for from the executable upwards.
+        place = os.path.join(folder, "bin")
+        os.mkdir(place)
+        copy = os.path.join(place, "python")
+        shutil.copy(os.path.realpath(python), copy)
+        shutil.copy(helper, os.path.join(place, "python-gdb.py"))
+        os.symlink(os.path.join(asked(python, "sys.prefix"), "lib"), os.path.join(folder, "lib"))
         environment = dict(os.environ)
+        settings = []
         if stripped:
+            settings.append("set debug-file-directory %s" % place)
             library = library_of(python)
             if library is None:
-                return None
-            copy = os.path.join(folder, os.path.basename(library))
-            subprocess.check_call(["strip", "-g", "-o", copy, library])
-            environment["LD_LIBRARY_PATH"] = folder
-            environment["PATH"] = "%s:%s" % (gdb_for(folder), environment["PATH"])
-        command = [os.path.join(folder, "python"), os.path.abspath(__file__), "--inside", only]
+                subprocess.check_call(["strip", "-g", copy])
+            else:
+                subprocess.check_call(["strip", "-g", "-o", os.path.join(folder, os.path.basename(library)), library])
+                environment["LD_LIBRARY_PATH"] = folder
+                # For the program alone: gdb may be made with the same libpython.
+                settings.append("set environment LD_LIBRARY_PATH %s" % folder)
+        elif options.debug_files:
+            settings.append("set debug-file-directory %s" % options.debug_files)
+        place = gdb_for(folder, settings, options, breakpoint_of(copy) if stripped and library is None else None)
+        environment["PATH"] = "%s:%s" % (place, environment["PATH"])
+        if options.suite:
+            tests = os.path.join(folder, "suite")
+            os.mkdir(tests)
+            os.symlink(os.path.join(os.path.abspath(options.suite), "test"), os.path.join(tests, "test"))
+            environment["PYTHONPATH"] = tests
+        command = [copy, os.path.abspath(__file__), "--inside", options.only]
         done = subprocess.run(
             command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
@@ -108,35 +128,72 @@ def outcomes(python, helper, only, stripped):
         shutil.rmtree(folder)
 
 
-def gdb_for(folder):
-    """A folder with a `gdb` that gives LD_LIBRARY_PATH to the program alone: gdb may be made with the same libpython."""
-    place = os.path.join(folder, "bin")
+def gdb_for(folder, settings, options, address):
+    """A folder with a `gdb` that begins with these settings, ends if the program does not, and that breaks at an address
+    where the suite asks for the function `builtin_id`, of which no symbol may be left."""
+    place = os.path.join(folder, "gdb")
     wrapper = os.path.join(place, "gdb")
     os.mkdir(place)
     with open(wrapper, "w") as script:
-        script.write("#!/bin/sh\nunset LD_LIBRARY_PATH\n")
-        script.write('exec %s -iex "set environment LD_LIBRARY_PATH %s" "$@"\n' % (shutil.which("gdb"), folder))
+        script.write("#!%s\nimport json, os, subprocess, sys\n" % sys.executable)
+        script.write("os.environ.pop('LD_LIBRARY_PATH', None)\n")
+        debugger = [shutil.which("gdb")]
+        if options.lldb:
+            stand_in = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lldb_as_gdb.py")
+            debugger = [shutil.which(options.lldb), "--no-lldbinit", "--batch", "-o", "command script import " + stand_in]
+        debugger = ["timeout", "--kill-after=5", "300"] + debugger
+        first = [part for setting in settings for part in ("-iex", setting)]
+        script.write("arguments = %r + sys.argv[1:]\n" % first)
+        if address:
+            replaced = "argument.replace('break builtin_id', 'break *%s')" % address
+            script.write("arguments = [%s for argument in arguments]\n" % replaced)
+        if options.lldb:
+            script.write("os.environ['COLDFRAME_GDB_ARGUMENTS'] = json.dumps(arguments)\narguments = []\n")
+        script.write("arguments = %r + arguments\n" % debugger)
+        script.write("done = subprocess.run(arguments, stdout=subprocess.PIPE)\n")
+        # lldb repeats the command that it was given.
+        script.write("text = done.stdout.split(b'lldb_as_gdb.py\\n', 1)[-1]\n")
+        # The suite skips a test as soon as gdb shows a function without a name.
+        script.write("sys.stdout.buffer.write(text.replace(b' ?? ()', b' (no symbol)'))\n")
+        script.write("sys.exit(done.returncode)\n")
     os.chmod(wrapper, 0o755)
     return place
 
 
+def breakpoint_of(python):
+    """The address of the function behind `id`, without randomised addresses, as gdb runs programs; None where its symbol
+    is there."""
+    symbols = subprocess.run(["nm", python], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+    if b" builtin_id" in symbols:
+        return None
+    # PyCFunctionObject.m_ml, and PyMethodDef.ml_meth of it.
+    code = (
+        "from ctypes import c_void_p as p;"
+        "print(hex(p.from_address(p.from_address(id(id) + object.__basicsize__).value + 8).value))"
+    )
+    return subprocess.check_output(["setarch", "-R", python, "-S", "-c", code]).decode().strip()
+
+
+def asked(python, expression):
+    """What an interpreter says of itself."""
+    code = "import sys; print(%s)" % expression
+    return subprocess.check_output([python, "-c", code]).decode().strip()
+
+
 def library_of(python):
     """The shared library with CPython; None where it is in the executable."""
-    code = (
-        "import sysconfig as s, os; v = s.get_config_var;"
-        "print(os.path.join(v('LIBDIR'), v('INSTSONAME')) if v('Py_ENABLE_SHARED') else '')"
-    )
-    return subprocess.check_output([python, "-c", code]).decode().strip() or None
+    # Of what is mapped: distributions build both, and say the same of both.
+    return asked(python, "next((l.split()[-1] for l in open('/proc/self/maps') if '/libpython' in l), '')") or None
 
 
 def version_of(python):
-    return subprocess.check_output([python, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"]).decode().strip()
+    """With the letters of a free-threaded and of a debug build."""
+    return asked(python, "'%d.%d.%d' % sys.version_info[:3] + sys.abiflags")
 
 
-def stock_helper(python):
+def stock_helper(python, options):
     """CPython's own helper, as it was installed with that interpreter."""
-    real = os.path.realpath(python)
-    return real + "-gdb.py"
+    return options.stock or os.path.realpath(python) + "-gdb.py"
 
 
 def main():
@@ -144,26 +201,34 @@ def main():
     parser.add_argument("helper", metavar="HELPER")
     parser.add_argument("pythons", metavar="PYTHON", nargs="+")
     parser.add_argument("--only", default="", help="only tests with this in their name")
-    parser.add_argument("--stripped", action="store_true", help="also on libpython without debug information")
+    parser.add_argument("--stripped", action="store_true", help="also without debug information")
+    parser.add_argument("--stripped-only", action="store_true", help="without debug information alone")
+    parser.add_argument("--suite", metavar="DIR", help="the folder Lib of CPython's sources, for builds without the suite")
+    parser.add_argument("--debug-files", metavar="DIR", help="where gdb finds separate debug files")
+    parser.add_argument("--stock", metavar="FILE", help="CPython's helper, where it does not lie beside the interpreter")
+    parser.add_argument("--lldb", metavar="LLDB", help="run it on this lldb; HELPER is what `coldframe helpers lldb` printed")
     options = parser.parse_args()
     worse = False
     differences = []
     print("| CPython | tests | pass with CPython's helper | pass with coldframe's |")
     print("|---|---|---|---|")
     for python in options.pythons:
-        for stripped in (False, True) if options.stripped else (False,):
-            stock = outcomes(python, stock_helper(python), options.only, stripped)
-            ours = outcomes(python, options.helper, options.only, stripped)
+        for stripped in (True,) if options.stripped_only else (False, True) if options.stripped else (False,):
+            # CPython has no helper for lldb.
+            stock = {"": "absent"} if options.lldb else outcomes(python, stock_helper(python, options), options, stripped)
+            ours = outcomes(python, options.helper, options, stripped)
             title = version_of(python) + (", no debug information" if stripped else "")
             if not stock or not ours:
                 print("| %s | no suite | | |" % title)
                 continue
             passed = [sum(1 for outcome in found.values() if outcome == "pass") for found in (stock, ours)]
             print("| %s | %d | %d | %d |" % (title, len(ours), passed[0], passed[1]), flush=True)
-            for test in sorted(set(stock) | set(ours)):
+            for test in sorted(ours if options.lldb else set(stock) | set(ours)):
                 before, after = stock.get(test, "absent"), ours.get(test, "absent")
                 worse = worse or before == "pass" != after
-                if before != after:
+                if options.lldb:
+                    differences += ["- %s, `%s`: %s" % (title, test, after)] if after != "pass" else []
+                elif before != after:
                     differences.append("- %s, `%s`: %s with CPython's helper, %s with coldframe's" % (title, test, before, after))
                 elif after != "pass":
                     differences.append("- %s, `%s`: %s with both" % (title, test, after))

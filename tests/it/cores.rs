@@ -239,7 +239,13 @@ fn files_that_are_gone_replaced_or_given_by_hand() {
     let whole = report(&crash.folder, &[&crash.core]);
 
     let gone = arguments(&[]);
-    assert_eq!(gone["crash"], whole["crash"]);
+    // What the instruction was is in a file.
+    let mut crash_alone = whole["crash"].clone();
+    crash_alone["instruction"]
+        .as_object_mut()
+        .unwrap()
+        .retain(|key, _| key == "address");
+    assert_eq!(gone["crash"], crash_alone);
     assert!(notes(&gone).contains("is needed"), "{}", notes(&gone));
     assert_eq!(python_frames(&gone), Vec::<String>::new());
 

@@ -98,6 +98,7 @@ fn write(live: &LiveProcess, recorder: &Recorder<'_>, folder: &Path) -> (Written
         layout: None,
         symbols: &symbols,
         sources: &sources,
+        variables: &[],
         stacks: &[RecordedStack {
             tid: live.pid(),
             ..RecordedStack::default()

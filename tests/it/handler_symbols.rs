@@ -37,7 +37,7 @@ fn undefined_symbols_are_weak_and_known() {
 }
 
 #[test]
-fn what_is_interposed_is_exported_and_nothing_else() {
+fn what_is_interposed_or_ours_is_exported_and_nothing_else() {
     let file = ElfFile64::<Endianness>::parse(IMAGE).expect("an ELF file");
     let mut exported: Vec<_> = file
         .dynamic_symbols()
@@ -45,6 +45,8 @@ fn what_is_interposed_is_exported_and_nothing_else() {
         .map(|symbol| symbol.name().expect("a name"))
         .collect();
     exported.sort_unstable();
+    // For coldframe's Python package, which loads the library by ctypes.
+    exported.retain(|name| !name.starts_with("coldframe_"));
     assert_eq!(exported, ["pthread_create", "sigaction", "signal"]);
 }
 

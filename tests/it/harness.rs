@@ -133,6 +133,7 @@ pub fn bare(program: &OsStr, folder: &Folder) -> Command {
         .current_dir(folder.path())
         .stdin(Stdio::null());
     for name in [
+        "CI_PROJECT_DIR",
         "COLDFRAME_ARGS",
         "COLDFRAME_DIR",
         "COLDFRAME_IGNORE",
@@ -144,7 +145,11 @@ pub fn bare(program: &OsStr, folder: &Folder) -> Command {
         "COLDFRAME_REPORT",
         "COLDFRAME_SANITIZE_STACKS",
         "COLDFRAME_SUPERVISOR",
+        "COLDFRAME_TEST_LOG",
         "DEBUGINFOD_URLS",
+        "GITHUB_ACTIONS",
+        "GITHUB_STEP_SUMMARY",
+        "GITHUB_WORKSPACE",
         "LD_PRELOAD",
         "PYTHONFAULTHANDLER",
     ] {

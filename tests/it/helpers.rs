@@ -15,7 +15,7 @@ use crate::golden::{repository, updating};
 use crate::harness::{COLDFRAME, Folder, bare, output, skip, stderr};
 use crate::pythons::{Python, pythons};
 use crate::tools::find_program;
-use transcript::{commands, differences, python_frames};
+use transcript::{commands, differences, dump_differences, python_frames, task_differences};
 
 /// Where the helpers for all versions lie, to be used without coldframe.
 const COMMITTED: [(Debugger, &str); 2] = [
@@ -64,9 +64,42 @@ fn helpers_for_some_versions_only() {
         "{}",
         &one[..500]
     );
+    let nearest = String::from_utf8(run(&["gdb", "--python", "3.12.9"]).stdout).unwrap();
+    assert!(nearest.contains("field\t3.12.") && !nearest.contains("\t3.13."));
     let none = run(&["gdb", "--python", "3.7"]);
     assert_eq!(none.status.code(), Some(1));
     assert!(stderr(&none).contains("3.7"), "{}", stderr(&none));
+}
+
+/// A build that is named has the row that its own files give, whatever the built-in ones are.
+#[test]
+fn a_helper_for_one_build() {
+    let folder = Folder::new();
+    let mut seen = 0;
+    for python in pythons() {
+        let mut process = bare(COLDFRAME.as_ref(), &folder);
+        process.args(["helpers", "lldb", "--python"]).arg(&python.executable);
+        let text = String::from_utf8(output(process).stdout).unwrap();
+        let titles = text.lines().find_map(|line| line.strip_prefix("field\t"));
+        let titles: Vec<&str> = titles.unwrap_or_default().split('\t').collect();
+        assert!(
+            titles.len() == 1 && titles[0].starts_with("3."),
+            "{}: {titles:?}",
+            python.version
+        );
+        let rows: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("field\t")).collect();
+        let head = |name: &str| rows.iter().find_map(|row| row.strip_prefix(name).map(str::trim));
+        assert_ne!(head("interpreter.threads_head"), None, "{}", python.version);
+        assert_ne!(head("task.coro"), Some("-"), "{}", python.version);
+        seen += 1;
+    }
+    if seen == 0 {
+        skip("there is no Python");
+    }
+    let mut process = bare(COLDFRAME.as_ref(), &folder);
+    process.args(["helpers", "gdb", "--python", COLDFRAME]);
+    let none = output(process);
+    assert_eq!(none.status.code(), Some(1), "{}", stderr(&none));
 }
 
 /// Runs a debugger to its end; what it printed.
@@ -83,14 +116,14 @@ fn debug(folder: &Folder, mut process: Command) -> String {
 }
 
 /// What the gdb helper says of a core.
-fn gdb(crash: &Crash, python: &Path, core: &Path, frames: usize) -> String {
+fn gdb(crash: &Crash, python: &Path, core: &Path, commands: &[String]) -> String {
     let mut process = Command::new("gdb");
     process.args(["-nx", "-batch", "-iex", "set auto-load off", "-ex"]);
     process.arg(format!("source {}", repository(COMMITTED[0].1).display()));
-    for command in commands(frames) {
+    for command in commands {
         process.arg("-ex").arg(match command.strip_prefix('@') {
             Some(mark) => format!("echo @{mark}\\n"),
-            None => command,
+            None => command.clone(),
         });
     }
     process.arg(python).arg(core);
@@ -98,17 +131,17 @@ fn gdb(crash: &Crash, python: &Path, core: &Path, frames: usize) -> String {
 }
 
 /// What the lldb helper says of a core or a minidump.
-fn lldb_on(lldb: &str, crash: &Crash, python: Option<&Path>, core: &Path, frames: usize) -> String {
+fn lldb_on(lldb: &str, crash: &Crash, python: Option<&Path>, core: &Path, commands: &[String]) -> String {
     let mut process = Command::new(lldb);
     process.args(["--no-lldbinit", "--batch", "-o"]);
     process.arg(format!(
         "command script import {}",
         repository(COMMITTED[1].1).display()
     ));
-    for command in commands(frames) {
+    for command in commands {
         process.arg("-o").arg(match command.strip_prefix('@') {
             Some(mark) => format!("script print('@{mark}')"),
-            None => command,
+            None => command.clone(),
         });
     }
     process.arg("--core").arg(core).args(python);
@@ -133,22 +166,26 @@ fn compare(python: &Python, sample: &str) -> Vec<String> {
     let of_core = report(&crash.folder, &[&crash.core]);
     let of_dump = report(&crash.folder, &[&crash.dump]);
     let exported = exported(&crash);
-    let count = python_frames(&of_core).len();
+    let commands = commands(python_frames(&of_core).len());
     let mut found = Vec::new();
     let mut check = |how: &str, expected: &Value, text: String| {
         let lines = differences(expected, &text).into_iter();
         found.extend(lines.map(|line| format!("{what}, {how}: {line}")));
     };
     if find_program("gdb").is_some() {
-        check("gdb on the core", &of_core, gdb(&crash, executable, &crash.core, count));
+        check(
+            "gdb on the core",
+            &of_core,
+            gdb(&crash, executable, &crash.core, &commands),
+        );
         check(
             "gdb on the exported core",
             &of_dump,
-            gdb(&crash, executable, &exported, count),
+            gdb(&crash, executable, &exported, &commands),
         );
     }
     if let Some(lldb) = lldb() {
-        let on = |program: Option<&Path>, core: &Path| lldb_on(lldb, &crash, program, core, count);
+        let on = |program: Option<&Path>, core: &Path| lldb_on(lldb, &crash, program, core, &commands);
         check("lldb on the core", &of_core, on(Some(executable), &crash.core));
         check("lldb on the dump", &of_dump, on(None, &crash.dump));
         check("lldb on the exported core", &of_dump, on(Some(executable), &exported));
@@ -192,6 +229,49 @@ fn helpers_agree_with_analyze_on_other_crashes() {
         "thread.py",
     ] {
         found.extend(compare(&python, sample));
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// `py-tasks` against `analyze`, and what `py-dump` writes against the core it was made of.
+#[test]
+fn tasks_and_dumps_of_helpers() {
+    if !has_debuggers() {
+        return;
+    }
+    let mut found = Vec::new();
+    for python in pythons() {
+        let crash = crash(&python.executable, "tasks.py", DEFAULT_FILTER);
+        let of_core = report(&crash.folder, &[&crash.core]);
+        let mut check = |debugger: &str, run: &dyn Fn(&[String]) -> String| {
+            let dump = crash.folder.join(debugger).with_extension("dmp");
+            let commands = [
+                "@tasks",
+                "py-tasks",
+                "@dump",
+                &format!("py-dump {}", dump.display()),
+                "@end",
+            ];
+            let printed = run(&commands.map(str::to_string));
+            let mut lines = task_differences(&of_core, &printed);
+            if dump.exists() {
+                let of_dump = report(&crash.folder, &[&dump]);
+                lines.extend(dump_differences(&of_core, &of_dump));
+            } else {
+                lines.push(format!("no dump was written: {printed}"));
+            }
+            let lines = lines.into_iter();
+            found.extend(lines.map(|line| format!("{debugger} on {}: {line}", python.version)));
+        };
+        if find_program("gdb").is_some() {
+            check("gdb", &|commands| {
+                gdb(&crash, &python.executable, &crash.core, commands)
+            });
+        }
+        if let Some(lldb) = lldb() {
+            let on = |commands: &[String]| lldb_on(lldb, &crash, Some(&python.executable), &crash.core, commands);
+            check("lldb", &on);
+        }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
 }

@@ -8,6 +8,8 @@ mod bad_input;
 mod browser;
 /// The cache folder: many users at once, damage, bounds.
 mod cache;
+/// What `run` leaves for CI systems.
+mod ci;
 /// Cores that systemd-coredump has stored.
 mod coredumpctl;
 /// ELF cores: the kernel's and gcore's, compared with our dump of the same crash.
@@ -52,6 +54,8 @@ mod native;
 mod native_python;
 /// Values of variables stay where they are.
 mod no_locals;
+/// The Python package, its wheel, its pytest plugin.
+mod package;
 /// Programs that are not Python, sanitizers, other libcs, roots without anything.
 mod preload_harmless;
 /// Which Pythons are at hand.

@@ -4,8 +4,12 @@ use std::ffi::OsStr;
 use std::fs;
 use std::process::{Command, Output};
 
+use crate::browser;
+use crate::golden::repository;
 use crate::harness::{COLDFRAME, Folder, bare, output, skip, stderr};
+use crate::html::{ATTACK, assert_harmless};
 use crate::pythons::pythons;
+use crate::venv;
 
 /// Two causes, one of them reached from two places.
 const PROGRAM: &str = "
@@ -101,6 +105,21 @@ fn forms(folder: &Folder) {
         stdout(&triage(folder, &["dumps", "--format", "junit"])),
     )
     .expect("the file");
+    sarif(folder);
+    let issues = json(&triage(folder, &["dumps", "--format", "gitlab"]));
+    let issues = issues.as_array().expect("a list").clone();
+    assert_eq!(issues.len(), CRASHES.len());
+    for issue in &issues {
+        // What GitLab requires of an issue (its Code Climate parser).
+        assert!(
+            issue["description"].is_string() && issue["fingerprint"].is_string(),
+            "{issue}"
+        );
+        assert_eq!(issue["severity"], "critical");
+        assert_eq!(issue["location"]["path"], "program.py");
+        assert!(issue["location"]["lines"]["begin"].as_u64() > Some(0), "{issue}");
+    }
+    page(folder);
     let read = "import sys, xml.etree.ElementTree as e; print(len(e.parse(sys.argv[1]).findall('.//testcase/error')))";
     let read = Command::new("python3")
         .args(["-c", read])
@@ -108,6 +127,114 @@ fn forms(folder: &Folder) {
         .output();
     let read = read.expect("python3");
     assert_eq!(String::from_utf8_lossy(&read.stdout).trim(), CRASHES.len().to_string());
+}
+
+/// The document is what the published schema demands, and says what the groups are.
+fn sarif(folder: &Folder) {
+    let text = stdout(&triage(folder, &["dumps", "--format", "sarif"]));
+    let found: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let results = found["runs"][0]["results"].as_array().expect("results");
+    assert_eq!(results.len(), CRASHES.len());
+    for result in results {
+        let place = &result["locations"][0]["physicalLocation"];
+        assert_eq!(place["artifactLocation"]["uri"], "program.py");
+        let rule = &found["runs"][0]["tool"]["driver"]["rules"][result["ruleIndex"].as_u64().expect("a rule") as usize];
+        assert_eq!(rule["id"], result["ruleId"]);
+        assert!(
+            result["partialFingerprints"]["coldframeSignature/v1"].is_string(),
+            "{result}"
+        );
+        let frames = result["stacks"][0]["frames"].as_array().expect("frames");
+        assert!(
+            frames
+                .iter()
+                .any(|frame| frame["location"]["physicalLocation"].is_object()),
+            "{frames:#?}"
+        );
+    }
+    assert_sarif(folder, &text);
+}
+
+fn assert_sarif(folder: &Folder, text: &str) {
+    let Some(python) = venv::schema_python() else { return };
+    fs::write(folder.join("results.sarif"), text).expect("the file");
+    let check = "import json, jsonschema, sys
+schema, document = (json.load(open(path)) for path in sys.argv[1:])
+jsonschema.Draft7Validator.check_schema(schema)
+for error in jsonschema.Draft7Validator(schema).iter_errors(document): sys.exit(str(error)[:2000])";
+    let checked = Command::new(python)
+        .args(["-c", check])
+        .arg(repository("tests/fixtures/schemas/sarif-2.1.0.json"))
+        .arg(folder.join("results.sarif"))
+        .output();
+    let checked = checked.expect("a validator");
+    assert!(checked.status.success(), "{}", stderr(&checked));
+}
+
+/// The page has the groups and their reports, in a browser as well.
+fn page(folder: &Folder) {
+    let path = folder.join("crashes.html");
+    let result = triage(folder, &["dumps", "--format", "html", "-o", "crashes.html"]);
+    assert!(result.status.success(), "{}", stderr(&result));
+    let text = fs::read_to_string(&path).expect("the page");
+    assert_harmless(&text, "crashes.html");
+    assert_eq!(text.matches("<article class=\"crash\">").count(), CRASHES.len());
+    let Some(dom) = browser::dom(folder, &path) else { return };
+    assert_harmless(&dom, "DOM");
+    assert_eq!(dom.matches("<h1>SIG").count(), CRASHES.len());
+}
+
+/// Records with attacks in every string: each format stays what it is.
+#[test]
+fn hostile_records_stay_text() {
+    let folder = Folder::new();
+    let record = |number: usize| {
+        serde_json::json!({
+            "schema": "coldframe-triage/1", "path": ATTACK, "status": "ok", "test": ATTACK, "host": ATTACK,
+            "python": ATTACK, "time": ATTACK, "place": {"file": format!("pkg/{ATTACK}.py"), "line": number},
+            "signature": {"key": format!("{number}{ATTACK}"), "title": ATTACK, "kind": ATTACK},
+        })
+    };
+    let failed = serde_json::json!({
+        "schema": "coldframe-triage/1", "path": ATTACK, "status": "error", "error": ATTACK,
+    });
+    let lines: Vec<String> = (0..3)
+        .map(record)
+        .chain([failed])
+        .map(|line| line.to_string())
+        .collect();
+    fs::write(folder.join("a.ndjson"), lines.join("\n")).expect("the records");
+    let run = |format: &str| {
+        let result = triage(&folder, &["a.ndjson", "--format", format]);
+        assert!(result.status.success(), "{format}: {}", stderr(&result));
+        let text = stdout(&result);
+        let bad = text
+            .chars()
+            .find(|&c| c != '\n' && (c.is_control() || "\u{202e}\u{2028}".contains(c)));
+        assert_eq!(bad, None, "{format}");
+        text
+    };
+    for format in ["text", "json", "ndjson", "gitlab"] {
+        run(format);
+    }
+    assert_harmless(&run("html"), "html");
+    assert_sarif(&folder, &run("sarif"));
+    assert_eq!(run("github").lines().filter(|line| line.starts_with("::")).count(), 3);
+    let markdown = run("markdown");
+    assert!(!markdown.contains("<s") && !markdown.contains("<i"), "{markdown}");
+    fs::write(folder.join("junit.xml"), run("junit")).expect("the file");
+    assert_eq!(junit_counts(&folder.join("junit.xml")), "3 3 0 0");
+}
+
+/// Test cases, errors, failures and skipped ones, as another reader of XML finds them.
+pub fn junit_counts(path: &std::path::Path) -> String {
+    let read = "import sys, xml.etree.ElementTree as e
+root = e.parse(sys.argv[1]).getroot()
+print(*(len(root.findall('.//testcase' + part)) for part in ('', '/error', '/failure', '/skipped')))";
+    let read = Command::new("python3").args(["-c", read]).arg(path).output();
+    let read = read.expect("python3");
+    assert!(read.status.success(), "{}", stderr(&read));
+    String::from_utf8_lossy(&read.stdout).trim().to_string()
 }
 
 fn baseline(folder: &Folder) {

@@ -16,14 +16,7 @@ const PACKAGES: [&str; 2] = ["pytest", "pytest-xdist"];
 pub fn pytest_pythons() -> Vec<PathBuf> {
     let all = pythons();
     let system = all.iter().find(|python| python.executable.starts_with("/usr/bin"));
-    // Distributions leave pip out of what tests/provision unpacks.
-    let has_pip = |python: &&Python| {
-        let check = Command::new(&python.executable)
-            .args(["-c", "import ensurepip"])
-            .output();
-        check.is_ok_and(|output| output.status.success())
-    };
-    let newest = all.iter().rev().find(has_pip);
+    let newest = all.iter().rev().find(|python| has_pip(python));
     let mut chosen: Vec<&Python> = [all.first(), system, newest].into_iter().flatten().collect();
     chosen.sort_by_key(|python| &python.executable);
     chosen.dedup_by(|a, b| a.executable == b.executable);
@@ -31,6 +24,21 @@ pub fn pytest_pythons() -> Vec<PathBuf> {
         skip("no supported CPython was found");
     }
     chosen.into_iter().filter_map(with_pytest).collect()
+}
+
+/// Whether environments with pip can be made of it. Distributions leave it out of what tests/provision unpacks.
+pub fn has_pip(python: &Python) -> bool {
+    let check = Command::new(&python.executable)
+        .args(["-c", "import ensurepip"])
+        .output();
+    check.is_ok_and(|output| output.status.success())
+}
+
+/// The newest CPython of which that is so.
+pub fn pip_python() -> Option<PathBuf> {
+    let all = pythons();
+    let newest = all.iter().rev().find(|python| has_pip(python))?;
+    Some(newest.executable.clone())
 }
 
 fn with_pytest(python: &Python) -> Option<PathBuf> {
@@ -50,19 +58,34 @@ fn with_pytest(python: &Python) -> Option<PathBuf> {
     }
 }
 
+/// An interpreter with jsonschema, to check documents with the schemas that others published.
+pub fn schema_python() -> Option<PathBuf> {
+    static MADE: Mutex<()> = Mutex::new(());
+    let python = crate::harness::python()?;
+    let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let result = environment(&python, "jsonschema", &["jsonschema"]);
+    drop(made);
+    result.map_err(|reason| skip(&format!("no jsonschema: {reason}"))).ok()
+}
+
 fn make(python: &Python) -> Result<PathBuf, String> {
-    let name = python.executable.display().to_string().replace('/', "-");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pytest{name}"));
+    environment(&python.executable, "pytest", &PACKAGES)
+}
+
+/// A virtual environment for a purpose.
+fn environment(python: &Path, purpose: &str, packages: &[&str]) -> Result<PathBuf, String> {
+    let name = python.display().to_string().replace('/', "-");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{purpose}{name}"));
     let (finished, inner) = (folder.join("finished"), folder.join("bin/python"));
     // The interpreter may have been replaced since, or the environment left half made.
     if finished.exists() && inner.exists() {
         return Ok(inner);
     }
     let _ = fs::remove_dir_all(&folder);
-    run(Command::new(&python.executable).args(["-m", "venv"]).arg(&folder))?;
+    run(Command::new(python).args(["-m", "venv"]).arg(&folder))?;
     run(Command::new(&inner)
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-        .args(PACKAGES))?;
+        .args(packages))?;
     fs::write(finished, "").map_err(|error| error.to_string())?;
     Ok(inner)
 }

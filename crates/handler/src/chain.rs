@@ -4,7 +4,9 @@
 //! the handler returns, the kernel delivers it: a previous handler (faulthandler) sees the true code, address and
 //! registers, a core dump and the wait status come out as they would have.
 
-use crate::sys::{SIG_DFL, SIG_IGN, Shared, SigAction, disposition, identity, set_disposition, signal};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::sys::{SIG_DFL, SIG_IGN, Shared, SigAction, clock, disposition, identity, set_disposition, signal};
 use crate::syscall;
 use crate::wire::SIGINFO_SIZE;
 
@@ -27,24 +29,57 @@ pub const DEFAULT: SigAction = SigAction {
     mask: 0,
 };
 
-/// The dispositions found at install, in the order of [`SIGNALS`]. Written by the constructor alone.
+/// The dispositions found at install, in the order of [`SIGNALS`]. Written by [`install`] alone.
 static PREVIOUS: Shared<[SigAction; SIGNALS.len()]> = Shared::new([DEFAULT; SIGNALS.len()]);
 
 /// Installs `action` for each signal, except for those the program's parent chose to ignore: a handler would make them
 /// fatal, and the choice would be lost to the programs this one starts.
 ///
 /// # Safety
-/// Called once, before any signal of ours can come; `action` must be fit for signals.
+/// `action` must be fit for signals, and the caller the only one who installs.
 pub unsafe fn install(action: &SigAction) {
-    // SAFETY: no handler is installed yet, so nobody else reads it.
+    // SAFETY: only what is not in force yet is written, so no handler of ours reads it.
     let previous = unsafe { &mut *PREVIOUS.get() };
     for (slot, signal) in previous.iter_mut().zip(SIGNALS) {
-        *slot = disposition(signal);
+        let found = disposition(signal);
+        if found.handler == action.handler {
+            continue;
+        }
+        *slot = found;
         if slot.handler != SIG_IGN {
             // SAFETY: as the caller promises.
             unsafe { set_disposition(signal, action) };
         }
     }
+}
+
+/// Puts back what was found at install. A handler that came later stays; it may call ours.
+///
+/// # Safety
+/// As for [`install`].
+pub unsafe fn uninstall(action: &SigAction) {
+    for signal in SIGNALS {
+        if disposition(signal).handler == action.handler {
+            // SAFETY: it was in force before.
+            unsafe { set_disposition(signal, &previous(signal)) };
+        }
+    }
+}
+
+/// When signals went on lately, CLOCK_MONOTONIC in nanoseconds, and how many.
+static SINCE: AtomicU64 = AtomicU64::new(0);
+static PASSED: AtomicU32 = AtomicU32::new(0);
+/// So many within a second are no threads that crash together, but handlers that hand the signal to each other: ours was
+/// installed a second time, after one that calls ours.
+const ROUNDS: u32 = 1000;
+
+fn goes_round() -> bool {
+    let now = clock(1);
+    if now.wrapping_sub(SINCE.load(Ordering::Relaxed)) > 1_000_000_000 {
+        SINCE.store(now, Ordering::Relaxed);
+        PASSED.store(0, Ordering::Relaxed);
+    }
+    PASSED.fetch_add(1, Ordering::Relaxed) >= ROUNDS
 }
 
 /// The disposition that was found at install.
@@ -74,6 +109,7 @@ pub fn is_shielded(code: i32, sender: i32, previous: &SigAction) -> bool {
 /// For the handler only, with all signals blocked.
 pub unsafe fn resume(signal: i32, info: Option<&[u8; SIGINFO_SIZE]>, previous: &SigAction) {
     let (pid, tid) = identity();
+    let previous = if goes_round() { &DEFAULT } else { previous };
     if pid == 1 && previous.handler == SIG_DFL && !info.is_some_and(|info| faults_again(signal, code_of(info))) {
         // The kernel would drop a queued signal whose disposition is the default; a fault it does not spare pid 1. A
         // container's runtime expects this.

@@ -54,6 +54,13 @@ pub fn leave() {
     unsafe { syscall!(FUTEX, &raw const DONE, FUTEX_WAKE_PRIVATE, i32::MAX) };
 }
 
+/// The owner is done, and the process goes on: its next crash, or dump, is another one.
+pub fn release() {
+    OWNER.store(0, Ordering::Release);
+    // SAFETY: wakes all waiters at an address of ours.
+    unsafe { syscall!(FUTEX, &raw const DONE, FUTEX_WAKE_PRIVATE, i32::MAX) };
+}
+
 fn is_stale(owner: u64, pid: i32) -> bool {
     let (owner_pid, owner_tid) = ((owner >> 32) as i32, owner as u32 as i32);
     if DONE.load(Ordering::Acquire) == 1 {
@@ -95,6 +102,8 @@ mod tests {
         assert!(!enter(), "done, and the process is about to die");
         DONE_AT.store(clock(1).wrapping_sub(2 * RECOVERED_NS), Ordering::Relaxed);
         assert!(enter(), "the process recovered long ago");
+        release();
+        assert!(enter(), "nothing had happened to it");
         leave();
     }
 }

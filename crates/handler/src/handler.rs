@@ -1,17 +1,17 @@
 //! The signal handler and its installation.
 
 use core::arch::global_asm;
+use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use crate::settings::SETTINGS;
 use crate::sys::{
     HANDLER_FLAGS, SS_DISABLE, Shared, SigAction, Stack, clock, identity, read_memory, set_signal_mask, signal,
 };
 use crate::wire::{
-    CrashRequest, FPSTATE_SIZE, HelperFailure, KERNEL_UCONTEXT_SIZE, REQUEST_MAGIC, SIGINFO_SIZE, UC_FPSTATE_OFFSET,
-    UC_STACK_OFFSET, VERSION,
+    CrashRequest, FPSTATE_SIZE, HelperFailure, KERNEL_UCONTEXT_SIZE, Occasion, REQUEST_MAGIC, SIGINFO_SIZE,
+    UC_FPSTATE_OFFSET, UC_STACK_OFFSET, VERSION,
 };
-use crate::{altstack, chain, gate, image, interpose, record, spawn, syscall};
+use crate::{altstack, annotations, chain, gate, image, interpose, record, settings, spawn, syscall};
 
 /// Every signal.
 const ALL: u64 = u64::MAX;
@@ -36,12 +36,32 @@ pub fn is_active() -> bool {
 /// Called once, from the library's constructor.
 pub unsafe fn install(envp: *const *const u8) {
     let environment = image::environment();
-    // SAFETY: nothing reads the settings before ACTIVE is set and the handler installed.
-    let settings = unsafe { &mut *SETTINGS.get() };
-    // SAFETY: the settings are static; libc or the loader made the environment block.
-    if !unsafe { settings.load(if environment.is_null() { envp } else { environment }) } {
-        return;
+    // SAFETY: libc or the loader made the environment block.
+    if unsafe { configure(if environment.is_null() { envp } else { environment }, -1) } {
+        // SAFETY: nobody else runs yet.
+        unsafe { enable() };
     }
+}
+
+/// Reads the settings from an environment block; `report` is a descriptor for reports that no supervisor takes, or -1.
+/// `false` where they do not allow a capture.
+///
+/// # Safety
+/// `envp` must be null or a valid environment block.
+pub unsafe fn configure(envp: *const *const u8, report: c_int) -> bool {
+    // SAFETY: as the caller promises.
+    let is_usable = unsafe { settings::load(envp, report) };
+    if is_usable {
+        annotations::PAGE.open();
+    }
+    is_usable
+}
+
+/// Installs the handler, with the settings in force.
+///
+/// # Safety
+/// By one thread at a time, after [`configure`].
+pub unsafe fn enable() {
     let size = altstack::size();
     if let Some(base) = altstack::map(size) {
         // SAFETY: a fresh mapping, kept for good.
@@ -55,6 +75,16 @@ pub unsafe fn install(envp: *const *const u8) {
     ACTIVE.store(true, Ordering::Relaxed);
     // SAFETY: `on_signal` keeps to what is allowed in signal handlers.
     unsafe { chain::install(&action()) };
+}
+
+/// Takes the handler away again.
+///
+/// # Safety
+/// By one thread at a time.
+pub unsafe fn disable() {
+    ACTIVE.store(false, Ordering::Relaxed);
+    // SAFETY: as the caller promises.
+    unsafe { chain::uninstall(&action()) };
 }
 
 /// What is installed for each signal.
@@ -96,7 +126,8 @@ unsafe fn die(signal: i32, info: *const u8, context: *const u8, previous: &SigAc
     if !(genuine && chain::is_shielded(word(8), word(16), previous)) {
         // SAFETY: all signals are blocked.
         unsafe {
-            if is_crash {
+            // One that was disabled may still be called, by a handler that found it.
+            if is_crash && is_active() {
                 capture_once(signal, &copy, context);
             }
             chain::resume(signal, genuine.then_some(&copy), previous);
@@ -147,23 +178,59 @@ unsafe fn capture(signal: i32, info: &[u8; SIGINFO_SIZE], context: *const u8) {
     let request = unsafe { &mut *REQUEST.get() };
     // SAFETY: as the caller promises.
     unsafe { describe(request, signal, info, context) };
-    // SAFETY: prctl takes no pointer here; the helper reads the request while this thread waits. Yama then admits our
-    // own descendants, of which the helper is one; whether the process is dumpable stays its own choice.
-    let outcome = unsafe {
-        syscall!(PRCTL, PR_SET_PTRACER, request.pid, 0, 0, 0);
-        let deadline = clock(1) + spawn::HELPER_DEADLINE_NS;
-        let mut outcome = spawn::run_helper(REQUEST.get(), spawn::Means::All, deadline);
-        // A sandbox kills who makes a call it does not know, and ptrace is the one that many leave out.
-        if outcome == Err((HelperFailure::Killed, signal::SYS)) {
-            outcome = spawn::run_helper(REQUEST.get(), spawn::Means::Files, deadline);
-        }
-        syscall!(PRCTL, PR_SET_PTRACER, 0, 0, 0, 0);
-        outcome
-    };
-    if let Err((failure, detail)) = outcome {
+    // SAFETY: this thread owns the gate and all signals are blocked.
+    if let Err((failure, detail)) = unsafe { run(request, core::ptr::null()) } {
         // SAFETY: this thread owns the gate.
         unsafe { record::write(request, failure, detail) };
     }
+}
+
+/// Runs the helper on the request.
+///
+/// # Safety
+/// As [`capture`].
+unsafe fn run(request: &CrashRequest, output: *const u8) -> Result<(), (HelperFailure, i32)> {
+    // SAFETY: prctl takes no pointer here; the helper reads the request while this thread waits. Yama then admits our
+    // own descendants, of which the helper is one; whether the process is dumpable stays its own choice.
+    unsafe {
+        syscall!(PRCTL, PR_SET_PTRACER, request.pid, 0, 0, 0);
+        let deadline = clock(1) + spawn::HELPER_DEADLINE_NS;
+        let mut outcome = spawn::run_helper(request, spawn::Means::All, output, deadline);
+        // A sandbox kills who makes a call it does not know, and ptrace is the one that many leave out.
+        if outcome == Err((HelperFailure::Killed, signal::SYS)) {
+            outcome = spawn::run_helper(request, spawn::Means::Files, output, deadline);
+        }
+        syscall!(PRCTL, PR_SET_PTRACER, 0, 0, 0, 0);
+        outcome
+    }
+}
+
+/// Captures a process that goes on, and waits until that is done. `output` is the path for the dump, zero-terminated;
+/// null lets the helper choose one, and print the report.
+///
+/// # Errors
+/// Why nothing was captured, with the errno, exit status or signal that belongs to it; `None` where a crash is being
+/// captured.
+///
+/// # Safety
+/// `output` must be null or zero-terminated.
+pub unsafe fn capture_on_demand(occasion: Occasion, output: *const u8) -> Result<(), Option<(HelperFailure, i32)>> {
+    let mask = set_signal_mask(ALL);
+    let outcome = if gate::enter() {
+        // SAFETY: this thread owns the gate and all signals are blocked; a null context is left out.
+        let outcome = unsafe {
+            let request = &mut *REQUEST.get();
+            describe(request, 0, &[0; SIGINFO_SIZE], core::ptr::null());
+            request.occasion = occasion as u32;
+            run(request, output)
+        };
+        gate::release();
+        outcome.map_err(Some)
+    } else {
+        Err(None)
+    };
+    set_signal_mask(mask);
+    outcome
 }
 
 /// # Safety
@@ -194,8 +261,8 @@ unsafe fn describe(request: &mut CrashRequest, signal: i32, info: &[u8; SIGINFO_
         }
         syscall!(ARCH_PRCTL, ARCH_GET_FS, &raw mut request.fs_base);
     }
-    // SAFETY: settings are read-only by now.
-    let program = unsafe { &*SETTINGS.get() }.program.get().unwrap_or_default();
+    request.page_address = &raw const annotations::PAGE as u64;
+    let program = settings::current().program.get().unwrap_or_default();
     for (slot, byte) in request.program.iter_mut().zip(program) {
         *slot = *byte;
     }

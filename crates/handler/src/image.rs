@@ -62,10 +62,16 @@ macro_rules! weak_address {
     }};
 }
 
+/// Address of libc's variable `environ`, or 0 where it has none.
+#[must_use]
+pub fn environment_variable() -> usize {
+    weak_address!("environ")
+}
+
 /// The process environment: `environ(7)`, or null where libc has none or has not set it yet.
 #[must_use]
 pub fn environment() -> *const *const u8 {
-    let variable = weak_address!("environ") as *const *const *const u8;
+    let variable = environment_variable() as *const *const *const u8;
     if variable.is_null() {
         return core::ptr::null();
     }

@@ -2,7 +2,8 @@
 //!
 //! [`IMAGE`] is the finished shared library, built by this package's build script from `so/main.rs` and the
 //! same modules that are compiled here. They are part of this library too so that they are linted, documented
-//! and unit-tested as ordinary code; nothing but [`wire`] and [`IMAGE`] is meant to be used from outside.
+//! and unit-tested as ordinary code; nothing but [`wire`], [`annotations::Page`] and [`IMAGE`] is meant to be used from
+//! outside.
 //!
 //! Main types: [`wire::CrashRequest`], [`wire::FixedRecord`].
 //!
@@ -17,7 +18,9 @@
 compile_error!("the handler knows Linux on x86_64 only");
 
 pub mod altstack;
+pub mod annotations;
 pub mod chain;
+pub mod demand;
 pub mod gate;
 pub mod handler;
 pub mod image;

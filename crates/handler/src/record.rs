@@ -1,6 +1,6 @@
 //! The last resort: a file written by the dying process itself, when no helper could.
 
-use crate::settings::SETTINGS;
+use crate::settings;
 use crate::sys::{Shared, read_memory};
 use crate::syscall;
 use crate::text::Text;
@@ -39,8 +39,8 @@ static PATH: Shared<Text<4096>> = Shared::new(Text::new());
 /// # Safety
 /// Only the owner of the gate may call it.
 pub unsafe fn write(request: &CrashRequest, failure: HelperFailure, detail: i32) {
-    // SAFETY: the record is the gate owner's, the settings are read-only by now.
-    let (record, settings) = unsafe { (&mut *RECORD.get(), &*SETTINGS.get()) };
+    // SAFETY: the record is the gate owner's.
+    let (record, settings) = (unsafe { &mut *RECORD.get() }, settings::current());
     let Some(folder) = settings.folder.as_c_string() else {
         return;
     };
@@ -204,9 +204,10 @@ mod tests {
 
     #[test]
     fn the_stack_is_copied_as_far_as_it_is_mapped() {
+        // Not from this stack, on which the copy lies.
+        static MARKERS: [u8; 64] = [0x5a; 64];
         let mut stack = [0u8; RECORD_STACK_SIZE];
-        let marker = 0x5au8;
-        assert!(copy_stack(&raw const marker as usize, &mut stack) > 0);
+        assert!(copy_stack(&raw const MARKERS as usize, &mut stack) > 0);
         assert_eq!(stack[0], 0x5a);
         assert_eq!(copy_stack(64, &mut stack), 0);
     }

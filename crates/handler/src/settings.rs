@@ -3,8 +3,12 @@
 //! Copied, not referred to: programs overwrite their environment block (setproctitle does), and after a crash
 //! nothing outside this library's own data can be relied upon.
 
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
 use crate::image;
 use crate::sys::Shared;
+use crate::syscall;
 use crate::text::Text;
 use crate::wire::{PROGRAM_SIZE, SUPERVISOR_SIZE};
 
@@ -57,14 +61,85 @@ pub struct Settings {
     pub program: Text<PROGRAM_SIZE>,
     /// Name of the supervisor's socket; empty without one. Its token stays out of files.
     pub supervisor: Text<{ SUPERVISOR_SIZE + 1 }>,
+    /// Where a report goes that no supervisor takes.
+    pub report: ReportFile,
     strings: [u8; ENVIRONMENT_SIZE],
     strings_used: usize,
     entries: [*const u8; ENVIRONMENT_ENTRIES + 1],
     entries_used: usize,
 }
 
-/// The one instance. Written by the constructor alone, read-only from then on.
-pub static SETTINGS: Shared<Settings> = Shared::new(Settings::new());
+/// Those in force and those that come next: a handler may read the ones while [`load`] writes the others.
+static TABLE: [Shared<Settings>; 2] = [const { Shared::new(Settings::new()) }; 2];
+static CURRENT: AtomicUsize = AtomicUsize::new(0);
+static IS_LOADING: AtomicBool = AtomicBool::new(false);
+
+/// The settings in force; empty ones before the first [`load`].
+#[must_use]
+pub fn current() -> &'static Settings {
+    let index = CURRENT.load(Ordering::Acquire) & 1;
+    // SAFETY: what is in force is not written to.
+    unsafe { &*TABLE[index].get() }
+}
+
+/// Puts the settings of an environment in force. `false`, and no change, where it is none of [`Settings::load`], or where
+/// another thread is at it.
+///
+/// # Safety
+/// `envp` must be null or a valid environment block.
+pub unsafe fn load(envp: *const *const u8, report: c_int) -> bool {
+    if IS_LOADING.swap(true, Ordering::Acquire) {
+        return false;
+    }
+    let index = 1 - (CURRENT.load(Ordering::Relaxed) & 1);
+    // SAFETY: not in force, and nobody else loads.
+    let settings = unsafe { &mut *TABLE[index].get() };
+    settings.clear();
+    settings.report = ReportFile::of(report);
+    // SAFETY: a static; the block is the caller's promise.
+    let is_usable = unsafe { settings.load(envp) };
+    if is_usable {
+        CURRENT.store(index, Ordering::Release);
+    }
+    IS_LOADING.store(false, Ordering::Release);
+    is_usable
+}
+
+/// Where a report is printed that no supervisor takes, in place of descriptor 2: a test runner may have pointed that to
+/// a file of its own. The program may close the descriptor and open another, so the file is looked at again.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReportFile {
+    descriptor: c_int,
+    identity: [u64; 2],
+}
+
+impl ReportFile {
+    const NONE: Self = Self {
+        descriptor: -1,
+        identity: [0; 2],
+    };
+
+    fn of(descriptor: c_int) -> Self {
+        identity_of(descriptor).map_or(Self::NONE, |identity| Self { descriptor, identity })
+    }
+
+    /// Makes it descriptor 2. For the helper's process before it executes.
+    pub fn take(self) {
+        if self.descriptor > 2 && identity_of(self.descriptor) == Some(self.identity) {
+            // SAFETY: takes no pointer.
+            unsafe { syscall!(DUP2, self.descriptor, 2) };
+        }
+    }
+}
+
+/// Device and number of an open file.
+fn identity_of(descriptor: c_int) -> Option<[u64; 2]> {
+    // struct stat of x86_64 has 144 bytes; st_dev and st_ino come first (arch/x86/include/uapi/asm/stat.h).
+    let mut status = [0u64; 18];
+    // SAFETY: the buffer has the size of the structure.
+    let result = unsafe { syscall!(FSTAT, descriptor, status.as_mut_ptr()) };
+    (descriptor >= 0 && result == 0).then_some([status[0], status[1]])
+}
 
 impl Settings {
     const fn new() -> Self {
@@ -73,11 +148,23 @@ impl Settings {
             folder: Text::new(),
             program: Text::new(),
             supervisor: Text::new(),
+            report: ReportFile::NONE,
             strings: [0; ENVIRONMENT_SIZE],
             strings_used: 0,
             entries: [core::ptr::null(); ENVIRONMENT_ENTRIES + 1],
             entries_used: 0,
         }
+    }
+
+    fn clear(&mut self) {
+        self.helper.clear();
+        self.folder.clear();
+        self.program.clear();
+        self.supervisor.clear();
+        self.strings.fill(0);
+        self.strings_used = 0;
+        self.entries.fill(core::ptr::null());
+        self.entries_used = 0;
     }
 
     /// Reads the environment. `false` means that this process is not to be captured: the variable is absent or not an

@@ -10,10 +10,10 @@
 use core::arch::asm;
 use core::sync::atomic::{AtomicI32, Ordering};
 
-use crate::settings::{SETTINGS, Settings};
+use crate::settings::{self, Settings};
 use crate::sys::{PollFd, SIG_DFL, Shared, SigAction, clock, errno, set_signal_mask, signal, sleep};
 use crate::text::Text;
-use crate::wire::{CrashRequest, HelperFailure, WITHOUT_PTRACE};
+use crate::wire::{CrashRequest, HelperFailure, OUTPUT, WITHOUT_PTRACE};
 use crate::{sys, syscall};
 
 /// How long the helper may take, in nanoseconds. Its own watchdog is shorter.
@@ -47,14 +47,14 @@ struct Arguments {
     pid: Text<16>,
     tid: Text<16>,
     request: Text<24>,
-    pointers: [*const u8; 7],
+    pointers: [*const u8; 9],
 }
 
 static ARGUMENTS: Shared<Arguments> = Shared::new(Arguments {
     pid: Text::new(),
     tid: Text::new(),
     request: Text::new(),
-    pointers: [core::ptr::null(); 7],
+    pointers: [core::ptr::null(); 9],
 });
 
 /// What the helper may use.
@@ -67,7 +67,7 @@ pub enum Means {
 }
 
 /// Runs `coldframe capture-helper PID TID ADDRESS` on this process and waits for it to end, until `deadline`
-/// (CLOCK_MONOTONIC, nanoseconds).
+/// (CLOCK_MONOTONIC, nanoseconds). `output` is the path for the dump, zero-terminated, or null.
 ///
 /// # Errors
 /// Why the helper did not finish its work, with the errno, exit status or signal that belongs to it.
@@ -78,15 +78,16 @@ pub enum Means {
 pub unsafe fn run_helper(
     request: *const CrashRequest,
     means: Means,
+    output: *const u8,
     deadline: u64,
 ) -> Result<(), (HelperFailure, i32)> {
-    // SAFETY: settings are read-only by now; the arguments are the gate owner's.
-    let (settings, arguments) = unsafe { (&*SETTINGS.get(), &mut *ARGUMENTS.get()) };
+    // SAFETY: the arguments are the gate owner's.
+    let (settings, arguments) = (settings::current(), unsafe { &mut *ARGUMENTS.get() });
     let Some(helper) = settings.helper.as_c_string() else {
         return Err((HelperFailure::NoPath, 0));
     };
     // SAFETY: the caller owns the gate, so the request is not written to.
-    arguments.fill(helper, unsafe { &*request }, request as u64, means);
+    arguments.fill(helper, unsafe { &*request }, request as u64, means, output);
     CHILD.store(0, Ordering::Relaxed);
     STATUS.store(-1, Ordering::Relaxed);
     CLONE_ERROR.store(0, Ordering::Relaxed);
@@ -130,7 +131,7 @@ pub unsafe fn run_helper(
 }
 
 impl Arguments {
-    fn fill(&mut self, helper: *const u8, request: &CrashRequest, address: u64, means: Means) {
+    fn fill(&mut self, helper: *const u8, request: &CrashRequest, address: u64, means: Means, output: *const u8) {
         self.pid.clear();
         self.pid.push_number(request.pid as u64, 10);
         self.tid.clear();
@@ -145,12 +146,20 @@ impl Arguments {
             text(self.pid.as_c_string()),
             text(self.tid.as_c_string()),
             text(self.request.as_c_string()),
-            match means {
-                Means::All => core::ptr::null(),
-                Means::Files => WITHOUT_PTRACE.as_ptr().cast(),
-            },
+            core::ptr::null(),
+            core::ptr::null(),
+            core::ptr::null(),
             core::ptr::null(),
         ];
+        let options = [
+            (means == Means::Files, WITHOUT_PTRACE.as_ptr().cast()),
+            (!output.is_null(), OUTPUT.as_ptr().cast()),
+            (!output.is_null(), output),
+        ];
+        let wanted = options.iter().filter(|(is_wanted, _)| *is_wanted);
+        for (slot, (_, option)) in self.pointers.iter_mut().skip(5).zip(wanted) {
+            *slot = *option;
+        }
     }
 }
 
@@ -225,13 +234,14 @@ unsafe fn reset_dispositions() {
 
 /// The child, in the memory of the crashed process but with its own descriptors, dispositions and mask.
 unsafe extern "C" fn child() -> ! {
-    // SAFETY: settings and arguments are not written to while the parent waits in vfork; each call is given live
+    // SAFETY: the arguments are not written to while the parent waits in vfork; each call is given live
     // pointers of the kernel's layout.
     unsafe {
-        let (settings, arguments) = (&*SETTINGS.get(), &*ARGUMENTS.get());
+        let (settings, arguments) = (settings::current(), &*ARGUMENTS.get());
         // Out of the foreground process group, so that ^C at the terminal does not end the helper.
         syscall!(SETSID);
         raise_limits();
+        settings.report.take();
         // Sockets and pipes must not stay open through the helper. close_range is Linux 5.9.
         if syscall!(CLOSE_RANGE, 3, u32::MAX, 0) < 0 {
             for fd in 3..1024 {

@@ -12,6 +12,7 @@ pub mod nr {
     pub const READ: usize = 0;
     pub const WRITE: usize = 1;
     pub const CLOSE: usize = 3;
+    pub const FSTAT: usize = 5;
     pub const POLL: usize = 7;
     pub const MMAP: usize = 9;
     pub const MPROTECT: usize = 10;
@@ -19,6 +20,7 @@ pub mod nr {
     pub const RT_SIGACTION: usize = 13;
     pub const RT_SIGPROCMASK: usize = 14;
     pub const SCHED_YIELD: usize = 24;
+    pub const DUP2: usize = 33;
     pub const NANOSLEEP: usize = 35;
     pub const GETPID: usize = 39;
     pub const CLONE: usize = 56;
@@ -32,6 +34,9 @@ pub mod nr {
     pub const ARCH_PRCTL: usize = 158;
     pub const GETTID: usize = 186;
     pub const FUTEX: usize = 202;
+    pub const TIMER_CREATE: usize = 222;
+    pub const TIMER_SETTIME: usize = 223;
+    pub const TIMER_DELETE: usize = 226;
     pub const CLOCK_GETTIME: usize = 228;
     pub const EXIT_GROUP: usize = 231;
     pub const TGKILL: usize = 234;
@@ -61,6 +66,7 @@ pub mod errno {
     pub const ESRCH: isize = 3;
     pub const EINTR: isize = 4;
     pub const EAGAIN: isize = 11;
+    pub const EBUSY: isize = 16;
     pub const EFAULT: isize = 14;
     pub const EINVAL: isize = 22;
     pub const EMFILE: isize = 24;
@@ -301,6 +307,11 @@ mod tests {
             (nr::WAIT4, libc::SYS_wait4),
             (nr::SIGALTSTACK, libc::SYS_sigaltstack),
             (nr::FUTEX, libc::SYS_futex),
+            (nr::FSTAT, libc::SYS_fstat),
+            (nr::DUP2, libc::SYS_dup2),
+            (nr::TIMER_CREATE, libc::SYS_timer_create),
+            (nr::TIMER_SETTIME, libc::SYS_timer_settime),
+            (nr::TIMER_DELETE, libc::SYS_timer_delete),
             (nr::OPENAT, libc::SYS_openat),
             (nr::RT_TGSIGQUEUEINFO, libc::SYS_rt_tgsigqueueinfo),
             (nr::PRLIMIT64, libc::SYS_prlimit64),

@@ -10,7 +10,10 @@ pub const REQUEST_MAGIC: u64 = u64::from_le_bytes(*b"CFREQST\0");
 /// First field of a [`FixedRecord`]: the bytes `CFRECRD` and a zero.
 pub const RECORD_MAGIC: u64 = u64::from_le_bytes(*b"CFRECRD\0");
 /// Counts changes to [`CrashRequest`] or [`FixedRecord`].
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
+
+/// The helper's argument before the path of the dump, where the program chose one, zero-terminated.
+pub const OUTPUT: &core::ffi::CStr = c"--output";
 
 /// The helper's last argument where it must do without ptrace(2) and process_vm_readv(2), zero-terminated.
 pub const WITHOUT_PTRACE: &core::ffi::CStr = c"--without-ptrace";
@@ -52,7 +55,7 @@ pub struct CrashRequest {
     pub pid: i32,
     /// The thread that received the signal, likewise.
     pub tid: i32,
-    /// The signal's number.
+    /// The signal's number; 0 where there was none.
     pub signal: i32,
     /// Size of the part of `fpstate` that is valid: 512 or 0.
     pub fpstate_size: u32,
@@ -66,12 +69,14 @@ pub struct CrashRequest {
     pub altstack_size: u64,
     /// Its `ss_flags` (1: the thread already ran on it, 2: none was set).
     pub altstack_flags: u32,
-    /// Always zero.
-    pub reserved: u32,
+    /// Why: an [`Occasion`] as a number.
+    pub occasion: u32,
     /// The thread's FS segment base, which is its thread pointer; zero when the kernel would not tell.
     pub fs_base: u64,
     /// Where in the process the floating point state lies, which may go on beyond the 512 bytes copied here.
     pub fpstate_address: u64,
+    /// Where in the process its annotations lie (`annotations::Page`).
+    pub page_address: u64,
     /// File name of the program, zero-terminated, from AT_EXECFN.
     pub program: [u8; PROGRAM_SIZE],
     /// The `siginfo_t` as the kernel passed it.
@@ -82,10 +87,10 @@ pub struct CrashRequest {
     pub fpstate: [u8; FPSTATE_SIZE],
 }
 
-const _: () = assert!(size_of::<CrashRequest>() == 1760);
-const _: () = assert!(offset_of!(CrashRequest, siginfo) == 152);
-const _: () = assert!(offset_of!(CrashRequest, ucontext) == 280);
-const _: () = assert!(offset_of!(CrashRequest, fpstate) == 1248);
+const _: () = assert!(size_of::<CrashRequest>() == 1768);
+const _: () = assert!(offset_of!(CrashRequest, siginfo) == 160);
+const _: () = assert!(offset_of!(CrashRequest, ucontext) == 288);
+const _: () = assert!(offset_of!(CrashRequest, fpstate) == 1256);
 
 impl CrashRequest {
     /// A request with every byte zero.
@@ -104,9 +109,10 @@ impl CrashRequest {
             altstack_base: 0,
             altstack_size: 0,
             altstack_flags: 0,
-            reserved: 0,
+            occasion: 0,
             fs_base: 0,
             fpstate_address: 0,
+            page_address: 0,
             program: [0; PROGRAM_SIZE],
             siginfo: [0; SIGINFO_SIZE],
             ucontext: [0; UCONTEXT_SIZE],
@@ -133,6 +139,30 @@ impl CrashRequest {
     pub fn siginfo_int(&self, offset: usize) -> Option<i32> {
         let bytes = self.siginfo.get(offset..offset.checked_add(4)?)?;
         Some(i32::from_le_bytes(bytes.try_into().ok()?))
+    }
+}
+
+/// Why a process is captured.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// A deadly signal.
+    Crash = 0,
+    /// The program asked, or a signal that it chose for that arrived. It goes on.
+    Request = 1,
+    /// The program was not done in the time that it set itself.
+    Timeout = 2,
+}
+
+impl Occasion {
+    /// The occasion with this number; an unknown one counts as a request.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Self {
+        match number {
+            0 => Self::Crash,
+            2 => Self::Timeout,
+            _ => Self::Request,
+        }
     }
 }
 

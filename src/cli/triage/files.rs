@@ -63,7 +63,8 @@ fn is_crash(name: &str) -> bool {
     ends.iter().any(|end| name.ends_with(end)) || name == "core" || name.starts_with("core.")
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<Record>> {
+/// The records of an earlier triage.
+pub fn read(path: &Path) -> anyhow::Result<Vec<Record>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines

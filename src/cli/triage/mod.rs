@@ -6,20 +6,21 @@ mod files;
 mod worker;
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use coldframe::report::text::{Form, TextOptions};
-use coldframe::triage::render::{self, Row, Triage as Found};
-use coldframe::triage::{Baseline, Record, group};
+use coldframe::triage::render::{self, Triage as Found};
+use coldframe::triage::{Baseline, Record};
 use indicatif::{ProgressBar, ProgressStyle};
 use time::OffsetDateTime;
 
 use super::color::Color;
 use super::output;
+pub(super) use files::read as read_records;
 pub use worker::TriageWorker;
 
 /// Exit code where --fail-on finds something.
@@ -36,6 +37,7 @@ Examples:
   coldframe triage coldframe-dumps
   coldframe triage --format ndjson shard-1 > shard-1.ndjson
   coldframe triage shard-*.ndjson --format markdown >> \"$GITHUB_STEP_SUMMARY\"
+  coldframe triage coldframe-dumps --format html -o crashes.html
   coldframe triage coldframe-dumps --baseline crashes.toml --fail-on new
   coldframe triage coldframe-dumps --baseline crashes.toml --update-baseline
 
@@ -96,6 +98,12 @@ enum Format {
     Junit,
     /// Annotations of GitHub Actions
     Github,
+    /// One page for a browser: the list, and the report of each group
+    Html,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// The Code Quality report of GitLab
+    Gitlab,
 }
 
 /// What is a failure.
@@ -114,7 +122,7 @@ impl Triage {
         let today = OffsetDateTime::now_utc().date().to_string();
         let mut baseline = self.baseline()?;
         let records = self.records()?;
-        let mut found = self.found(records.clone(), &baseline, &today);
+        let mut found = Found::of(records.clone(), &baseline, &today);
         if self.update_baseline {
             let new: Vec<_> = found.new_groups().map(|row| row.group.clone()).collect();
             self.write_baseline(&mut baseline, &new)?;
@@ -168,25 +176,8 @@ impl Triage {
         }
     }
 
-    fn found(&self, records: Vec<Record>, baseline: &Baseline, today: &str) -> Found {
-        let mut found = Found::new(records.len());
-        for group in group(&records) {
-            found.groups.push(Row {
-                known: baseline.find(&group, today).cloned(),
-                record: records[group.representative].clone(),
-                report: None,
-                group,
-            });
-        }
-        found.ungrouped = records
-            .into_iter()
-            .filter(|record| record.signature.is_none())
-            .collect();
-        found
-    }
-
     fn shows_reports(&self) -> bool {
-        !self.no_reports && !matches!(self.format, Format::Ndjson | Format::Github)
+        !self.no_reports && !matches!(self.format, Format::Ndjson | Format::Github | Format::Gitlab)
     }
 
     /// The file of an earlier triage's record may be elsewhere by now: then there is no report.
@@ -203,21 +194,11 @@ impl Triage {
     }
 
     fn baseline(&self) -> anyhow::Result<Baseline> {
-        let Some(path) = &self.baseline else {
-            return Ok(Baseline::default());
-        };
-        match std::fs::read_to_string(path) {
-            Ok(text) => Baseline::parse(&text).with_context(|| format!("cannot use the baseline {}", path.display())),
+        match &self.baseline {
             // The first one is made by --update-baseline.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.update_baseline => {
-                Ok(Baseline::default())
-            }
-            Err(error) => Err(error).with_context(|| {
-                format!(
-                    "cannot read the baseline {}; --update-baseline makes one",
-                    path.display()
-                )
-            }),
+            Some(path) if self.update_baseline && !path.exists() => Ok(Baseline::default()),
+            Some(path) => read_baseline(path),
+            None => Ok(Baseline::default()),
         }
     }
 
@@ -245,12 +226,33 @@ impl Triage {
                 .collect::<Result<String, _>>()?,
             Format::Markdown => render::markdown(found),
             Format::Junit => render::junit(found),
-            Format::Github => {
-                let root = std::env::var("GITHUB_WORKSPACE")
-                    .or_else(|_| Ok::<_, std::io::Error>(std::env::current_dir()?.display().to_string()))?;
-                render::github(found, &root)
-            }
+            Format::Github => render::github(found, &repository()?),
+            Format::Html => render::html(found)?,
+            Format::Sarif => render::sarif(found, &repository()?)?,
+            Format::Gitlab => render::gitlab(found, &repository()?)?,
         })
+    }
+}
+
+/// The baseline in a file.
+pub(super) fn read_baseline(path: &Path) -> anyhow::Result<Baseline> {
+    let text = std::fs::read_to_string(path).with_context(|| {
+        format!(
+            "cannot read the baseline {}; triage --update-baseline makes one",
+            path.display()
+        )
+    })?;
+    Baseline::parse(&text).with_context(|| format!("cannot use the baseline {}", path.display()))
+}
+
+/// The folder that places are relative to: that of the job, else the current one.
+pub(super) fn repository() -> anyhow::Result<String> {
+    let of_job = ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok());
+    match of_job.filter(|folder| !folder.is_empty()) {
+        Some(folder) => Ok(folder),
+        None => Ok(std::env::current_dir()?.display().to_string()),
     }
 }
 

@@ -55,7 +55,21 @@ struct View {
     is_open: bool,
 }
 
+impl Row {
+    /// About what it takes besides its source and variables.
+    fn bytes(&self) -> usize {
+        match self {
+            Row::Frame(view) => view.bytes(),
+            Row::Folded(text, views) => 100 + text.len() + views.iter().map(View::bytes).sum::<usize>(),
+        }
+    }
+}
+
 impl View {
+    fn bytes(&self) -> usize {
+        350 + self.function.len() + self.place.len() + self.module.len()
+    }
+
     fn has_parts(&self) -> bool {
         !self.source.is_empty() || !self.variables.is_empty()
     }
@@ -64,9 +78,9 @@ impl View {
 impl Stack {
     pub(super) fn of(frames: &[Frame], detail: Detail, room: &mut Room) -> Stack {
         let mut open = detail.open;
-        let rows = steps(frames, true, detail.rows)
-            .into_iter()
-            .map(|step| match step {
+        let mut rows = Vec::new();
+        for step in steps(frames, true, detail.rows) {
+            let row = match step {
                 Step::Frame(index) => {
                     let mut view = View::of(index, &frames[index], detail.parts.then_some(&mut *room));
                     if view.has_parts() && open > 0 {
@@ -81,8 +95,16 @@ impl Stack {
                     Row::Folded(instead(frames, step), views)
                 }
                 Step::Repeat { .. } | Step::Gap { .. } => Row::Folded(instead(frames, step), Vec::new()),
-            })
-            .collect();
+            };
+            if !room.take(row.bytes()) {
+                rows.push(Row::Folded(
+                    "… the page is full: frames are left out".to_string(),
+                    Vec::new(),
+                ));
+                break;
+            }
+            rows.push(row);
+        }
         Stack { rows }
     }
 

@@ -18,6 +18,7 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 
 use super::model::Report;
+pub use room::Room;
 pub use view::Crash;
 
 /// A page around a body.

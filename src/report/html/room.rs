@@ -1,16 +1,15 @@
 //! How large a page may become.
 
-/// Bytes of text and markup that source lines and variables may take together; what does not fit is counted.
-const MOST: usize = 1_000_000;
-
-/// What is left.
-pub(super) struct Room {
+/// What is left, in bytes of text and markup, for stacks, source lines and variables. What does not fit is left out, and
+/// that is said.
+pub struct Room {
     left: usize,
 }
 
 impl Room {
-    pub(super) fn new() -> Room {
-        Room { left: MOST }
+    /// So many bytes.
+    pub fn of(bytes: usize) -> Room {
+        Room { left: bytes }
     }
 
     /// Takes `bytes`; false, and no change, where there is not so much left.

@@ -82,7 +82,7 @@ mod tests {
             }],
             ..PythonFrame::default()
         };
-        let lines = lines(&frame.source, &Span::of_python(&frame), &mut Room::new());
+        let lines = lines(&frame.source, &Span::of_python(&frame), &mut Room::of(1_000_000));
         (lines[0].marked.clone(), lines[0].carets.clone())
     }
 

@@ -98,7 +98,7 @@ mod tests {
                 variable.children.truncate(1);
             }
         }
-        let html = Variables::of(&[variable], &mut Room::new()).render().unwrap();
+        let html = Variables::of(&[variable], &mut Room::of(1_000_000)).render().unwrap();
         assert!(html.contains("&#60;99&#62;"), "{html}");
         assert_eq!(html.matches("<details").count(), DEPTH);
         assert!(html.contains("1 more"), "{html}");

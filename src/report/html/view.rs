@@ -12,6 +12,8 @@ use crate::report::text::{Style, clip, extensions, findings, headline, instructi
 const MOST: usize = 50;
 /// The most extension modules.
 const MOST_MODULES: usize = 500;
+/// What stacks, source lines and variables may take together, in bytes.
+const MOST_BYTES: usize = 1_500_000;
 /// The most columns of a sentence.
 const COLUMNS: usize = 1_000;
 
@@ -74,12 +76,16 @@ struct NoteView {
 }
 
 impl Crash {
-    /// The view of a report.
+    /// The view of a report, on a page of its own.
     pub fn of(report: &Report) -> Crash {
-        let mut room = Room::new();
-        let main = thread::main(report, &mut room);
-        let (others, more_others) = thread::others(report, &mut room);
-        let (tasks, more_tasks) = thread::tasks(report, &mut room);
+        Crash::within(report, &mut Room::of(MOST_BYTES))
+    }
+
+    /// The view of a report on a page that has others.
+    pub fn within(report: &Report, room: &mut Room) -> Crash {
+        let main = thread::main(report, room);
+        let (others, more_others) = thread::others(report, room);
+        let (tasks, more_tasks) = thread::tasks(report, room);
         let interpreters = report.python.iter().flat_map(|python| &python.interpreters);
         let modules = || report.python.iter().flat_map(|python| &python.extension_modules);
         let message = report.crash.as_ref().and_then(|crash| crash.message.as_deref());

@@ -118,6 +118,10 @@ pub struct NativeFrame {
     /// The image is an extension module.
     #[serde(default, skip_serializing_if = "is_false")]
     pub extension: bool,
+    /// Its variables, where debug information tells them: of the crashed thread, for frames that do not merely carry
+    /// Python's calls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locals: Vec<Variable>,
 }
 
 /// What a Python frame belongs to.

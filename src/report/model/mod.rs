@@ -69,6 +69,9 @@ pub struct Report {
     /// Key/value notes that the program left.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// The last lines that the program left, the newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breadcrumbs: Vec<Breadcrumb>,
     /// What could not be found out, and what would supply it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
@@ -91,6 +94,7 @@ impl Default for Report {
             findings: Vec::new(),
             signature: None,
             annotations: BTreeMap::new(),
+            breadcrumbs: Vec::new(),
             notes: Vec::new(),
             capture: None,
         }
@@ -102,6 +106,17 @@ impl Report {
     pub fn crashed_thread(&self) -> Option<&Thread> {
         self.threads.iter().find(|thread| thread.crashed)
     }
+}
+
+/// A line that the program left.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct Breadcrumb {
+    /// When, RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// The line.
+    pub text: String,
 }
 
 /// What was analysed.

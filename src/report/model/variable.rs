@@ -1,4 +1,4 @@
-//! One variable of a Python frame.
+//! One variable of a frame.
 
 #[cfg(test)]
 use schemars::JsonSchema;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Address;
 
-/// A variable of a Python frame, or an element, item or attribute of one.
+/// A variable of a Python or native frame, or an element, item or attribute of one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub struct Variable {
@@ -18,7 +18,8 @@ pub struct Variable {
     /// The name of its type.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub type_name: Option<String>,
-    /// Its value in the form of `repr`, made without running any code of the process.
+    /// Its value in the form of `repr`, made without running any code of the process; of a native variable that is no
+    /// Python object in the form of C.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
     /// Address of the object.
@@ -67,6 +68,9 @@ pub enum ValueState {
     Unreadable,
     /// The variable has no value at this point of the program.
     Unset,
+    /// The compiler kept it nowhere, or in a register that a call has changed since.
+    #[serde(rename = "optimized-out")]
+    OptimizedOut,
     /// No variable: it stands for a namespace's modules, functions and classes, which `value` lists by name.
     Folded,
     /// A word this version does not know.

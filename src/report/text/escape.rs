@@ -10,7 +10,7 @@ const TAB: &str = "    ";
 
 /// Whether a character is never written as it is: it would control the terminal, end the line, change
 /// the direction of text, or hide.
-pub(in crate::report) fn is_hostile(c: char) -> bool {
+pub(crate) fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}'

@@ -34,9 +34,13 @@ pub(super) fn write(out: &mut Out, variables: &[Variable], indent: usize) {
     }
 }
 
-/// Whether the children say what the value does not: `<Reader object at 0x…>`.
+/// Whether the children say what the value does not: `<Reader object at 0x…>`, or a pointer.
 fn has_hidden_parts(variable: &Variable) -> bool {
-    !variable.children.is_empty() && variable.value.as_ref().is_none_or(|value| value.starts_with('<'))
+    !variable.children.is_empty()
+        && variable
+            .value
+            .as_ref()
+            .is_none_or(|value| value.starts_with('<') || value.starts_with("0x"))
 }
 
 /// Lines of variables under construction.
@@ -127,6 +131,7 @@ pub(in crate::report) fn value(variable: &Variable, width: usize) -> String {
             None => "(unreadable)".to_string(),
         },
         ValueState::Unset => "(unset)".to_string(),
+        ValueState::OptimizedOut => "(optimized out)".to_string(),
         ValueState::Other(word) => format!("({})", clip(word, 20)),
         ValueState::Ok => match (&variable.value, &variable.type_name, variable.address) {
             (Some(value), ..) => {

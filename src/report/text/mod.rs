@@ -7,6 +7,7 @@
 //!
 //! Invariant: a pure function of report and options; no clock, terminal, environment or file is asked.
 
+mod breadcrumbs;
 mod escape;
 pub(in crate::report) mod exception;
 pub(in crate::report) mod extensions;
@@ -26,7 +27,8 @@ pub(in crate::report) mod threads;
 use std::collections::HashSet;
 
 use super::model::{Address, Report, Thread};
-pub(in crate::report) use escape::{clip, is_hostile, spread};
+pub(crate) use escape::is_hostile;
+pub(in crate::report) use escape::{clip, spread};
 use headline::LABEL;
 pub use headline::quoted;
 pub use style::Style;
@@ -70,6 +72,7 @@ impl TextOptions {
 pub fn render(report: &Report, options: &TextOptions) -> String {
     let mut out = Out {
         text: String::new(),
+        runtime: report.python.first().and_then(|python| python.executable.clone()),
         shown: HashSet::new(),
         options: TextOptions {
             // Narrower than this, a stack cannot be shown at all.
@@ -80,6 +83,7 @@ pub fn render(report: &Report, options: &TextOptions) -> String {
     headline::write(&mut out, report);
     findings::write(&mut out, report);
     threads::write_main(&mut out, report);
+    breadcrumbs::write(&mut out, report);
     if options.form == Form::Full {
         threads::write_others(&mut out, report);
         tasks::write(&mut out, report);
@@ -105,6 +109,8 @@ pub(in crate::report) fn main_thread(report: &Report) -> Option<&Thread> {
 struct Out {
     text: String,
     options: TextOptions,
+    /// The image of the interpreter.
+    runtime: Option<String>,
     /// Objects of this stack whose parts were shown.
     shown: HashSet<Address>,
 }

@@ -119,6 +119,7 @@ mod tests {
             ..PythonFrame::default()
         };
         let mut out = Out {
+            runtime: None,
             text: String::new(),
             options: TextOptions::new(Form::Full),
             shown: Default::default(),

@@ -90,6 +90,11 @@ fn write_frame(out: &mut Out, index: usize, frame: &Frame, detail: Detail, local
             if detail.source {
                 source::write(out, &source::Span::of_native(native), INDENT);
             }
+            let is_runtime = native.module.is_some() && native.module == out.runtime;
+            if *locals_left > 0 && !is_runtime && !native.locals.is_empty() {
+                *locals_left -= 1;
+                locals::write(out, &native.locals, INDENT);
+            }
         }
         Frame::Unknown => out.line(&format!("{number} ?   a frame of a kind this version does not know")),
     }

@@ -17,7 +17,7 @@ use crate::source::images::find_modules;
 use crate::source::maps::{Mapping, parse_maps};
 use crate::source::memory::{Memory, ReadError};
 use crate::source::streams::{Context, ProcessContext, SignalContext};
-use crate::source::{Crash, Modules, Recorded, Target, Thread};
+use crate::source::{Facts, Recorded, Target, Thread};
 
 /// Why a record cannot be analysed.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +43,7 @@ pub enum RecordFileError {
 /// A record, opened.
 pub struct RecordFile {
     memory: RecordMemory,
-    threads: Vec<Thread>,
-    modules: Modules,
-    mappings: Vec<Mapping>,
-    crash: Crash,
-    context: Context,
-    recorded: Recorded,
+    facts: Facts,
 }
 
 impl RecordFile {
@@ -75,7 +70,7 @@ impl RecordFile {
             source,
         })?;
         let mut file = RecordFile::new(&record);
-        file.context.notes.extend(notes.to_vec());
+        file.facts.context.notes.extend(notes.to_vec());
         Ok(file)
     }
 
@@ -124,19 +119,21 @@ impl RecordFile {
         };
         RecordFile {
             memory,
-            threads: vec![Thread {
-                tid: crash.tid,
-                name: None,
-                registers: Some(registers),
-            }],
-            modules,
-            mappings,
-            crash,
-            context,
-            recorded: Recorded {
-                // Nothing of the interpreter is in it.
-                is_complete: true,
-                ..Recorded::default()
+            facts: Facts {
+                threads: vec![Thread {
+                    tid: crash.tid,
+                    name: None,
+                    registers: Some(registers),
+                }],
+                modules,
+                mappings,
+                crash: Some(crash),
+                context,
+                recorded: Recorded {
+                    // Nothing of the interpreter is in it.
+                    is_complete: true,
+                    ..Recorded::default()
+                },
             },
         }
     }
@@ -212,22 +209,7 @@ impl Target for RecordFile {
     fn memory(&self) -> &dyn Memory {
         &self.memory
     }
-    fn threads(&self) -> &[Thread] {
-        &self.threads
-    }
-    fn modules(&self) -> &Modules {
-        &self.modules
-    }
-    fn mappings(&self) -> &[Mapping] {
-        &self.mappings
-    }
-    fn crash(&self) -> Option<&Crash> {
-        Some(&self.crash)
-    }
-    fn context(&self) -> &Context {
-        &self.context
-    }
-    fn recorded(&self) -> &Recorded {
-        &self.recorded
+    fn facts(&self) -> &Facts {
+        &self.facts
     }
 }

@@ -1,6 +1,7 @@
 //! Workflow commands of GitHub Actions: annotations.
 
-use super::{Row, Triage, seen, some};
+use super::{Row, Triage, place, seen, some};
+use crate::report::text::is_hostile;
 
 /// GitHub shows ten errors and ten warnings of a step.
 const MOST: usize = 10;
@@ -24,14 +25,7 @@ pub fn github(triage: &Triage, root: &str) -> String {
 }
 
 fn line(kind: &str, row: &Row, root: &str) -> String {
-    let place = row.record.place.as_ref().and_then(|place| {
-        let root = root.trim_end_matches('/');
-        let file = match place.file.strip_prefix('/') {
-            None => place.file.as_str(),
-            Some(_) => place.file.strip_prefix(root)?.strip_prefix('/')?,
-        };
-        Some(format!("file={},line={},", property(file), place.line))
-    });
+    let place = place::of(row, root).map(|(file, line)| format!("file={},line={line},", property(file)));
     let mut message = format!("{}\n{} [{}]", row.group.title, seen(&row.group), row.group.key);
     if !row.group.tests.is_empty() {
         message.push_str(&format!("\ntests: {}", some(row.group.tests.iter(), 5)));
@@ -52,7 +46,7 @@ fn data(text: &str) -> String {
             '%' => out.push_str("%25"),
             '\r' => out.push_str("%0D"),
             '\n' => out.push_str("%0A"),
-            c if c.is_control() => out.push('?'),
+            c if is_hostile(c) => out.push('?'),
             c => out.push(c),
         }
     }

@@ -1,7 +1,7 @@
 //! JUnit XML, as CI systems read it.
 
 use super::{Triage, seen};
-use crate::report::text::{self, Form, TextOptions};
+use crate::report::text::{self, Form, TextOptions, is_hostile};
 
 /// One test case per group: an error for a new one, skipped for a known one.
 pub fn junit(triage: &Triage) -> String {
@@ -19,20 +19,20 @@ pub fn junit(triage: &Triage) -> String {
         let name = group.tests.first().unwrap_or(&group.title);
         out.push_str(&format!(
             "<testcase classname=\"coldframe.{}\" name=\"{}\">",
-            escape(&group.key),
-            escape(name)
+            xml(&group.key),
+            xml(name)
         ));
-        let message = escape(&format!("{} [{}], {}", group.title, group.key, seen(group)));
+        let message = xml(&format!("{} [{}], {}", group.title, group.key, seen(group)));
         let report = row
             .report
             .as_ref()
-            .map(|report| escape(&text::render(report, &TextOptions::new(Form::Short))))
+            .map(|report| xml(&text::render(report, &TextOptions::new(Form::Short))))
             .unwrap_or_default();
         match &row.known {
             None => out.push_str(&format!("<error type=\"crash\" message=\"{message}\">{report}</error>")),
             Some(known) => out.push_str(&format!(
                 "<skipped message=\"known: {}\"/><system-out>{message}\n{report}</system-out>",
-                escape(known.issue.as_deref().unwrap_or("in the baseline"))
+                xml(known.issue.as_deref().unwrap_or("in the baseline"))
             )),
         }
         out.push_str("</testcase>\n");
@@ -41,8 +41,9 @@ pub fn junit(triage: &Triage) -> String {
     out
 }
 
-/// Text of an element or attribute. What XML 1.0 cannot hold at all (section 2.2) becomes `?`.
-fn escape(text: &str) -> String {
+/// Text of an element or attribute. What XML 1.0 cannot hold at all (section 2.2), and what could control a terminal,
+/// becomes `?`.
+pub(in crate::triage) fn xml(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {
@@ -51,7 +52,8 @@ fn escape(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\t' | '\n' => out.push(c),
-            '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => out.push('?'),
+            '\u{fffe}' | '\u{ffff}' => out.push('?'),
+            c if is_hostile(c) => out.push('?'),
             c => out.push(c),
         }
     }

@@ -18,7 +18,13 @@ pub fn markdown(triage: &Triage) -> String {
         let state = match &row.known {
             None => "**new**".to_string(),
             Some(known) => match known.issue.as_deref().filter(|issue| issue.starts_with("https://")) {
-                Some(issue) => format!("[known]({})", issue.replace([')', ' ', '|', '<', '>', '\n'], "")),
+                Some(issue) => {
+                    let link = text::one_line(issue, 300);
+                    format!(
+                        "[known]({})",
+                        link.replace(['(', ')', ' ', '|', '<', '>', '`', '\\'], "")
+                    )
+                }
                 None => "known".to_string(),
             },
         };

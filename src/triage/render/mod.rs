@@ -4,20 +4,29 @@
 //! escaped for the format it goes into.
 
 mod github;
+mod gitlab;
+mod html;
 mod junit;
 mod markdown;
+mod place;
+mod sarif;
 mod text;
 
 use serde::Serialize;
 
-use super::baseline::Known;
-use super::group::Group;
+use super::baseline::{Baseline, Known};
+use super::group::{Group, group};
 use super::record::{self, Record};
 use crate::report::Report;
+use crate::report::text::one_line;
 
 pub use github::github;
+pub use gitlab::gitlab;
+pub use html::html;
 pub use junit::junit;
+pub(in crate::triage) use junit::xml;
 pub use markdown::markdown;
+pub use sarif::sarif;
 pub use text::text;
 
 /// What a triage found.
@@ -61,13 +70,35 @@ impl Triage {
         }
     }
 
+    /// The groups of records, with what a baseline knows of them on a day (`YYYY-MM-DD`). Reports are still missing.
+    pub fn of(records: Vec<Record>, baseline: &Baseline, today: &str) -> Triage {
+        let groups = group(&records)
+            .into_iter()
+            .map(|group| Row {
+                known: baseline.find(&group, today).cloned(),
+                record: records[group.representative].clone(),
+                report: None,
+                group,
+            })
+            .collect();
+        Triage {
+            groups,
+            ungrouped: records
+                .iter()
+                .filter(|record| record.signature.is_none())
+                .cloned()
+                .collect(),
+            ..Triage::new(records.len())
+        }
+    }
+
     /// The groups that no baseline knows.
     pub fn new_groups(&self) -> impl Iterator<Item = &Row> {
         self.groups.iter().filter(|row| row.known.is_none())
     }
 
     /// For example `12 crashes in 3 groups, 1 new; 2 files could not be analysed`.
-    fn verdict(&self) -> String {
+    pub fn verdict(&self) -> String {
         let crashes: usize = self.groups.iter().map(|row| row.group.count).sum();
         let mut verdict = format!(
             "{crashes} crash{} in {} group{}",
@@ -96,7 +127,9 @@ fn seen(group: &Group) -> String {
         1 => "once".to_string(),
         count => format!("{count} times"),
     };
-    match (&group.first_seen, &group.last_seen) {
+    let [first, last] =
+        [&group.first_seen, &group.last_seen].map(|time| time.as_deref().map(|time| one_line(time, 40)));
+    match (first, last) {
         (Some(first), Some(last)) if first != last => format!("{times}, {first} to {last}"),
         (Some(first), _) => format!("{times}, {first}"),
         _ => times,

@@ -11,7 +11,7 @@ pub fn text(triage: &Triage, options: &TextOptions) -> String {
         let state = match &row.known {
             None => "new".to_string(),
             Some(known) => match &known.issue {
-                Some(issue) => format!("known, {issue}"),
+                Some(issue) => format!("known, {}", plain(issue)),
                 None => "known".to_string(),
             },
         };
@@ -19,7 +19,7 @@ pub fn text(triage: &Triage, options: &TextOptions) -> String {
             "\n{:>3}. {} [{}]\n",
             index + 1,
             plain(&group.title),
-            group.key
+            plain(&group.key)
         ));
         out.push_str(&format!("     {state}; {}\n", seen(group)));
         for (label, names) in [

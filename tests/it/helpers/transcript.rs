@@ -73,6 +73,77 @@ pub fn differences(report: &Value, printed: &str) -> Vec<String> {
     found
 }
 
+/// How the tasks that `py-tasks` printed differ from those of the report.
+pub fn task_differences(report: &Value, printed: &str) -> Vec<String> {
+    let mut expected = Vec::new();
+    for task in report["tasks"].as_array().into_iter().flatten() {
+        let text = |key: &str| task[key].as_str().unwrap_or("?");
+        let awaited = task["awaiting"].as_array().into_iter().flatten();
+        let awaited: Vec<&str> = awaited.filter_map(Value::as_str).collect();
+        let state = match text("state") {
+            "running" => ", running in thread 1".to_string(),
+            "ready" if awaited.is_empty() => ", ready to run".to_string(),
+            _ => format!(", waiting for {}", awaited.join(", ")),
+        };
+        expected.push(format!("{} ({}){state}", text("name"), text("coroutine")));
+        let frames = task["frames"].as_array().into_iter().flatten();
+        expected.extend(frames.map(|frame| format!("  File {}", place(frame))));
+    }
+    let lines: Vec<&str> = printed.lines().collect();
+    let lines = section(&lines, "@tasks");
+    let is_command = |line: &&str| line.starts_with("(lldb)");
+    let lines: Vec<String> = lines
+        .into_iter()
+        .filter(|line| !is_command(line))
+        .map(|line| line.replace(" at remote ", " at "))
+        .collect();
+    if expected.is_empty() || lines != expected {
+        return vec![format!("tasks {lines:#?}, expected {expected:#?}")];
+    }
+    Vec::new()
+}
+
+/// How the report of a dump that a helper wrote differs from that of the core: in threads, frames, tasks, signal and the
+/// values that the helper can show, too.
+pub fn dump_differences(core: &Value, dump: &Value) -> Vec<String> {
+    let frames = |report: &Value| -> Vec<String> {
+        let threads = report["threads"].as_array().into_iter().flatten();
+        let of_thread = |thread: &Value| {
+            let frames = thread["frames"].as_array().into_iter().flatten();
+            let frames = frames.filter(|frame| frame["kind"] == "python");
+            frames.map(place).collect::<Vec<_>>().join("; ")
+        };
+        threads.map(of_thread).collect()
+    };
+    let signal = |report: &Value| {
+        let keys = ["number", "code", "address", "tid"];
+        keys.map(|key| report["crash"][key].clone())
+    };
+    let tasks = |report: &Value| {
+        let tasks = report["tasks"].as_array().into_iter().flatten();
+        tasks.map(|task| task["name"].to_string()).collect::<Vec<_>>()
+    };
+    let names = |report: &Value| {
+        let frames = python_frames(report);
+        let locals = frames
+            .iter()
+            .flat_map(|frame| frame["locals"].as_array().into_iter().flatten());
+        let shown = locals.map(|local| (local["name"].to_string(), local["type"].to_string()));
+        shown.collect::<Vec<_>>()
+    };
+    let mut found = Vec::new();
+    let mut check = |what: &str, dump: String, core: String| {
+        if dump != core {
+            found.push(format!("{what} of the dump {dump}, of the core {core}"));
+        }
+    };
+    check("frames", format!("{:#?}", frames(dump)), format!("{:#?}", frames(core)));
+    check("signal", format!("{:?}", signal(dump)), format!("{:?}", signal(core)));
+    check("tasks", format!("{:?}", tasks(dump)), format!("{:?}", tasks(core)));
+    check("variables", format!("{:?}", names(dump)), format!("{:?}", names(core)));
+    found
+}
+
 /// A frame in the words of py-bt.
 fn place(frame: &Value) -> String {
     let text = |key: &str| frame[key].as_str().unwrap_or("?").to_string();

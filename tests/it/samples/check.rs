@@ -107,6 +107,7 @@ pub fn check_report(header: &Header, report: &Report, has_qualnames: bool, probl
     state::check_hooks(header, report, problems);
     state::check_states(header, report, problems);
     let runtime = report.python.first().and_then(|python| python.executable.as_deref());
+    check_native_variables(header, &native_frames(thread), problems);
     check_native(
         &header.natives,
         &native_frames(thread),
@@ -246,6 +247,30 @@ fn check_native(expected: &[Native], frames: &[&NativeFrame], runtime: &str, pro
             problems.push(format!("{run} native frames {native:?}"));
         }
         position = first + if native.count == Count::Any { 1 } else { run };
+    }
+}
+
+/// Variables of the innermost native frame of a function; `(optimized out)` for those that are nowhere.
+fn check_native_variables(header: &Header, frames: &[&NativeFrame], problems: &mut Problems) {
+    for expected in &header.native_variables {
+        let what = format!("{} {} {}", expected.scope, expected.function, expected.name);
+        let frame = frames
+            .iter()
+            .find(|frame| frame.function.as_deref() == Some(&expected.function));
+        let variables = frame.map(|frame| &frame.locals[..]).unwrap_or_default();
+        let Some(found) = variables.iter().find(|variable| variable.name == expected.name) else {
+            problems.push(format!("{what}: no such variable in {variables:?}"));
+            continue;
+        };
+        let scope = format!("native-{}", scope_word(found));
+        problems.expect(&what, &*expected.scope, &*scope);
+        let value = match found.state {
+            ValueState::OptimizedOut => "(optimized out)",
+            _ => found.value.as_deref().unwrap_or_default(),
+        };
+        if !expected.value.matches(value) {
+            problems.push(format!("{what}: expected {:?}, found {value}", expected.value));
+        }
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Header {
     /// Function and qualified name.
     pub qualnames: Vec<(String, String)>,
     pub variables: Vec<Variable>,
+    /// Of native frames.
+    pub native_variables: Vec<Variable>,
     /// Thread and function.
     pub trace: Vec<(String, String)>,
     pub profile: Vec<(String, String)>,
@@ -162,6 +164,7 @@ impl Header {
             "trace" => self.trace.push(pair(value)?),
             "profile" => self.profile.push(pair(value)?),
             "tool" => self.tools.push(value.to_string()),
+            "native-argument" | "native-local" => self.native_variables.push(variable(key, value)?),
             "argument" | "local" | "cell" | "free" => self.variables.push(variable(key, value)?),
             _ => return None,
         }

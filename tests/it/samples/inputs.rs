@@ -62,6 +62,9 @@ fn comparable(report: &Value, left_out: &[&str]) -> Value {
             // Handlers that got the signal before ours, and raised it again.
             if let Some(frames) = thread["frames"].as_array_mut() {
                 frames.retain(|frame| frame["role"] != "signal");
+                for frame in frames.iter_mut().filter(|frame| frame["kind"] == "native") {
+                    frame.as_object_mut().map(|map| map.remove("locals"));
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ const ORDER: [&[&str]; 13] = [
     &["image"],
     &["unwind", "layout", "machine"],
     &["python"],
-    &["stack"],
+    &["stack", "native"],
     &["report"],
     &["triage"],
     &["findings"],

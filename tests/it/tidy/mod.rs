@@ -23,7 +23,14 @@ pub struct File<'a> {
 pub type Rule = fn(&File<'_>) -> Vec<(usize, String)>;
 
 /// Folders that hold nothing of ours.
-const SKIPPED: [&str; 4] = ["target", "coldframe-dumps", "__pycache__", "node_modules"];
+const SKIPPED: [&str; 6] = [
+    "target",
+    "coldframe-dumps",
+    "__pycache__",
+    "node_modules",
+    "corpus",
+    "artifacts",
+];
 
 /// The text files of the repository, by path.
 fn files() -> Vec<(String, String)> {

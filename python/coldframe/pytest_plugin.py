@@ -1,0 +1,181 @@
+"""pytest plugin: crashes of the run and of pytest-xdist's workers are captured, with the test that ran.
+
+Off unless ``--coldframe`` or the ini option ``coldframe`` turns it on. Under ``coldframe run`` capture is on already, and the
+plugin only tells which test is running.
+"""
+
+import os
+import subprocess
+import time
+from typing import Any, Dict, List, Optional, Set
+
+import pytest
+
+from . import _capture, _handler
+from ._analyze import AnalyzeError, analyze
+from ._binary import find
+from ._notes import annotate, breadcrumb
+
+# How much of a report goes into a failure: a CI log has to hold it.
+_MAX_REPORT = 30_000
+
+
+def pytest_addoption(parser: Any) -> None:
+    """The options."""
+    group = parser.getgroup("coldframe", "crash capture")
+    group.addoption(
+        "--coldframe", action="store_true", default=False, help="capture crashes of this run and of xdist's workers"
+    )
+    group.addoption("--coldframe-dir", metavar="DIR", default=None, help="where dumps go [./coldframe-dumps]")
+    group.addoption(
+        "--coldframe-no-locals", action="store_true", default=False, help="leave values of variables out of dumps"
+    )
+    parser.addini("coldframe", "capture crashes, as --coldframe does", type="bool", default=False)
+    parser.addini("coldframe_dir", "where dumps go, relative to the root folder", default="")
+
+
+def pytest_configure(config: Any) -> None:
+    """Turns capture on where that is wanted. pytest has not redirected descriptor 2 yet."""
+    if config.getoption("coldframe", False) or config.getini("coldframe"):
+        config.pluginmanager.register(Plugin(config), "coldframe-capture")
+
+
+class Crash:
+    """A dump that this run left."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.facts: Dict[str, Any] = {}
+        self.text = ""
+        try:
+            self.facts = analyze(path)
+            command = [find() or "coldframe", "analyze", "--format", "short", "--color", "never", "--", path]
+            output = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
+            self.text = output.stdout.decode(errors="replace")
+        except (AnalyzeError, OSError, ValueError) as error:
+            self.text = f"{path}: {error}\n"
+        if len(self.text) > _MAX_REPORT:
+            # The last line names the crash.
+            last = self.text.rstrip().rsplit("\n", 1)[-1]
+            self.text = f"{self.text[:_MAX_REPORT]}\n...\nmore: coldframe analyze {path}\n{last[:1000]}\n"
+
+    @property
+    def pid(self) -> Optional[int]:
+        """The process, in its own pid namespace."""
+        pid: Optional[int] = self.facts.get("process", {}).get("pid")
+        return pid
+
+    @property
+    def test(self) -> Optional[str]:
+        """The test that ran."""
+        test: Optional[str] = self.facts.get("annotations", {}).get("test")
+        return test
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+        lines = [line for line in self.text.splitlines() if line.startswith("SUMMARY:")]
+        return lines[-1] if lines else self.text.strip().splitlines()[-1] if self.text.strip() else self.path
+
+
+class Plugin:
+    """Capture in one process: the run, its controller under pytest-xdist, or one of its workers."""
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+        self.began = time.time()
+        self.crashes: List[Crash] = []
+        self.seen: Set[str] = set()
+        self.folder: Optional[str] = None
+        worker: Dict[str, Any] = getattr(config, "workerinput", {})
+        folder = worker.get("coldframe_dir") or config.getoption("coldframe_dir", None)
+        if not folder and config.getini("coldframe_dir"):
+            folder = os.path.join(str(config.rootpath), config.getini("coldframe_dir"))
+        # A parent that outlives the crash prints the report; else the dying process has to.
+        has_reader = bool(worker) or bool(config.getoption("forked", False))
+        if _capture.enable(
+            dir=folder,
+            locals=not config.getoption("coldframe_no_locals", False),
+            report="none" if has_reader else "short",
+        ):
+            self.folder = _capture._folder
+        self.is_watched = self._is_watched()
+        if worker:
+            annotate("worker", worker.get("workerid", "?"))
+        if not worker and self.folder and os.path.isdir(self.folder):
+            self.seen.update(os.listdir(self.folder))
+
+    @staticmethod
+    def _is_watched() -> bool:
+        """Whether ``coldframe run`` captures, and prints what it captures."""
+        handler = _handler.loaded()
+        return handler is not None and handler.is_preloaded
+
+    def pytest_report_header(self) -> str:
+        """Says where dumps go."""
+        if self.is_watched:
+            return "coldframe: crashes are captured by coldframe run"
+        return f"coldframe: dumps go to {self.folder}" if self.folder else "coldframe: crashes are not captured"
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Has xdist's workers use the same folder."""
+        if self.folder:
+            node.workerinput["coldframe_dir"] = self.folder
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Notes which test runs; not in a controller, which runs none."""
+        if not self._is_controller():
+            annotate("test", nodeid)
+            breadcrumb(f"test {nodeid}")
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """The test is over; the next one may be long in coming."""
+        if not self._is_controller():
+            annotate("test", None)
+
+    def _is_controller(self) -> bool:
+        return bool(getattr(self.config.option, "tx", None)) and not hasattr(self.config, "workerinput")
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:
+        """xdist: a worker died. Its report goes into the failure, and so into JUnit files."""
+        pid = getattr(getattr(report, "node", None), "workerinfo", {}).get("pid")
+        crashes = self._new_crashes()
+        own = [crash for crash in crashes if crash.pid == pid or crash.test == crashitem]
+        if own:
+            report.longrepr = "\n\n".join([str(report.longrepr), *(crash.text for crash in own)])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """pytest-forked: the child of a test died, or a process that a test forked."""
+        if not report.failed or hasattr(self.config, "workerinput"):
+            return
+        for crash in self._new_crashes():
+            if crash.test == report.nodeid:
+                report.sections.append(("coldframe", crash.text))
+
+    def _new_crashes(self) -> List[Crash]:
+        """The dumps that have come since the last call."""
+        found: List[Crash] = []
+        if not self.folder or not os.path.isdir(self.folder):
+            return found
+        for name in sorted(os.listdir(self.folder)):
+            if name.endswith(".dmp") and name not in self.seen:
+                self.seen.add(name)
+                found.append(Crash(os.path.join(self.folder, name)))
+        self.crashes.extend(found)
+        return found
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Lists the crashes of the run."""
+        if self.is_watched:
+            return
+        self._new_crashes()
+        if not self.crashes:
+            return
+        terminalreporter.section(f"coldframe: {len(self.crashes)} crash{'es' * (len(self.crashes) > 1)}", sep="=")
+        for crash in self.crashes:
+            terminalreporter.write_line(crash.test or "no test was running")
+            terminalreporter.write_line(f"  {crash.summary}")
+            terminalreporter.write_line(f"  more: coldframe analyze {crash.path}")

@@ -1,0 +1,79 @@
+//! The crashes of one `coldframe run`, and of earlier ones whose results lie in the same folder.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use coldframe::report::{Report, json};
+use coldframe::triage::render::Triage;
+use coldframe::triage::{Baseline, Record};
+use time::OffsetDateTime;
+
+use super::say;
+use super::triage::read_records;
+
+/// Reports that are kept in memory, one of each cause.
+const MOST_REPORTS: usize = 200;
+
+/// What crashed.
+#[derive(Debug, Default)]
+pub(super) struct Crashes {
+    /// In their order.
+    pub(super) records: Vec<Record>,
+    /// How many of the records are of earlier runs.
+    pub(super) earlier: usize,
+    /// A report of each cause, by its key.
+    reports: HashMap<String, Report>,
+}
+
+impl Crashes {
+    /// With those of earlier runs.
+    pub(super) fn after(ndjson: &Path) -> Crashes {
+        let records = match ndjson.exists() {
+            true => read_records(ndjson).unwrap_or_else(|error| {
+                say(format_args!("earlier results are left out: {error:#}"));
+                Vec::new()
+            }),
+            false => Vec::new(),
+        };
+        Crashes {
+            earlier: records.len(),
+            records,
+            reports: HashMap::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, report: &Report, dump: Option<&Path>) {
+        let pid = report.process.as_ref().and_then(|process| process.pid);
+        let path = match (dump, pid) {
+            (Some(dump), _) => dump.display().to_string(),
+            (None, Some(pid)) => format!("process {pid}, without a dump"),
+            (None, None) => "a process without a dump".to_string(),
+        };
+        self.records.push(Record::of(&path, report));
+        if let Some(signature) = &report.signature
+            && self.reports.len() < MOST_REPORTS
+            && !self.reports.contains_key(&signature.key)
+        {
+            self.reports.insert(signature.key.clone(), report.clone());
+        }
+    }
+
+    /// The records of this run.
+    pub(super) fn new_records(&self) -> &[Record] {
+        self.records.get(self.earlier..).unwrap_or_default()
+    }
+
+    /// The groups, with a report of each.
+    pub(super) fn triage(&self, baseline: &Baseline) -> Triage {
+        let today = OffsetDateTime::now_utc().date().to_string();
+        let mut triage = Triage::of(self.records.clone(), baseline, &today);
+        for row in &mut triage.groups {
+            let earlier = || {
+                let path = PathBuf::from(&row.group.example).with_extension("json");
+                json::parse(&std::fs::read_to_string(path).ok()?).ok()
+            };
+            row.report = self.reports.get(&row.group.key).cloned().or_else(earlier);
+        }
+        triage
+    }
+}

@@ -1,0 +1,363 @@
+//! The Python package: its functions, the wheel that users install, the pytest plugin.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use crate::golden::repository;
+use crate::harness::{COLDFRAME, Folder, bare, output, skip, stderr};
+use crate::pythons::pythons;
+use crate::venv::{pip_python, pytest_pythons};
+
+/// A Python that imports the package from the source tree and finds the binary under test.
+fn python(executable: &Path, folder: &Folder) -> Command {
+    let mut command = bare(executable.as_os_str(), folder);
+    let binaries = Path::new(COLDFRAME).parent().expect("a folder").display().to_string();
+    let path = std::env::var("PATH").unwrap_or_default();
+    command
+        .env("PYTHONPATH", repository("python"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PATH", format!("{binaries}:{path}"));
+    command
+}
+
+/// The oldest and the newest CPython at hand.
+fn oldest_and_newest() -> Vec<PathBuf> {
+    let all = pythons();
+    let mut ends: Vec<PathBuf> = [all.first(), all.last()]
+        .into_iter()
+        .flatten()
+        .map(|python| python.executable.clone())
+        .collect();
+    ends.dedup();
+    if ends.is_empty() {
+        skip("no supported CPython was found");
+    }
+    ends
+}
+
+fn dumps(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "dmp"));
+    files.sort();
+    files
+}
+
+fn analyze(dump: &Path) -> Value {
+    let report = Command::new(COLDFRAME)
+        .args(["analyze", "--format", "json"])
+        .arg(dump)
+        .output()
+        .expect("coldframe runs");
+    serde_json::from_slice(&report.stdout).expect("a report")
+}
+
+const PROGRAM: &str = r#"
+import coldframe, ctypes, logging, os, signal, sys, threading, time
+assert not coldframe.is_enabled()
+assert coldframe.enable(dir="dumps") and coldframe.is_enabled()
+assert coldframe.annotate("release", "1.2 \N{SNOWMAN}") and coldframe.annotate("gone", 1) and coldframe.annotate("gone", None)
+assert coldframe.breadcrumb("one") and coldframe.breadcrumb("two")
+logging.getLogger().addHandler(coldframe.LogHandler(capacity=2))
+logging.getLogger("app").warning("three %d", 3)
+seen = []
+signal.signal(signal.SIGCHLD, lambda *args: seen.append(args))
+path = coldframe.dump("asked.dmp")
+assert path and os.path.isabs(path) and coldframe.analyze(path)["trigger"] == "request", path
+coldframe.register(signal.SIGUSR1)
+os.kill(os.getpid(), signal.SIGUSR1)
+assert coldframe.unregister(signal.SIGUSR1) and not coldframe.unregister(signal.SIGUSR1)
+try:
+    coldframe.register(signal.SIGSEGV)
+    raise SystemExit("registered")
+except ValueError:
+    pass
+coldframe.dump_later(3600)
+coldframe.cancel_dump_later()
+try:
+    os.waitpid(-1, os.WNOHANG)
+    raise SystemExit("a child")
+except ChildProcessError:
+    pass
+os.environ["PYTEST_CURRENT_TEST"] = "tests/test_a.py::test_b (call)"
+os.environ["MY_SECRET"] = "s3cr3t-in-the-environment"
+sys.stderr.flush()
+end = sys.argv[1]
+if end == "thread":
+    sys.setrecursionlimit(10**6)
+    def down(): ctypes.string_at(0) if threading.current_thread() is not threading.main_thread() else None
+    thread = threading.Thread(target=down)
+    thread.start()
+    thread.join()
+elif end == "later":
+    coldframe.dump_later(0.2, exit=True)
+    time.sleep(600)
+elif end == "disabled":
+    coldframe.disable()
+    assert not coldframe.is_enabled()
+    ctypes.string_at(0)
+ctypes.string_at(0)
+"#;
+
+#[test]
+fn enable_captures_with_annotations_and_goes_on_after_dumps() {
+    use std::os::unix::process::ExitStatusExt;
+    for executable in oldest_and_newest() {
+        for end in ["crash", "thread", "later", "disabled"] {
+            let folder = Folder::new();
+            let mut command = python(&executable, &folder);
+            command.args(["-c", PROGRAM, end]);
+            let result = output(command);
+            let what = format!("{} {end}: {}", executable.display(), stderr(&result));
+            let dumps = dumps(&folder.join("dumps"));
+            match end {
+                "later" => assert_eq!(result.status.code(), Some(1), "{what}"),
+                _ => assert_eq!(result.status.signal(), Some(libc::SIGSEGV), "{what}"),
+            }
+            // One for SIGUSR1, and the one at the end.
+            assert_eq!(dumps.len(), if end == "disabled" { 1 } else { 2 }, "{what}");
+            let reports: Vec<Value> = dumps.iter().map(|dump| analyze(dump)).collect();
+            assert!(reports.iter().any(|report| report["trigger"] == "request"), "{what}");
+            let last = reports.iter().find(|report| report["trigger"] != "request");
+            let Some(last) = last else {
+                continue;
+            };
+            assert_eq!(last["trigger"], if end == "later" { "timeout" } else { "signal" });
+            assert_eq!(last["annotations"]["release"], "1.2 \u{2603}", "{what}");
+            assert_eq!(last["annotations"]["test"], "tests/test_a.py::test_b", "{what}");
+            assert_eq!(
+                last["annotations"].as_object().map(serde_json::Map::len),
+                Some(2),
+                "{what}"
+            );
+            let crumbs = last["breadcrumbs"].as_array().expect("breadcrumbs");
+            let texts: Vec<_> = crumbs.iter().filter_map(|crumb| crumb["text"].as_str()).collect();
+            assert_eq!(texts, ["two", "WARNING app: three 3"], "{what}");
+            let text = stderr(&result);
+            assert!(text.contains("release = 1.2") && text.contains("SUMMARY:"), "{what}");
+            for dump in &dumps {
+                let bytes = fs::read(dump).expect("the dump");
+                let secret = b"s3cr3t-in-the-environment";
+                let places = bytes.windows(secret.len()).filter(|part| part == secret).count();
+                // The program's own constant is there; the environment is not.
+                assert!(places <= 2, "{what}: {places}");
+            }
+        }
+    }
+}
+
+#[test]
+fn under_run_the_package_only_annotates() {
+    let Some(executable) = oldest_and_newest().pop() else {
+        return;
+    };
+    let folder = Folder::new();
+    let mut command = bare(COLDFRAME.as_ref(), &folder);
+    command
+        .args(["run", "--report", "json", "-o"])
+        .arg(folder.join("dumps"))
+        .arg("--")
+        .arg(&executable)
+        .args(["-c", "import coldframe, ctypes\nassert coldframe.enable(dir='/nowhere')\ncoldframe.disable()\nassert coldframe.is_enabled()\ncoldframe.annotate('k', 'v')\nctypes.string_at(0)"])
+        .env("PYTHONPATH", repository("python"))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    let result = output(command);
+    let reports = crate::harness::reports(&result);
+    assert_eq!(reports.len(), 1, "{}", stderr(&result));
+    assert_eq!(reports[0]["annotations"]["k"], "v");
+}
+
+/// The wheel, made by maturin from what cargo has built for these tests.
+fn wheel() -> Result<PathBuf, String> {
+    static WHEEL: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
+        let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).join("maturin");
+        let maturin = tools.join("bin/maturin");
+        if !maturin.exists() {
+            let python = pip_python().ok_or("no Python with pip")?;
+            run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&tools))?;
+            run(Command::new(tools.join("bin/python"))
+                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+                .arg("maturin>=1.8,<2"))?;
+        }
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wheel");
+        let _ = fs::remove_dir_all(&folder);
+        let target = Path::new(COLDFRAME).ancestors().nth(2).ok_or("no target folder")?;
+        // Variables that cargo sets for this test would make its build scripts run again.
+        run(Command::new(maturin)
+            .args(["build", "--profile", "dev", "--auditwheel", "skip", "-o"])
+            .arg(&folder)
+            .current_dir(repository(""))
+            .env("CARGO_TARGET_DIR", target)
+            .env_remove("CARGO_MANIFEST_DIR"))?;
+        let made = fs::read_dir(&folder).map_err(|error| error.to_string())?;
+        made.flatten().map(|entry| entry.path()).next().ok_or("no wheel".into())
+    });
+    WHEEL.clone()
+}
+
+fn run(command: &mut Command) -> Result<Output, String> {
+    let output = command.output().map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let text = [output.stdout, output.stderr].concat();
+    Err(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// `pip install` of the wheel, `python -m coldframe run`, a full report.
+fn install_and_crash(python: &Path, wheel: &Path) {
+    let folder = Folder::new();
+    let made = run(Command::new(python).args(["-m", "venv"]).arg(folder.join("venv")));
+    let inner = folder.join("venv/bin/python");
+    let installed = made.and_then(|_| {
+        run(Command::new(&inner)
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-index",
+            ])
+            .arg(wheel))
+    });
+    if let Err(error) = installed {
+        panic!("{}: {error}", python.display());
+    }
+    let mut command = bare(inner.as_os_str(), &folder);
+    command
+        .args(["-m", "coldframe", "run", "--report", "full", "--"])
+        .arg(&inner)
+        .args(["-c", "import ctypes; ctypes.string_at(0)"]);
+    let result = output(command);
+    let text = stderr(&result);
+    for part in ["SIGSEGV at 0x0", "string_at", "<module>", "SUMMARY: coldframe: SIGSEGV"] {
+        assert!(
+            text.contains(part),
+            "{}: {part} is missing in\n{text}",
+            python.display()
+        );
+    }
+}
+
+#[test]
+fn the_wheel_installs_and_captures() {
+    let wheel = match wheel() {
+        Ok(wheel) => wheel,
+        Err(error) => return skip(&format!("the wheel cannot be built: {error}")),
+    };
+    let name = wheel.file_name().unwrap_or_default().to_string_lossy();
+    assert!(name.contains("-py3-none-"), "one wheel for every Python: {name}");
+    let mut able: Vec<PathBuf> = pythons()
+        .into_iter()
+        .filter(crate::venv::has_pip)
+        .map(|python| python.executable)
+        .collect();
+    if std::env::var_os("COLDFRAME_EVERY_PYTHON").is_none() && able.len() > 2 {
+        able.drain(1..able.len() - 1);
+    }
+    assert!(!able.is_empty() || std::env::var_os("COLDFRAME_REQUIRE_TOOLS").is_none());
+    for python in able {
+        install_and_crash(&python, &wheel);
+    }
+}
+
+/// Ten tests, one of which crashes.
+fn repository_with_a_crash(folder: &Folder) {
+    let mut tests = "import ctypes, pytest\n".to_string();
+    for number in 0..10 {
+        let body = if number == 4 {
+            "ctypes.string_at(0)"
+        } else {
+            "assert True"
+        };
+        tests.push_str(&format!("def test_{number}():\n    {body}\n"));
+    }
+    fs::write(folder.join("test_sample.py"), tests).expect("the tests");
+    fs::write(folder.join("pytest.ini"), "[pytest]\n").expect("its settings");
+}
+
+fn pytest(executable: &Path, folder: &Folder, arguments: &[&str]) -> Output {
+    let mut command = python(executable, folder);
+    command
+        .args([
+            "-m",
+            "pytest",
+            "-p",
+            "coldframe.pytest_plugin",
+            "-p",
+            "no:cacheprovider",
+        ])
+        .args(arguments)
+        .env_remove("PYTEST_ADDOPTS");
+    output(command)
+}
+
+const CRASHED: &str = "test_sample.py::test_4";
+
+#[test]
+fn pytest_dies_with_a_report_that_names_the_test() {
+    use std::os::unix::process::ExitStatusExt;
+    for executable in pytest_pythons() {
+        for arguments in [
+            &["--coldframe"][..],
+            &["--coldframe", "-p", "no:faulthandler", "-s"],
+            &["--coldframe", "-x", "--coldframe-dir", "elsewhere"],
+        ] {
+            let folder = Folder::new();
+            repository_with_a_crash(&folder);
+            let result = pytest(&executable, &folder, arguments);
+            let text = stderr(&result);
+            let what = format!("{} {arguments:?}:\n{text}", executable.display());
+            assert_eq!(result.status.signal(), Some(libc::SIGSEGV), "{what}");
+            assert!(
+                text.contains(&format!("test = {CRASHED}")) && text.contains("SUMMARY:"),
+                "{what}"
+            );
+            let place = if arguments.contains(&"elsewhere") {
+                "elsewhere"
+            } else {
+                "coldframe-dumps"
+            };
+            assert_eq!(dumps(&folder.join(place)).len(), 1, "{what}");
+        }
+        let folder = Folder::new();
+        repository_with_a_crash(&folder);
+        let result = pytest(&executable, &folder, &[]);
+        assert!(!stderr(&result).contains("coldframe:"), "off unless asked for");
+        assert!(!folder.join("coldframe-dumps").exists());
+    }
+}
+
+#[test]
+fn xdist_has_the_report_in_the_failure_the_summary_and_junit() {
+    for executable in pytest_pythons() {
+        let folder = Folder::new();
+        repository_with_a_crash(&folder);
+        fs::write(folder.join("pytest.ini"), "[pytest]\ncoldframe = true\n").expect("its settings");
+        let result = pytest(&executable, &folder, &["-n", "2", "--junitxml", "junit.xml"]);
+        let text = String::from_utf8_lossy(&result.stdout).into_owned();
+        let what = format!("{}:\n{text}\n{}", executable.display(), stderr(&result));
+        assert_eq!(result.status.code(), Some(1), "{what}");
+        assert!(text.contains("9 passed") && text.contains("1 failed"), "{what}");
+        assert!(text.contains("coldframe: 1 crash"), "{what}");
+        assert!(text.contains(&format!("test = {CRASHED}")), "{what}");
+        let junit = fs::read_to_string(folder.join("junit.xml")).expect("JUnit");
+        assert!(
+            junit.contains("<error") && junit.contains("SUMMARY: coldframe: SIGSEGV"),
+            "{what}\n{junit}"
+        );
+        let dumps = dumps(&folder.join("coldframe-dumps"));
+        assert_eq!(dumps.len(), 1, "{what}");
+        let worker = analyze(&dumps[0])["annotations"]["worker"].clone();
+        assert!(
+            worker.as_str().is_some_and(|worker| worker.starts_with("gw")),
+            "{worker}"
+        );
+    }
+}
