@@ -28,7 +28,7 @@ SINGLE = {
     *("signal", "code", "address", "pc", "exception", "raised", "process", "ends", "thread"),
     *("stderr", "stack", "python", "values", "evaluator", "command", "builds"),
 }
-REPEATED = {"build", "frame", "native", "other", "qualname", "unset", "trace", "profile", "tool", "state", "finding"}
+REPEATED = {"build", "frame", "native", "other", "qualname", "unset", "trace", "profile", "tool", "state", "finding", "work"}
 SCOPES = {"argument", "local", "cell", "free"}
 # si_code by the name that headers use, for one signal or for all (None).
 CODES = {

@@ -79,6 +79,7 @@ def record_tasks():
         tasks.append(
             {
                 "name": task.get_name(),
+                "repr": repr(task),
                 "coroutine": task.get_coro().__qualname__,
                 "running": running,
                 "ident": loop._thread_id,

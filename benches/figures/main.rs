@@ -24,6 +24,14 @@ const BIG_RUNS: usize = 5;
 /// The first capture with nothing cached may take this much longer, in milliseconds.
 const COLD_EXTRA: f64 = 400.0;
 const MB: f64 = 1_000_000.0;
+/// What a frame may hold without the dump growing with it: the word for values.py, and what it makes.
+const LARGE_VALUES: [(&str, &str); 5] = [
+    ("list", "a list of 5 GB"),
+    ("str", "a str of 2 GB"),
+    ("dict", "a dict of a million"),
+    ("nested", "a list 100,000 deep"),
+    ("cycle", "objects in a circle"),
+];
 
 /// What is measured on one kind of crash, with its bounds: milliseconds, and megabytes.
 struct Subject {
@@ -112,6 +120,15 @@ impl Bench {
             subject("deep recursion", 200.0, 1.0, Some(500.0)),
             script(&python, "recursion.py"),
         ));
+        for (value, name) in LARGE_VALUES {
+            let mut program = script(&python, "values.py");
+            program.arg(value);
+            let subject = Subject {
+                runs: BIG_RUNS,
+                ..subject(name, 300.0, 8.0, None)
+            };
+            list.push((subject, program));
+        }
         list
     }
 

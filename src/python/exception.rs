@@ -145,7 +145,7 @@ impl Python<'_> {
             ..Exception::default()
         };
         if let Some(limits) = chain.limits.as_deref_mut() {
-            exception.repr = self.exception_repr(object, &info, limits);
+            exception.repr = Some(self.repr(object, limits));
             exception.text = self.exception_text(object, &info, limits);
             exception.notes = self.exception_notes(object, &info, limits);
         }

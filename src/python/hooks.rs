@@ -1,5 +1,6 @@
 //! What observes or replaces the evaluation loop.
 
+use super::object::type_flags;
 use super::{Interpreter, Limits, Python, PythonThread};
 use crate::addr::Addr;
 use crate::source::MemoryExt;
@@ -45,15 +46,25 @@ impl Python<'_> {
     }
 
     /// The name of a Python function or method; of another object the `repr`.
-    fn callable_name(&self, object: Addr) -> Option<String> {
+    pub(super) fn callable_name(&self, object: Addr) -> Option<String> {
         let info = self.type_of(object)?;
+        let name = self.function_or_method_name(object);
+        name.or_else(|| {
+            Some(match info.has(type_flags::TYPE) {
+                true => self.type_info(object)?.qualname.clone(),
+                false => self.repr(object, &mut Limits::default()),
+            })
+        })
+    }
+
+    /// The name of a Python function or method.
+    pub(super) fn function_or_method_name(&self, object: Addr) -> Option<String> {
         let offsets = &self.layout.offsets.method;
-        let name = match info.full_name.as_str() {
+        match self.type_of(object)?.full_name.as_str() {
             "function" => self.function_name(object),
             "method" => self.function_name(self.read_or_null(offsets.function.of(object))),
             _ => None,
-        };
-        name.or_else(|| Some(self.value(object, &mut Limits::default()).text))
+        }
     }
 
     /// The names of the tools that use `sys.monitoring` (PEP 669, 3.12+).

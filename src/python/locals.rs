@@ -72,17 +72,29 @@ impl Python<'_> {
 
     /// The object in a function's first slot.
     pub(super) fn first_argument(&self, step: &PythonStep, code: &Code) -> Option<Addr> {
+        (code.arguments > 0).then(|| self.slot(step, 0)).flatten()
+    }
+
+    /// The object that a variable of a function holds.
+    pub(super) fn local_object(&self, step: &PythonStep, code: &Code, name: &str) -> Option<Addr> {
+        let index = code
+            .slots
+            .iter()
+            .position(|slot| slot.name == name && slot.kind == SlotKind::Fast)?;
+        self.slot(step, index as u64)
+    }
+
+    fn slot(&self, step: &PythonStep, index: u64) -> Option<Addr> {
         let offsets = &self.layout.offsets;
         let slots = match self.layout.behaviour.local_slots {
             LocalSlots::NamesCellsFree => offsets.frame_object.f_localsplus,
             LocalSlots::LocalsPlus => offsets.frame.localsplus,
         };
-        if code.arguments == 0 || step.frame.is_null() {
+        if step.frame.is_null() {
             return None;
         }
-        self.read_stack_ref(slots.of(step.frame))
-            .ok()
-            .filter(|object| !object.is_null())
+        let object = self.read_stack_ref(slots.of(step.frame).add(index * 8)).ok();
+        object.filter(|object| !object.is_null())
     }
 
     fn slot_locals(&self, slots: Addr, code: &Code, limits: &mut Limits) -> Vec<Local> {

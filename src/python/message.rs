@@ -3,7 +3,7 @@
 use super::object::{TypeInfo, type_flags};
 use super::{Limits, Python};
 use crate::addr::Addr;
-use crate::layout::{ImportErrorRepr, Offset};
+use crate::layout::Offset;
 use crate::redact::REDACTED;
 use crate::source::MemoryExt;
 
@@ -45,7 +45,7 @@ impl Python<'_> {
         let text = match self.exception_kind(info)? {
             Kind::Plain => None,
             Kind::Key => match self.arguments(object)?.as_slice() {
-                [argument] => Some(self.value(*argument, limits).text),
+                [argument] => Some(self.repr(*argument, limits)),
                 _ => None,
             },
             Kind::Os => self.os_error_text(object, limits),
@@ -69,41 +69,13 @@ impl Python<'_> {
         text.or_else(|| self.plain_text(object, limits))
     }
 
-    /// `BaseException.__repr__`.
-    pub(super) fn exception_repr(&self, object: Addr, info: &TypeInfo, limits: &mut Limits) -> Option<String> {
-        let arguments = self.arguments(object)?;
-        let tuple = self.read_or_null(self.layout.offsets.exception.args.of(object));
-        let repr = match arguments.as_slice() {
-            [argument] => format!("{}({})", info.name, self.value(*argument, limits).text),
-            _ => format!("{}{}", info.name, self.value(tuple, limits).text),
-        };
-        let offsets = &self.layout.offsets.import_error;
-        Some(match self.layout.behaviour.import_error_repr {
-            ImportErrorRepr::NameAndPath if self.exception_kind(info) == Some(Kind::Import) => {
-                let mut parts: Vec<String> = repr.strip_suffix(')')?.splitn(2, '(').map(str::to_string).collect();
-                let arguments = parts.pop()?;
-                let fields = [("name", offsets.name), ("path", offsets.path)];
-                let fields = fields.map(|(name, field)| (name, self.read_or_null(field.of(object))));
-                let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
-                let shown = fields.map(|(name, value)| format!("{name}={}", self.value(value, limits).text));
-                let all: Vec<String> = [arguments]
-                    .into_iter()
-                    .filter(|all| !all.is_empty())
-                    .chain(shown)
-                    .collect();
-                format!("{}({})", info.name, all.join(", "))
-            }
-            _ => repr,
-        })
-    }
-
     /// `BaseException.__str__`: nothing, the argument, or all of them.
     fn plain_text(&self, object: Addr, limits: &mut Limits) -> Option<String> {
         let tuple = self.read_or_null(self.layout.offsets.exception.args.of(object));
         Some(match self.arguments(object)?.as_slice() {
             [] => String::new(),
             [argument] => self.str_of(*argument, limits),
-            _ => self.value(tuple, limits).text,
+            _ => self.repr(tuple, limits),
         })
     }
 
@@ -164,7 +136,7 @@ impl Python<'_> {
                     rest => format!("{text}… {rest} more"),
                 }
             }
-            None => self.value(object, limits).text,
+            None => self.repr(object, limits),
         }
     }
 
@@ -182,9 +154,9 @@ impl Python<'_> {
             self.str_or_none(strerror, limits)
         );
         if !filename.is_null() {
-            text.push_str(&format!(": {}", self.value(filename, limits).text));
+            text.push_str(&format!(": {}", self.repr(filename, limits)));
             if !filename2.is_null() {
-                text.push_str(&format!(" -> {}", self.value(filename2, limits).text));
+                text.push_str(&format!(" -> {}", self.repr(filename2, limits)));
             }
         }
         Some(text)

@@ -26,6 +26,7 @@ mod tasks;
 mod text;
 mod threading;
 mod values;
+mod work;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -40,6 +41,7 @@ pub use runtime::{Gil, Interpreter, PythonThread};
 pub use tasks::{Runner, Task};
 pub use threading::{Recursion, ThreadObject};
 pub use values::{Limits, Value};
+pub use work::{Work, WorkItem, WorkKind};
 
 use crate::addr::Addr;
 use crate::layout::Layout;

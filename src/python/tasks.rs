@@ -193,7 +193,7 @@ impl Python<'_> {
     }
 
     /// Since 3.13 a name that nobody asked for is a number still.
-    fn task_name(&self, object: Addr) -> Option<String> {
+    pub(super) fn task_name(&self, object: Addr) -> Option<String> {
         let info = self.type_of(object)?;
         if info.is_builtin("int") {
             return Some(format!("Task-{}", self.int_repr(object)?));

@@ -74,11 +74,18 @@ pub fn float_repr(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "inf" } else { "-inf" }.to_string();
     }
-    let scientific = format!("{value:e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    short_float(value, &format!("{value:e}"))
+}
+
+/// The same with digits at hand, as `d.ddde-5`: the shortest ones may be of another format.
+pub fn short_float(value: f64, scientific: &str) -> String {
+    if !value.is_finite() {
+        return float_repr(value);
+    }
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..16).contains(&exponent) || value == 0.0 {
-        let plain = format!("{value}");
+        let plain = scientific.parse::<f64>().unwrap_or(value).to_string();
         if plain.contains('.') { plain } else { plain + ".0" }
     } else {
         let sign = if exponent < 0 { '-' } else { '+' };
@@ -88,15 +95,18 @@ pub fn float_repr(value: f64) -> String {
 
 /// `repr` of a complex number (Objects/complexobject.c, `complex_repr`).
 pub fn complex_repr(real: f64, imaginary: f64) -> String {
-    let part = |value: f64| {
-        let text = float_repr(value);
-        text.strip_suffix(".0").map(str::to_string).unwrap_or(text)
-    };
-    if real == 0.0 && real.is_sign_positive() {
-        return format!("{}j", part(imaginary));
+    complex_text(&float_repr(real), &float_repr(imaginary), real.to_bits() == 0)
+}
+
+/// The same from the texts of both parts; a real one that is zero, and not negative, is left out.
+pub fn complex_text(real: &str, imaginary: &str, is_imaginary: bool) -> String {
+    let part = |text: &str| text.strip_suffix(".0").unwrap_or(text).to_string();
+    let (real, imaginary) = (part(real), part(imaginary));
+    if is_imaginary {
+        return format!("{imaginary}j");
     }
-    let joiner = if part(imaginary).starts_with('-') { "" } else { "+" };
-    format!("({}{joiner}{}j)", part(real), part(imaginary))
+    let joiner = if imaginary.starts_with('-') { "" } else { "+" };
+    format!("({real}{joiner}{imaginary}j)")
 }
 
 #[cfg(test)]

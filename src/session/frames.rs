@@ -11,7 +11,7 @@ use crate::image::MemoryElf;
 use crate::python::linetable::Position;
 use crate::python::{Code, Limits, Local, LocalState, Scope, Value};
 use crate::report::model;
-use crate::report::model::{Frame, NativeFrame, Owner, PythonFrame, Role, SourceLine, ValueState, Variable};
+use crate::report::model::{Frame, NativeFrame, Owner, PythonFrame, Role, ValueState, Variable};
 use crate::source::Module;
 use crate::source::streams::{NativeStep, PythonStep, SymbolFrame};
 use crate::stack::{self, Confidence, MergedFrame, roles};
@@ -129,18 +129,20 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
             Some(line) => self.sources.around(&code.filename, line, end_line.unwrap_or(line)),
             None => Vec::new(),
         };
-        let text = |number: Option<u32>| source.iter().find(|text| Some(text.line) == number);
+        let mut column = |line: Option<u32>, byte: Option<u32>| {
+            let text = self.sources.line(&code.filename, line?)?;
+            character_column(&text, byte?)
+        };
+        let (first_column, end_column) = (column(line, position.column), column(end_line, position.end_column));
         PythonFrame {
             function: Some(code.name.clone()),
             qualname: code.qualname.clone(),
             module: None,
             file: Some(code.filename.clone()),
             line,
-            column: position.column.and_then(|column| character_column(text(line), column)),
+            column: first_column,
             end_line,
-            end_column: position
-                .end_column
-                .and_then(|column| character_column(text(end_line), column)),
+            end_column,
             first_line: Some(code.first_line),
             instruction: Some(step.lasti),
             entry: step.is_entry,
@@ -254,8 +256,7 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
 
 /// CPython counts columns in UTF-8 bytes from 0, the report in characters from 1. Without the line's text, with that
 /// of another file or in another encoding, nobody can tell how many characters the bytes are.
-fn character_column(line: Option<&SourceLine>, byte: u32) -> Option<u32> {
-    let text = &line?.text;
+fn character_column(text: &str, byte: u32) -> Option<u32> {
     if text.contains(char::REPLACEMENT_CHARACTER) {
         return None;
     }

@@ -12,7 +12,7 @@ use super::sources::SourceText;
 use super::state::thread_state;
 use super::{ThreadStack, Walk};
 use crate::addr::{Addr, AddrRange};
-use crate::python::{Interpreter, ThreadObject};
+use crate::python::{Interpreter, Limits, ThreadObject, WorkKind};
 use crate::report::model;
 use crate::source::streams::{NativeStep, PythonStep};
 use crate::source::variables::RecordedVariables;
@@ -51,6 +51,8 @@ struct InterpreterFacts {
 const COUNTED_FRAMES: usize = 20_000;
 /// How many objects the values of all exceptions together may cost.
 const EXCEPTION_OBJECTS: u32 = 5_000;
+/// How many objects the values that all workers were given together may cost.
+const WORK_OBJECTS: u32 = 2_000;
 
 impl Walk<'_, '_> {
     /// The threads, the crashed one first; their frames as found; and the crash, as the outermost
@@ -80,6 +82,9 @@ impl Walk<'_, '_> {
         let mut limits = self.options.limits.clone();
         limits.budget = EXCEPTION_OBJECTS;
         let mut exception_limits = (!self.options.no_locals).then_some(limits);
+        let mut limits = self.options.limits.clone();
+        limits.budget = WORK_OBJECTS;
+        let mut work_limits = (!self.options.no_locals).then_some(limits);
         // The budget for values is spent in this order.
         for thread in all
             .iter()
@@ -155,6 +160,7 @@ impl Walk<'_, '_> {
                     })
                 }),
                 interpreter: python_thread.map(|(interpreter, _)| interpreter.id),
+                work: self.work(&stack.python, work_limits.as_mut()),
                 frames,
                 exception: exceptions.exception,
                 handling: exceptions.handling,
@@ -181,6 +187,26 @@ impl Walk<'_, '_> {
             tasks,
             state_tids,
         }
+    }
+
+    /// What a thread with these frames works for.
+    fn work(&self, steps: &[PythonStep], limits: Option<&mut Limits>) -> Option<model::Work> {
+        let work = self.python?.work(steps, limits)?;
+        Some(model::Work {
+            kind: match work.kind {
+                WorkKind::ExecutorThread => model::WorkKind::ExecutorThread,
+                WorkKind::ExecutorProcess => model::WorkKind::ExecutorProcess,
+                WorkKind::Pool => model::WorkKind::Pool,
+                WorkKind::Process => model::WorkKind::Process,
+            },
+            process: work.process,
+            start_method: work.start_method.map(str::to_string),
+            item: work.item.map(|item| model::WorkItem {
+                function: item.function,
+                arguments: item.arguments,
+                is_batch: item.is_batch,
+            }),
+        })
     }
 
     /// What is looked up once for all threads of an interpreter, by its address.

@@ -54,6 +54,8 @@ mod native;
 mod native_python;
 /// Values of variables stay where they are.
 mod no_locals;
+/// numpy's arrays and scalars.
+mod numpy;
 /// The Python package, its wheel, its pytest plugin.
 mod package;
 /// Programs that are not Python, sanitizers, other libcs, roots without anything.
@@ -85,5 +87,5 @@ mod triage;
 mod triggers;
 /// Versions that are not supported, other implementations, builds that say odd things of themselves.
 mod unknown_pythons;
-/// Virtual environments with pytest.
+/// Virtual environments with packages.
 mod venv;

@@ -1,4 +1,4 @@
-//! Virtual environments with pytest, made once below target/.
+//! Virtual environments with packages, made once below target/.
 
 use std::collections::HashMap;
 use std::fs;
@@ -42,17 +42,37 @@ pub fn pip_python() -> Option<PathBuf> {
 }
 
 fn with_pytest(python: &Python) -> Option<PathBuf> {
-    static MADE: LazyLock<Mutex<HashMap<PathBuf, Result<PathBuf, String>>>> = LazyLock::new(Mutex::default);
+    with_packages(python, "pytest", &PACKAGES)
+}
+
+/// The same interpreters with numpy: its releases differ between them.
+pub fn numpy_pythons() -> Vec<PathBuf> {
+    let all = pythons();
+    let mut chosen: Vec<&Python> = all.iter().filter(|python| has_pip(python)).collect();
+    chosen = [chosen.first(), chosen.last()].into_iter().flatten().copied().collect();
+    chosen.dedup_by(|a, b| a.executable == b.executable);
+    if chosen.is_empty() {
+        skip("no CPython with pip was found");
+    }
+    let with_numpy = |python: &Python| with_packages(python, "numpy", &["numpy"]);
+    chosen.into_iter().filter_map(with_numpy).collect()
+}
+
+/// What was made, or why not, by purpose and interpreter.
+type Made = HashMap<(String, PathBuf), Result<PathBuf, String>>;
+
+fn with_packages(python: &Python, name: &str, packages: &[&str]) -> Option<PathBuf> {
+    static MADE: LazyLock<Mutex<Made>> = LazyLock::new(Mutex::default);
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     let result = made
-        .entry(python.executable.clone())
-        .or_insert_with(|| make(python))
+        .entry((name.to_string(), python.executable.clone()))
+        .or_insert_with(|| environment(&python.executable, name, packages))
         .clone();
     drop(made);
     match result {
         Ok(python) => Some(python),
         Err(reason) => {
-            skip(&format!("no pytest for CPython {}: {reason}", python.version));
+            skip(&format!("no {name} for CPython {}: {reason}", python.version));
             None
         }
     }
@@ -68,10 +88,6 @@ pub fn schema_python() -> Option<PathBuf> {
     result.map_err(|reason| skip(&format!("no jsonschema: {reason}"))).ok()
 }
 
-fn make(python: &Python) -> Result<PathBuf, String> {
-    environment(&python.executable, "pytest", &PACKAGES)
-}
-
 /// A virtual environment for a purpose.
 fn environment(python: &Path, purpose: &str, packages: &[&str]) -> Result<PathBuf, String> {
     let name = python.display().to_string().replace('/', "-");
@@ -84,7 +100,14 @@ fn environment(python: &Path, purpose: &str, packages: &[&str]) -> Result<PathBu
     let _ = fs::remove_dir_all(&folder);
     run(Command::new(python).args(["-m", "venv"]).arg(&folder))?;
     run(Command::new(&inner)
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--only-binary=:all:",
+        ])
         .args(packages))?;
     fs::write(finished, "").map_err(|error| error.to_string())?;
     Ok(inner)

@@ -15,6 +15,7 @@ mod collections;
 mod containers;
 mod ctypes;
 mod dates;
+mod dtypes;
 mod enums;
 mod exceptions;
 mod find;
@@ -22,12 +23,14 @@ mod locks;
 mod members;
 mod modules;
 mod numbers;
+mod numpy;
 mod objects;
 mod paths;
 mod printer;
 mod regex;
 mod strings;
 mod table;
+mod tasks;
 mod tuples;
 mod typing;
 mod views;
@@ -109,6 +112,12 @@ impl Python<'_> {
     pub fn value(&self, address: Addr, limits: &mut Limits) -> Value {
         limits.remaining = limits.objects_per_variable;
         self.value_with_parts(address, limits, 0, &mut Vec::new())
+    }
+
+    /// The text of the object at `address` alone.
+    pub fn repr(&self, address: Addr, limits: &mut Limits) -> String {
+        limits.remaining = limits.objects_per_variable;
+        Printer::new(self, limits, 0).repr(address)
     }
 
     fn value_with_parts(&self, address: Addr, limits: &mut Limits, level: u32, above: &mut Vec<Addr>) -> Value {
@@ -193,6 +202,7 @@ impl Python<'_> {
             Length::Items => self.memory.read_u64(offsets.var_object.ob_size.of(address)).ok(),
             Length::Characters => self.read_str(address, 0).map(|text| text.length),
             Length::Dict => self.dict_len(address),
+            Length::Shape => self.array_length(address),
             Length::Set => self.memory.read_u64(offsets.set.used.of(address)).ok(),
         }
     }

@@ -4,8 +4,8 @@
 use super::super::object::{TypeInfo, type_flags};
 use super::printer::{Printer, Subject};
 use super::{
-    callables, classes, collections, containers, ctypes, dates, enums, exceptions, locks, modules, numbers, objects,
-    paths, regex, strings, tuples, typing, views,
+    callables, classes, collections, containers, ctypes, dates, enums, exceptions, locks, modules, numbers, numpy,
+    objects, paths, regex, strings, tasks, tuples, typing, views,
 };
 use crate::layout::{Offset, Offsets};
 
@@ -25,6 +25,8 @@ pub enum Length {
     Dict,
     /// The items of a set.
     Set,
+    /// The first dimension of an array.
+    Shape,
 }
 
 /// Whether attributes are shown beside the text.
@@ -112,7 +114,8 @@ const fn python(module: &'static str, qualname: &'static str, attributes: Attrib
 /// The row of exactly this type. Names without a module belong to CPython's own types, which are not on the heap.
 pub fn row_of(info: &TypeInfo) -> Option<&'static Row> {
     let is_own = info.tp_name.contains('.') || !info.has(type_flags::HEAP_TYPE);
-    ROWS.iter().find(|row| row.name == info.tp_name && is_own)
+    let own = ROWS.iter().find(|row| row.name == info.tp_name && is_own);
+    own.or_else(|| numpy::row_of(&info.tp_name))
 }
 
 /// The row of a `__repr__` of the standard library.
@@ -231,6 +234,8 @@ static ROWS: &[Row] = &[
         |o| o.ctypes_data.size,
         ctypes::simple,
     ),
+    definition("_asyncio.Task", tasks::task),
+    definition("_asyncio.Future", tasks::future),
     definition("_ctypes.CFuncPtr", ctypes::function),
     definition("_ctypes.PyCFuncPtr", ctypes::function),
 ];

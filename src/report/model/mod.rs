@@ -15,6 +15,7 @@ mod schema;
 mod task;
 mod thread;
 mod variable;
+mod work;
 
 use std::collections::BTreeMap;
 
@@ -31,6 +32,7 @@ pub use python::{ExtensionModule, Gc, Gil, Hooks, Interpreter, Layout, LayoutPro
 pub use task::{Task, TaskState};
 pub use thread::{Recursion, Thread};
 pub use variable::{Scope, ValueState, Variable};
+pub use work::{Work, WorkItem, WorkKind};
 
 /// The value of [`Report::schema`]. A field changes its meaning only together with this number.
 pub const SCHEMA: &str = "coldframe-report/1";

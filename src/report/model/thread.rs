@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::frame::is_false;
-use super::{Exception, Frame, Register};
+use super::{Exception, Frame, Register, Work};
 
 /// One thread of the process, whether or not it ever ran Python.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct Thread {
     /// The name of the asyncio task that it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
+    /// What it works for, where it is a worker of a pool or executor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<Work>,
     /// Its merged stack, innermost frame first.
     pub frames: Vec<Frame>,
     /// The exception it was raising, else the one it was handling (`sys.exc_info()`).

@@ -23,6 +23,7 @@ mod style;
 pub(in crate::report) mod summary;
 pub(in crate::report) mod tasks;
 pub(in crate::report) mod threads;
+mod work;
 
 use std::collections::HashSet;
 

@@ -6,8 +6,8 @@ use super::escape::clip;
 use super::fold::Look;
 use super::stack::{self, Detail};
 use super::style::paint;
-use super::{Out, exception, main_thread};
-use crate::report::model::{Report, Thread};
+use super::{Out, exception, main_thread, work};
+use crate::report::model::{Report, Thread, WorkItem};
 
 /// The most groups of other threads shown.
 const MAX_GROUPS: usize = 50;
@@ -28,6 +28,7 @@ pub(super) fn write_main(out: &mut Out, report: &Report) {
         locals: if out.is_short() { 5 } else { usize::MAX },
         steps: if out.is_short() { 40 } else { 400 },
     };
+    write_work(out, thread);
     write_stack(out, thread, detail);
     exception::write(out, thread);
 }
@@ -57,6 +58,7 @@ pub(super) fn write_others(out: &mut Out, report: &Report) {
             locals: 0,
             steps: 30,
         };
+        write_work(out, first);
         write_stack(out, first, detail);
         exception::write(out, first);
     }
@@ -66,6 +68,15 @@ pub(super) fn write_others(out: &mut Out, report: &Report) {
             "… {} more kinds of stacks, not shown",
             groups.len() - MAX_GROUPS
         ));
+    }
+}
+
+/// The call that a worker was given.
+fn write_work(out: &mut Out, thread: &Thread) {
+    let item: Option<&WorkItem> = thread.work.as_ref().and_then(|work| work.item.as_ref());
+    if let Some(item) = item {
+        let call = work::call(item, out.options.width.saturating_sub(20));
+        out.line(&format!("          {} {call}", paint(out.style().name, "work:")));
     }
 }
 
@@ -94,12 +105,13 @@ fn write_stack(out: &mut Out, thread: &Thread, detail: Detail) {
 /// Threads whose stacks look the same and which do the same, in the order of their first ones.
 pub(in crate::report) fn groups<'a>(threads: impl Iterator<Item = &'a Thread>) -> Vec<Vec<&'a Thread>> {
     let mut groups: Vec<Vec<&Thread>> = Vec::new();
-    let mut known: HashMap<(Vec<Look<'_>>, Option<&str>, bool), usize> = HashMap::new();
+    let mut known: HashMap<_, usize> = HashMap::new();
     for thread in threads {
-        let looks = thread.frames.iter().map(Look::of).collect();
+        let looks: Vec<Look<'_>> = thread.frames.iter().map(Look::of).collect();
+        let item = thread.work.as_ref().map(|work| work.item.as_ref());
         // A thread with an exception, or with the GIL, is one of its own kind.
         let is_special = thread.exception.is_some() || thread.holds_gil == Some(true);
-        let key = (looks, thread.state.as_deref(), thread.truncated);
+        let key = (looks, thread.state.as_deref(), thread.truncated, item);
         match known.get(&key).filter(|_| !is_special) {
             Some(&index) => groups[index].push(thread),
             None => {
@@ -132,6 +144,7 @@ pub(in crate::report) fn describe(thread: &Thread) -> String {
             .filter(|&id| id != 0)
             .map(|id| format!("interpreter {id}")),
     );
+    facts.extend(thread.work.as_ref().map(work::describe));
     facts.extend(thread.task.as_ref().map(|task| format!("runs task {}", clip(task, 40))));
     // Of interest where the limit is near.
     if let Some(recursion) = thread

@@ -106,6 +106,7 @@ pub fn check_report(header: &Header, report: &Report, has_qualnames: bool, probl
     exception::check_header(header, thread, problems);
     state::check_hooks(header, report, problems);
     state::check_states(header, report, problems);
+    state::check_works(header, report, problems);
     let runtime = report.python.first().and_then(|python| python.executable.as_deref());
     check_native_variables(header, &native_frames(thread), problems);
     check_native(

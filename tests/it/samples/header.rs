@@ -28,6 +28,8 @@ pub struct Header {
     pub tools: Vec<String>,
     /// Thread and what it is doing.
     pub states: Vec<(String, String)>,
+    /// `THREAD KIND CALL`.
+    pub works: Vec<String>,
     /// Id and confidence.
     pub findings: Vec<(String, String)>,
     /// Function and variable.
@@ -159,6 +161,7 @@ impl Header {
             }
             "qualname" => self.qualnames.push(pair(value)?),
             "unset" => self.unset.push(pair(value)?),
+            "work" => self.works.push(value.to_string()),
             "state" => self.states.push(pair(value)?),
             "finding" => self.findings.push(pair(value)?),
             "trace" => self.trace.push(pair(value)?),

@@ -1,9 +1,9 @@
 //! Hooks, recursion and asyncio tasks of a report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use coldframe::report::Report;
-use coldframe::report::model::{Frame, Hooks, Task, TaskState};
+use coldframe::report::model::{Frame, Hooks, Task, TaskState, Thread};
 use serde_json::Value;
 
 use super::check::{Problems, find_thread};
@@ -74,6 +74,33 @@ pub fn check_states(header: &Header, report: &Report, problems: &mut Problems) {
     }
 }
 
+/// What workers were given, by the header; the others are no workers.
+pub fn check_works(header: &Header, report: &Report, problems: &mut Problems) {
+    let describe = |thread: &Thread| {
+        let work = thread.work.as_ref()?;
+        let kind = serde_json::to_value(&work.kind).expect("a kind");
+        let method = work
+            .start_method
+            .as_ref()
+            .map_or_else(String::new, |method| format!(":{method}"));
+        let call = work.item.as_ref().map_or("idle".to_string(), |item| {
+            let arguments = item.arguments.join(", ");
+            match item.is_batch {
+                true => format!("{} for each of {arguments}", item.function),
+                false => format!("{}({arguments})", item.function),
+            }
+        });
+        let name = match thread.python_name.as_deref().unwrap_or_default() {
+            "MainThread" => "main",
+            name => name,
+        };
+        Some(format!("{name} {}{method} {call}", kind.as_str().unwrap_or_default()))
+    };
+    let found: BTreeSet<String> = report.threads.iter().filter_map(describe).collect();
+    let expected: BTreeSet<String> = header.works.iter().cloned().collect();
+    problems.expect("workers", &expected, &found);
+}
+
 /// The tasks that are not done, against what asyncio said of them.
 pub fn check_tasks(oracle: &Value, report: &Report, problems: &mut Problems) {
     let found: BTreeMap<&str, &Task> = report
@@ -133,6 +160,7 @@ pub fn check_tasks(oracle: &Value, report: &Report, problems: &mut Problems) {
         });
         problems.expect(&format!("{what}: frames"), entries, frames.collect());
     }
+    check_task_value(expected, &found, problems);
     let awaiting = |name: &str| found.get(name).map(|task| task.awaiting.clone());
     problems.expect("waits", Some(vec!["task fetch-0".to_string()]), awaiting("waits"));
     let gathered = ["task fetch-0", "task fetch-1"].map(str::to_string).to_vec();
@@ -142,4 +170,27 @@ pub fn check_tasks(oracle: &Value, report: &Report, problems: &mut Problems) {
         Some(vec!["task fetch-1".to_string()]),
         awaiting("in Python"),
     );
+}
+
+/// The variable of the task `waits` that holds the task `fetch-0`.
+fn check_task_value(expected: &[Value], found: &BTreeMap<&str, &Task>, problems: &mut Problems) {
+    let frames = found.get("waits").into_iter().flat_map(|task| &task.frames);
+    let locals = frames.flat_map(|frame| match frame {
+        Frame::Python(frame) => frame.locals.as_slice(),
+        _ => &[],
+    });
+    let expected = expected.iter().find(|task| task["name"] == "fetch-0");
+    match (locals.into_iter().find(|local| local.name == "task"), expected) {
+        (Some(local), Some(expected)) => {
+            let repr = expected["repr"].as_str().unwrap_or_default();
+            super::values::compare("task of waits", repr, local, false, problems);
+            let text = local.value.as_deref().unwrap_or_default();
+            problems.expect(
+                "it has its name",
+                true,
+                text.contains("name='fetch-0' coro=<fetch() running at "),
+            );
+        }
+        (local, _) => problems.push(format!("the variable of the task waits: {local:?}")),
+    }
 }
