@@ -2,6 +2,7 @@
 #: code: SI_TKILL
 #: ends: signal SIGABRT
 #: thread: main
+#: finding: cxx-terminate certain
 #: build: c++ -g -O0 -fPIC -shared -I{include} -o {out}/cppext.so native/cppext.cpp
 #: frame: price_of @crash
 #: frame: <module> @main

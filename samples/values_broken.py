@@ -4,6 +4,7 @@
 #: ends: signal SIGSEGV
 #: thread: main
 #: finding: null-deref certain
+#: finding: freed-object likely
 #: frame: show @crash
 #: frame: <module> @main
 #: native: * in libc.so.6

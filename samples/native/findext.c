@@ -94,7 +94,23 @@ static PyObject *findext_without_gil(PyObject *module, PyObject *unused)
     return NULL;
 }
 
+static PyObject *findext_free_elsewhere(PyObject *module, PyObject *unused)
+{
+    PyObject_Free(PyMem_Malloc(24));
+    Py_RETURN_NONE;
+}
+
+static PyObject *findext_write_behind(PyObject *module, PyObject *argument)
+{
+    volatile char *block = PyMem_Malloc(24);
+    block[24] = (char)PyLong_AsLong(argument);
+    PyMem_Free((void *)block);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
+    {"free_elsewhere", findext_free_elsewhere, METH_NOARGS, "Give memory back to another allocator."},
+    {"write_behind", findext_write_behind, METH_O, "Write one byte too many."},
     {"use_freed", findext_use_freed, METH_NOARGS, "Follow a pointer in freed memory."},
     {"use_unset", findext_use_unset, METH_NOARGS, "Follow a pointer that was never set."},
     {"use_text", findext_use_text, METH_NOARGS, "Follow a pointer that is text."},

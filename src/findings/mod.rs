@@ -6,19 +6,27 @@
 //!
 //! Invariant: no file, and no memory but through the target: at capture and from the dump the findings are the same.
 
+mod abi_mismatch;
 mod abort_message;
 mod arithmetic;
 mod cut_file;
+mod cxx_exception;
+mod deadlock;
+mod debug_allocator;
 mod documentation;
+mod duplicate_libraries;
 mod fatal_error;
 mod fill_bytes;
 mod finalizing;
+mod freed_object;
 mod illegal_instruction;
 mod import_time;
 mod noncanonical;
 mod null_dereference;
+mod out_of_memory;
 mod read_only;
 mod rules;
+mod rust_panic;
 mod scene;
 mod stack_overflow;
 mod stack_smash;

@@ -1,8 +1,10 @@
 //! The rules. docs/findings.md is made from this list.
 
 use super::{
-    Conclusion, Scene, abort_message, arithmetic, cut_file, fatal_error, fill_bytes, finalizing, illegal_instruction,
-    import_time, noncanonical, null_dereference, read_only, stack_overflow, stack_smash, thread_state, wild_call,
+    Conclusion, Scene, abi_mismatch, abort_message, arithmetic, cut_file, cxx_exception, deadlock, debug_allocator,
+    duplicate_libraries, fatal_error, fill_bytes, finalizing, freed_object, illegal_instruction, import_time,
+    noncanonical, null_dereference, out_of_memory, read_only, rust_panic, stack_overflow, stack_smash, thread_state,
+    wild_call,
 };
 
 /// One rule.
@@ -133,11 +135,60 @@ pub const RULES: &[Rule] = &[
         apply: abort_message::other,
     },
     Rule {
+        id: "debug-allocator",
+        says: "Python's debug allocator found a block damaged, or given back to another allocator.",
+        told_by: "SIGABRT below the checks of `PYTHONMALLOC=debug`; with the block, where the stack leads to it",
+        explains: &["fatal-error"],
+        apply: debug_allocator::apply,
+    },
+    Rule {
+        id: "cxx-terminate",
+        says: "Nothing caught a C++ exception.",
+        told_by: "SIGABRT below `std::terminate`; type and `what()` from the exception itself (libstdc++)",
+        explains: &[],
+        apply: cxx_exception::apply,
+    },
+    Rule {
+        id: "rust-panic",
+        says: "A Rust panic ended the process.",
+        told_by: "SIGABRT below the functions of a panic",
+        explains: &[],
+        apply: rust_panic::apply,
+    },
+    Rule {
         id: "fatal-error",
         says: "CPython gave up by itself.",
         told_by: "SIGABRT below `Py_FatalError` or one of its kind",
         explains: &[],
         apply: fatal_error::apply,
+    },
+    Rule {
+        id: "freed-object",
+        says: "A variable refers to an object that has been freed.",
+        told_by: "its reference count, in the three innermost Python frames",
+        explains: &[],
+        apply: freed_object::apply,
+    },
+    Rule {
+        id: "abi-mismatch",
+        says: "An extension module was built for another Python.",
+        told_by: "the tag in its file name",
+        explains: &[],
+        apply: abi_mismatch::apply,
+    },
+    Rule {
+        id: "out-of-memory",
+        says: "Memory had run out.",
+        told_by: "a MemoryError that the thread was raising or handling",
+        explains: &[],
+        apply: out_of_memory::apply,
+    },
+    Rule {
+        id: "deadlock",
+        says: "Threads wait for each other.",
+        told_by: "no crash; the thread that holds the GIL waits in the C library while others wait for the GIL; `possible` where all threads wait for locks",
+        explains: &[],
+        apply: deadlock::apply,
     },
     Rule {
         id: "import-time",
@@ -152,6 +203,13 @@ pub const RULES: &[Rule] = &[
         told_by: "the runtime's own flag, or `Py_FinalizeEx` on the stack",
         explains: &[],
         apply: finalizing::apply,
+    },
+    Rule {
+        id: "duplicate-libs",
+        says: "Two copies of one runtime library are loaded.",
+        told_by: "the list of images: OpenMP, OpenSSL, libstdc++, protobuf and others; `possible`, and `likely` where the crash lies in one",
+        explains: &[],
+        apply: duplicate_libraries::apply,
     },
 ];
 

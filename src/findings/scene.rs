@@ -22,6 +22,8 @@ pub struct Scene<'a> {
     pub crash: Option<&'a Crash>,
     /// The registers at the fault.
     pub registers: Option<&'a Registers>,
+    /// Whether values may be read: captures can be told to leave them out.
+    pub has_values: bool,
 }
 
 impl<'a> Scene<'a> {

@@ -1,14 +1,14 @@
 //! Scenes made by hand, for the tests of rules.
 
 use super::{Conclusion, Scene};
-use crate::addr::Addr;
+use crate::addr::{Addr, AddrRange};
 use crate::report::Report;
 use crate::report::model::{
     AccessKind, Frame, Instruction, MemoryAccess, NativeFrame, Python, PythonFrame, Register, Role, Thread,
 };
 use crate::source::fake::FakeTarget;
 use crate::source::maps::parse_maps;
-use crate::source::{Crash, Registers};
+use crate::source::{Crash, Module, Modules, Registers};
 
 /// A crash whose every part can be set.
 #[derive(Default)]
@@ -86,6 +86,17 @@ impl Stage {
         self
     }
 
+    /// Images of one page each.
+    pub fn modules(mut self, paths: &[&str]) -> Stage {
+        let module = |(index, path): (usize, &&str)| Module {
+            range: AddrRange::new(Addr(0x10_0000 + 0x1000 * index as u64), 0x1000),
+            path: path.to_string(),
+            build_id: None,
+        };
+        self.target.facts.modules = Modules::new(paths.iter().enumerate().map(module).collect());
+        self
+    }
+
     pub fn bytes(mut self, at: u64, bytes: &[u8]) -> Stage {
         self.target.memory.put(Addr(at), bytes.to_vec());
         self
@@ -110,6 +121,7 @@ impl Stage {
             target: &self.target,
             crash: self.target.facts.crash.as_ref(),
             registers: Some(&self.registers),
+            has_values: true,
         }
     }
 }

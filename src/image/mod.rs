@@ -36,4 +36,5 @@ pub use images::{ImageOptions, Images};
 pub use memory_elf::{MemoryElf, MemoryElfError};
 pub use overlay::Overlay;
 pub use root::{list_folder, open_regular};
+pub use symbol_table::demangled_type;
 pub use symbols::{Answer, SymbolProvider, Symbolizer};

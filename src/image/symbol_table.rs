@@ -216,6 +216,12 @@ fn rank(symbol: &Sym64<LittleEndian>) -> u8 {
 }
 
 /// A name as its language writes it, for Rust and C++ (Itanium C++ ABI, chapter 5).
+/// The name of a C++ type from what `std::type_info` holds; `None` where that is no mangled name.
+pub fn demangled_type(mangled: &str) -> Option<String> {
+    let name = demangled(&format!("_ZTS{mangled}"));
+    name.strip_prefix("typeinfo name for ").map(str::to_string)
+}
+
 fn demangled(name: &str) -> String {
     // `@VERSION` is the linker's.
     let name = name.split('@').next().unwrap_or(name);

@@ -164,6 +164,7 @@ pub fn analyze_redacted(
         target,
         crash: found.crash.as_ref(),
         registers: found.registers.as_ref(),
+        has_values: !options.no_locals,
     });
     report.signature = triage::sign(&report);
     Analysis {

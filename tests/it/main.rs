@@ -24,6 +24,7 @@ mod denied;
 mod dump;
 /// Extension modules and their packages.
 mod extensions;
+mod findings;
 /// Minidumps that other programs wrote.
 mod foreign_dumps;
 /// Comparing output with files under tests/goldens.

@@ -83,7 +83,8 @@ impl Stack {
             let row = match step {
                 Step::Frame(index) => {
                     let mut view = View::of(index, &frames[index], detail.parts.then_some(&mut *room));
-                    if view.has_parts() && open > 0 {
+                    // Native frames of other libraries unfold when somebody wants to know.
+                    if view.has_parts() && open > 0 && (view.kind == "Py" || view.is_extension) {
                         open -= 1;
                         view.is_open = true;
                     }
@@ -170,6 +171,13 @@ impl View {
             None => format!("{} in no module", address().unwrap_or_else(|| "??".to_string())),
         };
         let inlined = frame.inlined.then(|| "inlined".to_string());
+        let (source, variables) = match room {
+            Some(room) => (
+                source::lines(&frame.source, &Span::of_native(frame), room),
+                Variables::of(&frame.locals, room),
+            ),
+            None => (Vec::new(), Variables::default()),
+        };
         View {
             is_extension: frame.extension,
             function: frame
@@ -183,10 +191,46 @@ impl View {
                 (None, _) => String::new(),
             },
             remarks: inlined.into_iter().chain(doubt(frame.trust.as_ref())).collect(),
-            source: room.map_or_else(Vec::new, |room| {
-                source::lines(&frame.source, &Span::of_native(frame), room)
-            }),
+            source,
+            variables,
             ..View::empty(number, "C")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::model::Variable;
+
+    #[test]
+    fn variables_of_native_frames_unfold() {
+        let frame = |extension| {
+            Frame::Native(NativeFrame {
+                function: Some("flush".into()),
+                extension,
+                locals: vec![Variable {
+                    name: "buffer".into(),
+                    ..Variable::default()
+                }],
+                ..NativeFrame::default()
+            })
+        };
+        let detail = Detail {
+            open: 8,
+            parts: true,
+            rows: 9,
+        };
+        let html = |bytes| {
+            let frames = [frame(true), frame(false)];
+            Stack::of(&frames, detail, &mut Room::of(bytes)).render().unwrap()
+        };
+        let all = html(10_000);
+        assert_eq!(all.matches("<span class=\"name\">buffer</span>").count(), 2, "{all}");
+        assert_eq!(all.matches("<details open>").count(), 1, "{all}");
+        // What does not fit is left out, and that is said.
+        let little = html(600);
+        assert_eq!(little.matches("flush").count(), 1, "{little}");
+        assert!(little.contains("frames are left out"), "{little}");
     }
 }

@@ -1,0 +1,30 @@
+#: signal: SIGABRT
+#: code: SI_TKILL
+#: ends: signal SIGABRT
+#: thread: main
+#: stderr: panicked at
+#: finding: rust-panic certain
+#: build: rustc -g --crate-type cdylib -o {out}/libports.so native/ports.rs
+#: frame: parse @crash
+#: frame: <module> @main
+#: native: *abort in libc.so.6
+#: native: ports_parse in libports.so
+#: argument: parse length = 5
+"""A function in Rust panics, and its caller is C."""
+
+import ctypes
+import os
+import sys
+
+import oracle
+
+PATHS = [os.path.join(folder, "libports.so") for folder in sys.path]
+PORTS = ctypes.CDLL(next(path for path in PATHS if os.path.exists(path)))
+
+
+def parse(length):
+    oracle.record()
+    return PORTS.ports_parse(length)  #@crash
+
+
+parse(5)  #@main

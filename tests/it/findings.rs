@@ -1,0 +1,112 @@
+//! Findings of processes that have not crashed.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::{COLDFRAME, Folder, bare, output, python, stderr};
+
+/// A thread that waits for input, one that sleeps, one that calculates.
+const SOUND: &str = "
+import sys, threading, time
+threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+def count():
+    while True: pass
+threading.Thread(target=count, daemon=True).start()
+print('ready', flush=True)
+sys.stdin.read()
+";
+
+/// Locks a mutex twice, and does not let go of the GIL for it (PyDLL).
+const DEADLOCK: &str = "
+import ctypes, threading
+mutex = ctypes.create_string_buffer(256)
+lock = ctypes.PyDLL(None).pthread_mutex_lock
+def count():
+    while True: pass
+threading.Thread(target=count, daemon=True).start()
+print('ready', flush=True)
+lock(mutex)
+lock(mutex)
+";
+
+/// A program that has said that it is ready; killed when dropped.
+struct Program(Child);
+
+impl Program {
+    fn start(python: &std::path::Path, code: &str) -> Program {
+        let mut child = Command::new(python)
+            .args(["-c", code])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut line = String::new();
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
+        lines.read_line(&mut line).expect("a line");
+        assert_eq!(line, "ready\n");
+        Program(child)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if let Some(input) = &mut self.0.stdin {
+            let _ = input.flush();
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What a dump of a process reports, which is what the dump itself says.
+fn dumped(folder: &Folder, program: &Program) -> Value {
+    let file = folder.join("hang.dmp");
+    let mut dump = bare(COLDFRAME.as_ref(), folder);
+    let pid = program.0.id().to_string();
+    dump.args(["dump", &pid, "--report", "json", "-o"]).arg(&file);
+    let result = output(dump);
+    assert_eq!(result.status.code(), Some(0), "{}", stderr(&result));
+    let report: Value = serde_json::from_slice(&result.stdout).expect("a report");
+    let mut analyze = bare(COLDFRAME.as_ref(), folder);
+    analyze.args(["analyze", "--format", "json"]).arg(&file);
+    let again: Value = serde_json::from_slice(&output(analyze).stdout).expect("a report");
+    assert_eq!(again["findings"], report["findings"]);
+    report
+}
+
+#[test]
+fn nothing_is_concluded_of_a_sound_process() {
+    let Some(python) = python() else { return };
+    let folder = Folder::new();
+    let report = dumped(&folder, &Program::start(&python, SOUND));
+    assert!(
+        report["threads"].as_array().is_some_and(|threads| threads.len() == 3),
+        "{report}"
+    );
+    assert_eq!(report["findings"], Value::Null);
+}
+
+#[test]
+fn a_deadlock_with_the_gil_is_seen() {
+    let Some(python) = python() else { return };
+    let folder = Folder::new();
+    let program = Program::start(&python, DEADLOCK);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // The main thread may be on its way there yet.
+    loop {
+        let report = dumped(&folder, &program);
+        if let Some([finding]) = report["findings"].as_array().map(Vec::as_slice) {
+            assert_eq!(
+                (&finding["id"], &finding["confidence"]),
+                (&"deadlock".into(), &"likely".into()),
+                "{finding}"
+            );
+            break;
+        }
+        assert!(Instant::now() < deadline, "{report}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
