@@ -883,6 +883,8 @@ import struct
 
 # Reads go through blocks of this size, because asking a debugger costs more than copying.
 BLOCK = 512
+# What is read at once of a range that may end early.
+PIECE = 64 << 10
 # The longest single read; lengths that are read from the process may be corrupt.
 MAX_READ = 16 << 20
 
@@ -970,14 +972,15 @@ class Memory:
         try:
             return self.bytes(address, size)
         except Unreadable:
-            data = b""
-        step = BLOCK
-        while step and len(data) < size:
+            pass
+        parts, have, step = [], 0, PIECE
+        while step and have < size:
             try:
-                data += self.bytes(address + len(data), min(step, size - len(data)))
+                parts.append(self.bytes(address + have, min(step, size - have)))
+                have += len(parts[-1])
             except Unreadable:
                 step //= 2
-        return data
+        return b"".join(parts)
 
     def c_string(self, address, limit):
         """A string that ends with a null byte, at most `limit` bytes, as text."""
