@@ -38,7 +38,7 @@ class Item:
     name: str
     price: float = 1.5
     tags: list = dataclasses.field(default_factory=list)
-    secret: str = dataclasses.field(default="hidden", repr=False)
+    unshown: str = dataclasses.field(default="hidden", repr=False)
     kind: typing.ClassVar[str] = "class variable"
 
 

@@ -14,6 +14,7 @@ pub mod machine;
 pub mod native;
 pub mod notes;
 pub mod python;
+pub mod redact;
 pub mod report;
 pub mod session;
 pub mod source;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access};
 
 use super::install::Installed;
+use super::privacy::Privacy;
 
 /// Who may set a variable: its value is believed only as far as that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,12 @@ pub const SUPERVISOR: &str = "COLDFRAME_SUPERVISOR";
 pub const REPORT: &str = "COLDFRAME_REPORT";
 /// Whether values of locals are recorded.
 pub const LOCALS: &str = "COLDFRAME_LOCALS";
+/// What is left out beside the built-in rules.
+pub const REDACT: &str = "COLDFRAME_REDACT";
+/// Whether the arguments of the command line are recorded.
+pub const ARGUMENTS: &str = "COLDFRAME_ARGS";
+/// Whether native stacks are reduced to addresses.
+pub const SANITIZE_STACKS: &str = "COLDFRAME_SANITIZE_STACKS";
 
 /// The most dumps in the folder.
 pub const MAX_DUMPS: &str = "COLDFRAME_MAX_DUMPS";
@@ -85,6 +92,21 @@ pub const VARIABLES: &[Variable] = &[
         setter: Setter::Both,
     },
     Variable {
+        name: REDACT,
+        meaning: "a regular expression: values with such a name or text are left out, beside those that always are",
+        setter: Setter::Both,
+    },
+    Variable {
+        name: ARGUMENTS,
+        meaning: "0: arguments of the command line are neither recorded nor shown",
+        setter: Setter::Both,
+    },
+    Variable {
+        name: SANITIZE_STACKS,
+        meaning: "1: of native stacks, addresses alone are recorded",
+        setter: Setter::Both,
+    },
+    Variable {
         name: MAX_DUMPS,
         meaning: "how many dumps and records the folder keeps; the oldest are removed first [default: 1000]",
         setter: Setter::Both,
@@ -122,7 +144,7 @@ impl Environment {
         folder: &Path,
         supervisor: Option<&str>,
         report: &str,
-        no_locals: bool,
+        privacy: &Privacy,
     ) -> Self {
         let mut set: Vec<(OsString, OsString)> = vec![
             (
@@ -136,17 +158,10 @@ impl Environment {
             (DIR.into(), folder.into()),
             (REPORT.into(), report.into()),
         ];
-        // Left as it is otherwise: the user may have set it for good.
-        set.extend(no_locals.then(|| (LOCALS.into(), "0".into())));
+        set.extend(privacy.variables());
         set.extend(supervisor.map(|address| (SUPERVISOR.into(), address.into())));
         Self { set }
     }
-}
-
-/// Whether this process's environment says that values of locals stay out of dumps and reports.
-#[must_use]
-pub fn no_locals() -> bool {
-    env::var_os(LOCALS).is_some_and(|value| value == "0")
 }
 
 /// LD_PRELOAD with the handler at its end: what the user preloads (an allocator, faketime) keeps its place.

@@ -9,6 +9,7 @@ use coldframe_handler::wire;
 use super::annotations::annotated;
 use super::channel::{DeliverError, Delivery, deliver};
 use super::environment;
+use super::privacy::Privacy;
 use super::request::{self, RequestError};
 use super::snapshot::{self, Destination, Occasion};
 use super::watchdog;
@@ -78,7 +79,7 @@ pub fn capture(
             wire::Occasion::Timeout => Trigger::Timeout,
         },
         destination: output.map_or_else(|| Destination::Folder(dump_folder()), Destination::File),
-        no_locals: environment::no_locals(),
+        privacy: Privacy::from_env(),
         deadline: started + STOP_TIME + WALK_TIME,
         began: Instant::now().checked_sub(since(&request)).unwrap_or(started),
     };

@@ -15,6 +15,7 @@
 
 pub mod annotations;
 pub mod channel;
+mod clean;
 mod deep;
 pub mod environment;
 mod extent;
@@ -25,8 +26,10 @@ pub mod limits;
 pub mod oom;
 mod origin;
 mod outdated;
+pub mod privacy;
 mod recording;
 pub mod request;
+mod scrub;
 pub mod select;
 pub mod snapshot;
 mod sound;

@@ -56,17 +56,29 @@ struct TimedRecorder<'a> {
 
 impl Memory for TimedRecorder<'_> {
     fn read(&self, addr: Addr, buf: &mut [u8]) -> Result<(), ReadError> {
+        self.check_time(addr, buf)?;
+        self.recorder.read(addr, buf)
+    }
+
+    fn peek(&self, addr: Addr, buf: &mut [u8]) -> Result<(), ReadError> {
+        self.check_time(addr, buf)?;
+        self.recorder.peek(addr, buf)
+    }
+}
+
+impl TimedRecorder<'_> {
+    fn check_time(&self, addr: Addr, buf: &[u8]) -> Result<(), ReadError> {
         let reads = self.reads.get().wrapping_add(1);
         self.reads.set(reads);
         if reads.is_multiple_of(READS_PER_CHECK) && Instant::now() >= self.deadline {
             self.is_over.set(true);
         }
-        if self.is_over.get() {
-            return Err(ReadError {
+        match self.is_over.get() {
+            true => Err(ReadError {
                 addr,
                 len: buf.len() as u64,
-            });
+            }),
+            false => Ok(()),
         }
-        self.recorder.read(addr, buf)
     }
 }

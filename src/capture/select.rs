@@ -127,7 +127,7 @@ fn readable_part(chosen: &[AddrRange], wanted: AddrRange) -> Option<AddrRange> {
 
 /// The stack memory of a thread, innermost first: one range, or several where a signal handler runs
 /// on a stack of its own.
-fn stack_ranges(stack: &StackRequest<'_>, mappings: &[Mapping]) -> Vec<AddrRange> {
+pub fn stack_ranges(stack: &StackRequest<'_>, mappings: &[Mapping]) -> Vec<AddrRange> {
     let limit = if stack.crashed {
         MAX_STACK_CRASHED
     } else {
@@ -190,8 +190,8 @@ impl Budget {
         let mut buffer = vec![0; PIECE as usize];
         let mut accepted = Vec::new();
         for range in wanted {
-            let allowed = ranges::subtract(&[*range], near(&self.excluded, *range));
-            for range in ranges::subtract(&allowed, near(&self.chosen, *range)) {
+            let allowed = ranges::subtract(&[*range], ranges::overlapping(&self.excluded, *range));
+            for range in ranges::subtract(&allowed, ranges::overlapping(&self.chosen, *range)) {
                 let fitting = range.len().min(self.left);
                 self.dropped = self.dropped.saturating_add(range.len() - fitting);
                 let readable = readable_len(memory, range.start, fitting, &mut buffer);
@@ -226,13 +226,6 @@ impl Budget {
             );
         }
     }
-}
-
-/// The ranges of a normal list that may overlap `range`.
-fn near(list: &[AddrRange], range: AddrRange) -> &[AddrRange] {
-    let from = list.partition_point(|r| r.end <= range.start);
-    let to = list.partition_point(|r| r.start < range.end);
-    list.get(from..to).unwrap_or_default()
 }
 
 /// How many bytes from `start` on can be read, tried in pieces that end where pages end.

@@ -1,21 +1,29 @@
 //! One dump of one stopped process, whatever the occasion: the recorded analysis, the choice of bytes, the file.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::deep::deep_stacks;
 use super::limits::Limits;
+use super::privacy::Privacy;
 use super::recording::RecordingTarget;
-use super::select::StackRequest;
-use super::{DumpContents, SelectionRequest, WriteError, WrittenDump, dump_name, select, write_dump};
+use super::select::{StackRequest, stack_ranges};
+use super::{
+    DumpContents, Selection, SelectionRequest, WriteError, WrittenDump, clean, dump_name, scrub, select, write_dump,
+};
+use crate::addr::AddrRange;
 use crate::image::{CacheDir, ImageOptions, Images, Symbolizer};
 use crate::layout::Layout;
 use crate::notes::{Note, Notes};
+use crate::redact::command::MAX_ENVIRONMENT;
+use crate::redact::{Redactor, Rules};
 use crate::report::Report;
 use crate::report::model::{Capture, Input, InputKind, Trigger};
 use crate::session::{self, Analysis, Options, SourceFolders};
-use crate::source::streams::{CaptureContext, ProcessContext};
-use crate::source::{LiveProcess, Target};
+use crate::source::streams::{CaptureContext, ProcessContext, RecordedRedaction};
+use crate::source::{LiveProcess, Target, ranges};
 
 /// The most process memory that a dump holds.
 const MAX_BYTES: u64 = 16 << 20;
@@ -27,8 +35,8 @@ pub struct Occasion {
     pub trigger: Trigger,
     /// Where the file goes.
     pub destination: Destination,
-    /// Whether values of local variables stay out.
-    pub no_locals: bool,
+    /// What stays out of it.
+    pub privacy: Privacy,
     /// When the walk over the process must end.
     pub deadline: Instant,
     /// When it began, for the time that the capture took.
@@ -78,7 +86,6 @@ impl Occasion {
 #[must_use]
 pub fn take(process: &LiveProcess, occasion: &Occasion) -> (Report, Option<PathBuf>) {
     let notes = Notes::new();
-    let target = RecordingTarget::new(process, occasion.deadline);
     // By the thread that crashed: a main thread that has ended has no root any more.
     let directory = process.directory();
     let root = directory.join("root");
@@ -90,8 +97,23 @@ pub fn take(process: &LiveProcess, occasion: &Occasion) -> (Report, Option<PathB
         ..ImageOptions::default()
     });
     let symbolizer = Symbolizer::new(&images, process.modules(), &process.recorded().symbols);
-    let no_locals = occasion.no_locals;
-    if no_locals {
+    let (rules, mut no_locals) = match occasion.privacy.rules() {
+        Ok(rules) => (rules, occasion.privacy.no_locals),
+        Err(error) => {
+            notes.push(
+                "capture",
+                format!("what to redact is no regular expression: {error}"),
+                "all values are left out",
+                "correct COLDFRAME_REDACT",
+            );
+            (Rules::default(), true)
+        }
+    };
+    let redactor = Redactor::new(rules);
+    let command = redactor.command(&process.context().process.command);
+    redactor.learn_environment(&environment(directory));
+    redactor.next_pass();
+    if occasion.privacy.no_locals {
         notes.push(
             "python",
             "local variables were left out when the process was captured, as --no-locals asked",
@@ -99,7 +121,7 @@ pub fn take(process: &LiveProcess, occasion: &Occasion) -> (Report, Option<PathB
             "",
         );
     }
-    let options = Options {
+    let mut options = Options {
         no_locals,
         sources: SourceFolders {
             root: Some(root),
@@ -107,7 +129,39 @@ pub fn take(process: &LiveProcess, occasion: &Occasion) -> (Report, Option<PathB
         },
         ..Options::default()
     };
-    let mut analysis = session::analyze(&target, &images, &symbolizer, cache.as_ref(), &notes, &options);
+    let (target, mut analysis) = loop {
+        let target = RecordingTarget::new(process, occasion.deadline);
+        let analysis = session::analyze_redacted(
+            &target,
+            &images,
+            &symbolizer,
+            cache.as_ref(),
+            &notes,
+            &options,
+            &redactor,
+        );
+        let is_again = redactor.next_pass();
+        if redactor.gave_up() && !no_locals && !target.is_over() {
+            notes.push(
+                "capture",
+                "each repetition of the analysis found more secrets in what it showed",
+                "values of local variables are left out",
+                "",
+            );
+            no_locals = true;
+            options.no_locals = true;
+        } else if !is_again || target.is_over() {
+            break (target, analysis);
+        }
+    };
+    if target.is_over() || redactor.gave_up() {
+        clean::all(&mut analysis.report, &redactor);
+    } else {
+        clean::names(&mut analysis.report, &redactor);
+    }
+    if let Some(process) = &mut analysis.report.process {
+        process.command.clone_from(&command);
+    }
     if target.is_over() {
         notes.push(
             "capture",
@@ -117,7 +171,16 @@ pub fn take(process: &LiveProcess, occasion: &Occasion) -> (Report, Option<PathB
         );
         analysis.report.notes = notes.to_vec();
     }
-    let written = write(process, &target, &mut analysis, symbolizer, &notes, occasion);
+    let written = Writer {
+        process,
+        target: &target,
+        redactor: &redactor,
+        command,
+        no_locals,
+        notes: &notes,
+        occasion,
+    }
+    .write(&mut analysis, symbolizer);
     let mut report = analysis.report;
     report.input = Input {
         kind: InputKind::Minidump,
@@ -145,76 +208,137 @@ pub fn take(process: &LiveProcess, occasion: &Occasion) -> (Report, Option<PathB
     }
 }
 
-fn write(
-    process: &LiveProcess,
-    target: &RecordingTarget<'_>,
-    analysis: &mut Analysis,
-    symbolizer: Symbolizer<'_>,
-    notes: &Notes,
-    occasion: &Occasion,
-) -> Result<WrittenDump, WriteError> {
-    let crashed = process.crash().map(|crash| crash.tid);
-    let layout = analysis.layout.as_ref().and_then(Layout::from_recorded);
-    let deep = deep_stacks(&analysis.stacks, crashed, layout.as_ref());
-    let stacks: Vec<StackRequest<'_>> = analysis
-        .stacks
-        .iter()
-        .filter_map(|stack| {
-            Some(StackRequest {
-                tid: stack.tid,
-                sp: stack.native.first()?.sp,
-                steps: &stack.native,
-                crashed: Some(stack.tid) == crashed,
+/// The environment of a process, as far as it is looked through for secrets.
+fn environment(directory: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Ok(file) = File::open(directory.join("environ")) {
+        // What cannot be read teaches nothing.
+        let _ = file.take(MAX_ENVIRONMENT).read_to_end(&mut bytes);
+    }
+    bytes
+}
+
+/// What the file is made from.
+struct Writer<'a> {
+    process: &'a LiveProcess,
+    target: &'a RecordingTarget<'a>,
+    redactor: &'a Redactor,
+    command: Vec<String>,
+    no_locals: bool,
+    notes: &'a Notes,
+    occasion: &'a Occasion,
+}
+
+impl Writer<'_> {
+    fn write(self, analysis: &mut Analysis, symbolizer: Symbolizer<'_>) -> Result<WrittenDump, WriteError> {
+        let (process, redactor) = (self.process, self.redactor);
+        let crashed = process.crash().map(|crash| crash.tid);
+        let layout = analysis.layout.as_ref().and_then(Layout::from_recorded);
+        let deep = deep_stacks(&analysis.stacks, crashed, layout.as_ref());
+        let stacks: Vec<StackRequest<'_>> = analysis
+            .stacks
+            .iter()
+            .filter_map(|stack| {
+                Some(StackRequest {
+                    tid: stack.tid,
+                    sp: stack.native.first()?.sp,
+                    steps: &stack.native,
+                    crashed: Some(stack.tid) == crashed,
+                })
             })
-        })
-        .collect();
-    let excluded = [process.private_ranges(), &deep.excluded].concat();
-    let selection = select(
-        process.memory(),
-        &SelectionRequest {
-            recorded: &target.recorder().groups(),
-            stacks: &stacks,
-            excluded: &excluded,
-            mappings: process.mappings(),
-            max_bytes: MAX_BYTES,
-        },
-        notes,
-    );
-    analysis.report.notes = notes.to_vec();
-    let mut context = process.context().clone();
-    context.trigger = occasion.word().to_string();
-    context.notes = notes.to_vec();
-    context.packages = analysis.packages.clone();
-    context.capture = CaptureContext {
-        duration_ms: occasion.began.elapsed().as_secs_f64() * 1000.0,
-        bytes: selection.bytes(),
-        budget_exhausted: target.is_over(),
-        redactions: 0,
-        no_locals: occasion.no_locals,
-    };
-    analysis.report.trigger = Some(occasion.trigger.clone());
-    analysis.report.capture = Some(Capture {
-        duration_ms: Some(context.capture.duration_ms),
-        bytes: Some(context.capture.bytes),
-        budget_exhausted: Some(context.capture.budget_exhausted),
-        redactions: Some(context.capture.redactions),
-    });
-    write_dump(
-        &occasion.destination.path(&context.process)?,
-        &DumpContents {
-            threads: process.threads(),
-            crash: process.crash(),
-            modules: process.modules(),
-            mappings: process.mappings(),
-            maps_text: process.maps_text(),
-            memory: process.memory(),
-            selection: &selection,
-            context: &context,
-            layout: analysis.layout.as_ref(),
-            symbols: &symbolizer.into_recorded(),
-            sources: &analysis.sources,
-            stacks: &deep.recorded,
-            variables: &analysis.variables,
-        },
-    )
+            .collect();
+        let excluded = [process.private_ranges(), &deep.excluded].concat();
+        let selection = select(
+            process.memory(),
+            &SelectionRequest {
+                recorded: &self.target.recorder().groups(),
+                stacks: &stacks,
+                excluded: &excluded,
+                mappings: process.mappings(),
+                max_bytes: MAX_BYTES,
+            },
+            self.notes,
+        );
+        let secrets = scrub::secrets(process.memory(), &selection, redactor);
+        let redaction = RecordedRedaction {
+            objects: redactor.objects(),
+            zeroed: secrets.iter().map(|range| (range.start, range.len())).collect(),
+        };
+        let mut zeroed = secrets;
+        if self.occasion.privacy.sanitize_stacks {
+            zeroed.extend(self.sanitized(&stacks, &selection));
+            ranges::normalize(&mut zeroed);
+        }
+        analysis.report.notes = self.notes.to_vec();
+        let mut context = process.context().clone();
+        context.trigger = self.occasion.word().to_string();
+        context.process.command.clone_from(&self.command);
+        context.annotations = redactor.named_texts(&context.annotations);
+        for breadcrumb in &mut context.breadcrumbs {
+            breadcrumb.text = redactor.replace(&breadcrumb.text);
+        }
+        context.notes = self.notes.to_vec();
+        context.packages = analysis.packages.clone();
+        context.capture = CaptureContext {
+            duration_ms: self.occasion.began.elapsed().as_secs_f64() * 1000.0,
+            bytes: selection.bytes(),
+            budget_exhausted: self.target.is_over(),
+            redactions: redactor.count(),
+            no_locals: self.no_locals,
+        };
+        analysis.report.trigger = Some(self.occasion.trigger.clone());
+        analysis.report.capture = Some(Capture {
+            duration_ms: Some(context.capture.duration_ms),
+            bytes: Some(context.capture.bytes),
+            budget_exhausted: Some(context.capture.budget_exhausted),
+            redactions: Some(context.capture.redactions),
+        });
+        // A line may have been shown before it was known to hold a secret.
+        for line in analysis.sources.values_mut().flat_map(|lines| lines.values_mut()) {
+            *line = redactor.mask_line(line);
+        }
+        write_dump(
+            &self.occasion.destination.path(&context.process)?,
+            &DumpContents {
+                threads: process.threads(),
+                crash: process.crash(),
+                modules: process.modules(),
+                mappings: process.mappings(),
+                maps_text: process.maps_text(),
+                memory: process.memory(),
+                selection: &selection,
+                context: &context,
+                layout: analysis.layout.as_ref(),
+                symbols: &symbolizer.into_recorded(),
+                sources: &analysis.sources,
+                stacks: &deep.recorded,
+                variables: &analysis.variables,
+                redaction: &redaction,
+                zeroed: &zeroed,
+            },
+        )
+    }
+
+    /// What `--sanitize-stacks` leaves out of the selected stacks.
+    fn sanitized(&self, stacks: &[StackRequest<'_>], selection: &Selection) -> Vec<AddrRange> {
+        let process = self.process;
+        let ranges = stacks.iter().flat_map(|stack| stack_ranges(stack, process.mappings()));
+        let kept = ranges.flat_map(|range| {
+            let inside = ranges::overlapping(&selection.ranges, range).iter();
+            inside.map(move |kept| AddrRange {
+                start: kept.start.max(range.start),
+                end: kept.end.min(range.end),
+            })
+        });
+        let mut kept: Vec<AddrRange> = kept.collect();
+        ranges::normalize(&mut kept);
+        let recorded = self.target.recorder().ranges();
+        scrub::no_addresses(
+            process.memory(),
+            &kept,
+            &recorded,
+            process.modules(),
+            process.mappings(),
+        )
+    }
 }

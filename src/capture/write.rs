@@ -22,10 +22,12 @@ use std::time::SystemTime;
 use minidump_writer::mem_writer::MemoryWriterError;
 
 use super::select::Selection;
-use crate::addr::Addr;
+use crate::addr::{Addr, AddrRange};
 use crate::source::maps::Mapping;
 use crate::source::runs::{self, RunsError};
-use crate::source::streams::{Context, RecordedLayout, RecordedSources, RecordedStack, RecordedSymbols, stream_type};
+use crate::source::streams::{
+    Context, RecordedLayout, RecordedRedaction, RecordedSources, RecordedStack, RecordedSymbols, stream_type,
+};
 use crate::source::variables::RecordedVariables;
 use crate::source::{Crash, Memory, Modules, Thread};
 use file::PartFile;
@@ -59,6 +61,10 @@ pub struct DumpContents<'a> {
     pub sources: &'a RecordedSources,
     /// Frame lists of the threads whose stack memory was not kept whole.
     pub stacks: &'a [RecordedStack],
+    /// What redaction left out.
+    pub redaction: &'a RecordedRedaction,
+    /// What is written as zeros, `redaction.zeroed` included; normal ([`crate::source::ranges`]).
+    pub zeroed: &'a [AddrRange],
     /// Variables of native frames.
     pub variables: &'a [RecordedVariables],
 }
@@ -180,6 +186,10 @@ fn write_streams(file: &std::fs::File, contents: &DumpContents<'_>) -> Result<us
         )?;
     }
 
+    if !contents.redaction.is_empty() {
+        out.raw_stream(stream_type::REDACTED, &serde_json::to_vec(contents.redaction)?)?;
+    }
+
     let lost = streams::memory(&mut out, contents, &threads)?;
 
     if !contents.symbols.is_empty() {
@@ -213,7 +223,6 @@ struct ThreadRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::addr::AddrRange;
     use crate::source::fake::{FakeMemory, FakeTarget};
     use crate::source::{DumpFile, MemoryExt, Target};
     use std::os::unix::fs::PermissionsExt;
@@ -273,6 +282,8 @@ mod tests {
             symbols: &target.facts.recorded.symbols,
             sources: &target.facts.recorded.sources,
             stacks: &[],
+            redaction: &target.recorded().redaction,
+            zeroed: &[AddrRange::new(Addr(0x1100), 0x10), AddrRange::new(Addr(0x1_0ff0), 0x20)],
             variables: &[],
         };
         let written = write_dump(&folder.join("x.dmp"), &contents).unwrap();
@@ -283,10 +294,12 @@ mod tests {
         for (a, b) in threads.iter().zip(dump.threads()) {
             assert_eq!((a.tid, &a.name, a.registers), (b.tid, &b.name, b.registers));
         }
-        assert_eq!(
-            dump.memory().read_vec(Addr(0x1000), 0x1_8000).unwrap(),
-            vec![3; 0x1_8000]
-        );
+        assert_eq!(dump.memory().read_vec(Addr(0x1000), 0x1_8000).unwrap(), {
+            let mut bytes = vec![3; 0x1_8000];
+            bytes[0x100..0x110].fill(0);
+            bytes[0xfff0..0x1_0010].fill(0);
+            bytes
+        });
         assert!(dump.memory().read_u8(Addr(0x90_0000)).is_err());
         assert_eq!(
             std::fs::metadata(&written.path).unwrap().permissions().mode() & 0o777,

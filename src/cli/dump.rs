@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use coldframe::capture::annotations::annotated;
-use coldframe::capture::environment::{self, choose_dump_folder};
+use coldframe::capture::environment::choose_dump_folder;
+use coldframe::capture::privacy::Privacy;
 use coldframe::capture::snapshot::{self, Destination, Occasion};
 use coldframe::report::Report;
 use coldframe::report::model::Trigger;
@@ -15,6 +16,7 @@ use coldframe::source::live::AttachError;
 
 use super::color::Color;
 use super::output;
+use super::privacy::PrivacyOptions;
 use super::run::{ReportForm, render};
 use super::say;
 
@@ -52,9 +54,8 @@ pub struct Dump {
     #[arg(long, value_enum, default_value_t = ReportForm::Short)]
     report: ReportForm,
 
-    /// Leave the values of local variables out
-    #[arg(long)]
-    no_locals: bool,
+    #[command(flatten)]
+    privacy: PrivacyOptions,
 
     #[command(flatten)]
     color: Color,
@@ -67,8 +68,7 @@ impl Dump {
             Some(path) => Destination::File(path.clone()),
             None => Destination::Folder(choose_dump_folder(None).path),
         };
-        let no_locals = self.no_locals || environment::no_locals();
-        let (report, dump) = take(pid, Trigger::Request, destination, no_locals)?;
+        let (report, dump) = take(pid, Trigger::Request, destination, self.privacy.settled())?;
         let style = self.color.style(std::io::IsTerminal::is_terminal(&std::io::stdout()));
         let text = render(&report, self.report, style);
         if !text.is_empty() {
@@ -93,14 +93,14 @@ pub(super) fn take(
     pid: u32,
     trigger: Trigger,
     destination: Destination,
-    no_locals: bool,
+    privacy: Privacy,
 ) -> Result<(Report, Option<PathBuf>), AttachError> {
     let began = Instant::now();
     let process = annotated(LiveProcess::attach(pid, began + STOP_TIME)?, None);
     let occasion = Occasion {
         trigger,
         destination,
-        no_locals,
+        privacy,
         deadline: Instant::now() + HOLD_TIME,
         began,
     };

@@ -10,6 +10,7 @@ use coldframe::capture::install::find_or_install;
 use coldframe::report::text::quoted;
 
 use super::output;
+use super::privacy::PrivacyOptions;
 use super::run::ReportForm;
 
 /// Print the variables that turn capture on without a supervisor
@@ -29,9 +30,8 @@ pub struct Env {
     #[arg(long, value_enum, default_value_t = ReportForm::Short)]
     report: ReportForm,
 
-    /// Leave the values of local variables out
-    #[arg(long)]
-    no_locals: bool,
+    #[command(flatten)]
+    privacy: PrivacyOptions,
 
     /// For what reads it
     #[arg(long, value_enum, default_value_t = Format::Shell)]
@@ -56,7 +56,7 @@ impl Env {
         let folder = choose_dump_folder(self.output_dir.as_deref());
         let report = self.report.to_possible_value();
         let report = report.as_ref().map_or("short", clap::builder::PossibleValue::get_name);
-        let environment = Environment::captured(&installed, &folder.path, None, report, self.no_locals);
+        let environment = Environment::captured(&installed, &folder.path, None, report, &self.privacy.asked());
         if self.format == Format::Json {
             let text = |text: &std::ffi::OsStr| text.to_string_lossy().into_owned();
             let variables: BTreeMap<String, String> = environment

@@ -19,6 +19,7 @@ mod install;
 mod layout;
 mod message;
 mod output;
+mod privacy;
 mod quantity;
 mod repeat;
 mod run;

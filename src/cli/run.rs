@@ -23,6 +23,7 @@ use nix::sys::signal::{SigSet, Signal};
 use super::artifacts::{Artifacts, tell_github};
 use super::color::Color;
 use super::crashes::Crashes;
+use super::privacy::PrivacyOptions;
 use super::quantity;
 use super::repeat::Repeat;
 use super::test_log::JunitFile;
@@ -57,9 +58,8 @@ pub struct Run {
     #[arg(long, value_enum, default_value_t = ReportForm::Short, env = REPORT)]
     pub(super) report: ReportForm,
 
-    /// Leave the values of local variables out of dumps and reports
-    #[arg(long)]
-    pub(super) no_locals: bool,
+    #[command(flatten)]
+    pub(super) privacy: PrivacyOptions,
 
     /// Past this time (30s, 10m, 1h) dump every Python process of the tree, then end it; the exit status is 124
     #[arg(long, value_name = "DUR", value_parser = quantity::duration)]
@@ -276,8 +276,8 @@ impl Run {
             .to_possible_value()
             .map(|value| value.get_name().to_owned())
             .unwrap_or_default();
-        let mut environment =
-            Environment::captured(&installed, &folder.path, address.as_deref(), &report, self.no_locals);
+        let privacy = self.privacy.settled();
+        let mut environment = Environment::captured(&installed, &folder.path, address.as_deref(), &report, &privacy);
         let mut set = |name: &str, value: Option<String>| {
             environment.set.extend(value.map(|value| (name.into(), value.into())));
         };

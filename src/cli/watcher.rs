@@ -112,8 +112,8 @@ impl Observer for Watcher<'_> {
             } else {
                 Destination::Folder(PathBuf::from(self.folder))
             };
-            let no_locals = self.options.no_locals || environment::no_locals();
-            match dump::take(pid.unsigned_abs(), trigger.clone(), destination, no_locals) {
+            let privacy = self.options.privacy.settled();
+            match dump::take(pid.unsigned_abs(), trigger.clone(), destination, privacy) {
                 Ok((report, dump)) => self.take(&report, dump.as_deref()),
                 Err(error) => say(format_args!("process {pid} could not be captured: {error}")),
             }

@@ -108,7 +108,7 @@ impl Python<'_> {
             return None;
         }
         let int = |field: crate::layout::Offset| self.memory.read_i32(field.of(address)).ok();
-        let text = |field: crate::layout::Offset| self.name_string(self.read_or_null(field.of(address)));
+        let text = |field: crate::layout::Offset| self.structure_name(self.read_or_null(field.of(address)));
         let flags = int(offsets.flags)? as u32;
         let arguments = int(offsets.argcount)?.max(0) as usize
             + int(offsets.kwonlyargcount)?.max(0) as usize
@@ -148,7 +148,7 @@ impl Python<'_> {
             self.tuple_items(tuple, MAX_NAMES)
                 .unwrap_or_default()
                 .into_iter()
-                .map(|name| self.name_string(name).unwrap_or_else(|| "?".to_string()))
+                .map(|name| self.structure_name(name).unwrap_or_else(|| "?".to_string()))
         };
         match self.layout.behaviour.local_slots {
             LocalSlots::NamesCellsFree => names(offsets.varnames)

@@ -31,9 +31,12 @@ impl Python<'_> {
         attributes.extend(
             self.instance_items(object, info, max)
                 .into_iter()
-                .filter_map(|(key, value)| Some((self.name_string(key)?, value))),
+                .filter_map(|(key, value)| Some((self.structure_name(key)?, value))),
         );
         attributes.truncate(max as usize);
+        for (name, value) in &attributes {
+            self.redact_named(name, *value);
+        }
         attributes
     }
 

@@ -1,7 +1,7 @@
 //! The variables of one frame.
 
 use super::Python;
-use super::code::{Code, SlotKind};
+use super::code::{Code, SlotKind, SlotName};
 use super::object::{TypeInfo, type_flags};
 use super::values::{Limits, Value};
 use crate::addr::Addr;
@@ -102,7 +102,7 @@ impl Python<'_> {
         for (index, slot) in code.slots.iter().enumerate() {
             let pointer = self.read_stack_ref(slots.add(index as u64 * 8));
             let state = match pointer {
-                Ok(pointer) => self.slot_value(pointer, slot.kind, limits),
+                Ok(pointer) => self.slot_value(pointer, slot, limits),
                 Err(_) => LocalState::Unreadable,
             };
             if slot.kind == SlotKind::Hidden && state == LocalState::Unset {
@@ -131,9 +131,9 @@ impl Python<'_> {
         locals
     }
 
-    fn slot_value(&self, pointer: Addr, kind: SlotKind, limits: &mut Limits) -> LocalState {
+    fn slot_value(&self, pointer: Addr, slot: &SlotName, limits: &mut Limits) -> LocalState {
         let is_cell = || self.type_of(pointer).is_some_and(|info| info.is_builtin("cell"));
-        let value = match kind {
+        let value = match slot.kind {
             SlotKind::Cell | SlotKind::Free if !pointer.is_null() && is_cell() => {
                 match self.memory.read_addr(self.layout.offsets.cell.contents.of(pointer)) {
                     Ok(contents) => contents,
@@ -145,7 +145,7 @@ impl Python<'_> {
         if value.is_null() {
             LocalState::Unset
         } else {
-            LocalState::Set(self.value(value, limits))
+            LocalState::Set(self.named_value(&slot.name, value, limits))
         }
     }
 
@@ -169,7 +169,7 @@ impl Python<'_> {
         let (mut public, mut private) = (Vec::new(), Vec::new());
         let mut folded = Definitions::default();
         for (key, value) in items {
-            let Some(name) = self.name_string(key) else { continue };
+            let Some(name) = self.structure_name(key) else { continue };
             if name.starts_with("__") && name.ends_with("__") {
                 continue;
             }
@@ -184,10 +184,11 @@ impl Python<'_> {
         }
         let mut locals: Vec<Local> = Vec::new();
         for (name, value) in public.into_iter().chain(private) {
+            let state = LocalState::Set(self.named_value(&name, value, limits));
             locals.push(Local {
                 name,
                 scope: Scope::Local,
-                state: LocalState::Set(self.value(value, limits)),
+                state,
             });
         }
         locals.extend(folded.text().map(|text| Local {

@@ -4,6 +4,7 @@ use super::object::{TypeInfo, type_flags};
 use super::{Limits, Python};
 use crate::addr::Addr;
 use crate::layout::Offset;
+use crate::redact::REDACTED;
 use crate::source::MemoryExt;
 
 /// The most base classes that are looked at.
@@ -117,7 +118,12 @@ impl Python<'_> {
 
     /// `str()` of an object; its `repr` where it is no str.
     pub(super) fn str_of(&self, object: Addr, limits: &mut Limits) -> String {
-        let is_str = self.type_of(object).is_some_and(|info| info.has(type_flags::UNICODE));
+        let info = self.type_of(object);
+        let is_redacted = |info: &TypeInfo| self.is_redacted(object, info, limits.text);
+        if info.as_deref().is_some_and(is_redacted) {
+            return REDACTED.to_string();
+        }
+        let is_str = info.is_some_and(|info| info.has(type_flags::UNICODE));
         match self.read_str(object, limits.text).filter(|_| is_str) {
             Some(read) => {
                 let text: String = read

@@ -19,6 +19,7 @@ pub mod linetable;
 mod locals;
 mod message;
 mod object;
+mod redaction;
 mod runtime;
 mod string;
 mod suspended;
@@ -47,6 +48,7 @@ pub use work::{Work, WorkItem, WorkKind};
 use crate::addr::Addr;
 use crate::layout::Layout;
 use crate::notes::Notes;
+use crate::redact::Redactor;
 use crate::source::Memory;
 
 /// One CPython runtime in a process.
@@ -54,6 +56,7 @@ pub struct Python<'a> {
     memory: &'a dyn Memory,
     layout: &'a Layout,
     notes: &'a Notes,
+    redactor: Option<&'a Redactor>,
     codes: RefCell<HashMap<Addr, Option<Rc<Code>>>>,
     types: RefCell<HashMap<Addr, Option<Rc<TypeInfo>>>>,
     reprs: RefCell<HashMap<Addr, Rc<values::Found>>>,
@@ -66,9 +69,19 @@ impl<'a> Python<'a> {
             memory,
             layout,
             notes,
+            redactor: None,
             codes: RefCell::default(),
             types: RefCell::default(),
             reprs: RefCell::default(),
+        }
+    }
+
+    /// The same walk, which leaves out what `redactor` says.
+    #[must_use]
+    pub fn with_redactor(self, redactor: &'a Redactor) -> Python<'a> {
+        Python {
+            redactor: Some(redactor),
+            ..self
         }
     }
 

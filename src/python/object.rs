@@ -183,10 +183,10 @@ impl Python<'_> {
     /// The full name and `__qualname__` of a type made at run time; `tp_name` has neither.
     fn heap_type_name(&self, address: Addr) -> Option<(String, String)> {
         let qualname = self.read_or_null(self.layout.offsets.heap_type.qualname.of(address));
-        let qualname = self.name_string(qualname)?;
+        let qualname = self.structure_name(qualname)?;
         let dict = self.read_or_null(self.layout.offsets.type_object.dict.of(address));
         let module = self.dict_get(dict, "__module__");
-        let full_name = match module.and_then(|module| self.name_string(module)) {
+        let full_name = match module.and_then(|module| self.structure_name(module)) {
             Some(module) if module != "builtins" => format!("{module}.{qualname}"),
             _ => qualname.clone(),
         };

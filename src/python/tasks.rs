@@ -120,27 +120,14 @@ impl Python<'_> {
             return Vec::new();
         };
         if info.is_builtin("set") {
-            return self.set_items(set);
+            return self.set_items(set, MAX_ENTRIES as u64).unwrap_or_default();
         }
         let data = self.attribute(set, &info, "data").unwrap_or_default();
-        let references = self.set_items(data);
+        let is_set = self.type_of(data).is_some_and(|info| info.is_builtin("set"));
+        let references = Some(data).filter(|_| is_set);
+        let references = references.and_then(|set| self.set_items(set, MAX_ENTRIES as u64));
         let target = |reference: Addr| self.read_or_null(self.layout.offsets.weak_reference.object.of(reference));
-        references.into_iter().map(target).collect()
-    }
-
-    fn set_items(&self, set: Addr) -> Vec<Addr> {
-        let offsets = &self.layout.offsets.set;
-        if self.type_of(set).is_none_or(|info| !info.is_builtin("set")) {
-            return Vec::new();
-        }
-        let mask = self.memory.read_u64(offsets.mask.of(set)).unwrap_or(0);
-        let table = self.read_or_null(offsets.table.of(set));
-        let slots = (mask.saturating_add(1)).min(4 * MAX_ENTRIES as u64);
-        // {key, hash}; the key of a removed entry has the hash -1.
-        let words = self.pointers(table, slots.saturating_mul(2)).unwrap_or_default();
-        let used = words.as_chunks::<2>().0.iter();
-        let used = used.filter(|[key, hash]| !key.is_null() && hash.0 != u64::MAX);
-        used.map(|[key, _]| *key).take(MAX_ENTRIES).collect()
+        references.unwrap_or_default().into_iter().map(target).collect()
     }
 
     /// The task that each thread runs.

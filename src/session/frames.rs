@@ -342,10 +342,10 @@ pub(super) fn value_variable(name: String, value: Value) -> Variable {
         value: Some(value.text),
         address: Some(value.address.into()),
         length: value.length,
-        state: if value.is_readable {
-            ValueState::Ok
-        } else {
-            ValueState::Unreadable
+        state: match (value.is_redacted, value.is_readable) {
+            (true, _) => ValueState::Redacted,
+            (false, true) => ValueState::Ok,
+            (false, false) => ValueState::Unreadable,
         },
         children: value
             .parts

@@ -27,6 +27,7 @@ use crate::image::{CacheDir, Images, Symbolizer};
 use crate::layout::{self, Layout, Provider};
 use crate::notes::Notes;
 use crate::python::{Interpreter, Limits, Python};
+use crate::redact::Redactor;
 use crate::report::{Report, model};
 use crate::source::Target;
 use crate::source::streams::{NativeStep, PythonStep, RecordedLayout, RecordedPackages, RecordedSources};
@@ -88,7 +89,7 @@ struct Walk<'a, 'm> {
     options: &'a Options,
 }
 
-/// Analyses a process.
+/// Analyses a process. What a dump names as redacted stays so.
 pub fn analyze(
     target: &dyn Target,
     images: &Images,
@@ -96,6 +97,20 @@ pub fn analyze(
     cache: Option<&CacheDir>,
     notes: &Notes,
     options: &Options,
+) -> Analysis {
+    let redactor = Redactor::recorded(&target.recorded().redaction.objects);
+    analyze_redacted(target, images, symbolizer, cache, notes, options, &redactor)
+}
+
+/// The same without what `redactor` leaves out.
+pub fn analyze_redacted(
+    target: &dyn Target,
+    images: &Images,
+    symbolizer: &Symbolizer<'_>,
+    cache: Option<&CacheDir>,
+    notes: &Notes,
+    options: &Options,
+    redactor: &Redactor,
 ) -> Analysis {
     for note in &target.context().notes {
         notes.add(note.clone());
@@ -116,8 +131,11 @@ pub fn analyze(
     }
     let python = layout
         .as_ref()
-        .map(|layout| Python::new(target.memory(), layout, notes));
-    let mut sources = SourceText::new(&target.recorded().sources, options.sources.clone());
+        .map(|layout| Python::new(target.memory(), layout, notes).with_redactor(redactor));
+    let mut sources = SourceText::new(&target.recorded().sources, options.sources.clone(), redactor);
+    if let Some(python) = python.as_ref().filter(|_| redactor.hides_arguments()) {
+        python.redact_arguments();
+    }
     let walk = Walk {
         target,
         python: python.as_ref(),

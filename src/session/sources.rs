@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::image::open_regular;
+use crate::redact::Redactor;
 use crate::report::model::SourceLine;
 use crate::source::streams::RecordedSources;
 
@@ -38,16 +39,18 @@ impl SourceFolders {
 /// Looks up source lines and keeps those that were shown.
 pub struct SourceText<'a> {
     recorded: &'a RecordedSources,
+    redactor: &'a Redactor,
     folders: SourceFolders,
     files: BTreeMap<String, Option<Vec<String>>>,
     used: RecordedSources,
 }
 
 impl<'a> SourceText<'a> {
-    /// From the dump's own lines, and from files.
-    pub fn new(recorded: &'a RecordedSources, folders: SourceFolders) -> SourceText<'a> {
+    /// From the dump's own lines, and from files without what `redactor` leaves out.
+    pub fn new(recorded: &'a RecordedSources, folders: SourceFolders, redactor: &'a Redactor) -> SourceText<'a> {
         SourceText {
             recorded,
+            redactor,
             folders,
             files: BTreeMap::new(),
             used: RecordedSources::new(),
@@ -64,11 +67,12 @@ impl<'a> SourceText<'a> {
         let lines = match self.files.get(file) {
             Some(lines) => lines,
             None => {
-                let lines = self.folders.of(file).and_then(|folder| read_lines(folder, file));
+                let lines = self.folders.of(file);
+                let lines = lines.and_then(|folder| read_lines(folder, file, self.redactor));
                 self.files.entry(file.to_string()).or_insert(lines)
             }
         };
-        let text = lines.as_ref()?.get(index)?.clone();
+        let text = self.redactor.mask_line(lines.as_ref()?.get(index)?);
         self.keep(file, line, text.clone());
         Some(text)
     }
@@ -98,7 +102,7 @@ impl<'a> SourceText<'a> {
 
 /// Only regular Python files that no link leads out of the folder to: a code object may name any path, a device or
 /// a private file among them.
-fn read_lines(folder: &Path, file: &str) -> Option<Vec<String>> {
+fn read_lines(folder: &Path, file: &str, redactor: &Redactor) -> Option<Vec<String>> {
     if !file.ends_with(".py") {
         return None;
     }
@@ -111,6 +115,7 @@ fn read_lines(folder: &Path, file: &str) -> Option<Vec<String>> {
     let text = String::from_utf8_lossy(&bytes);
     // CPython does not count a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = redactor.source_file(text);
     Some(text.lines().map(|line| shorten(line).to_string()).collect())
 }
 

@@ -3,12 +3,32 @@
 use crate::addr::{Addr, AddrRange};
 
 use super::memory::{Memory, ReadError};
+use super::ranges;
 
 /// One stored block: where it was in the process, and where it is in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Block {
     pub range: AddrRange,
     pub offset: usize,
+}
+
+/// The blocks without these stretches, which the process had other bytes in.
+pub(super) fn without(blocks: Vec<Block>, zeroed: &[(Addr, u64)]) -> Vec<Block> {
+    let mut holes: Vec<AddrRange> = zeroed.iter().map(|&(start, len)| AddrRange::new(start, len)).collect();
+    ranges::normalize(&mut holes);
+    let mut rest = Vec::with_capacity(blocks.len() + holes.len());
+    for block in blocks {
+        let parts = ranges::subtract(&[block.range], ranges::overlapping(&holes, block.range));
+        rest.extend(parts.into_iter().map(|range| {
+            Block {
+                range,
+                offset: block
+                    .offset
+                    .saturating_add((range.start.0 - block.range.start.0) as usize),
+            }
+        }));
+    }
+    rest
 }
 
 /// Blocks that do not overlap, sorted by address, over the bytes of the file.

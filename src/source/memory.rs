@@ -20,6 +20,23 @@ pub trait Memory {
     /// Where any of the bytes is missing: a partial read is an error, so that what was recorded at
     /// capture answers exactly as the live process did.
     fn read(&self, addr: Addr, buf: &mut [u8]) -> Result<(), ReadError>;
+
+    /// The same without a trace: what is only looked at is not recorded.
+    ///
+    /// # Errors
+    /// As [`Memory::read`].
+    fn peek(&self, addr: Addr, buf: &mut [u8]) -> Result<(), ReadError> {
+        self.read(addr, buf)
+    }
+}
+
+/// A memory of which nothing that is read is recorded.
+pub struct Peek<'a>(pub &'a dyn Memory);
+
+impl Memory for Peek<'_> {
+    fn read(&self, addr: Addr, buf: &mut [u8]) -> Result<(), ReadError> {
+        self.0.peek(addr, buf)
+    }
 }
 
 /// Typed reads; little-endian, as every supported architecture is.

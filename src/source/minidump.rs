@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 pub use error::DumpError;
 use raw::{Raw, amd64_registers, stream, whole_context};
 
-use super::blocks::{Block, BlockMemory};
+use super::blocks::{Block, BlockMemory, without};
 use super::mapped::map_file;
 use super::maps::{Mapping, parse_maps};
 use super::streams::{Context, SignalContext, stream_type};
@@ -87,7 +87,7 @@ impl DumpFile {
         parts.facts.context.notes.extend(notes.to_vec());
         Ok(DumpFile {
             path: path.to_path_buf(),
-            memory: BlockMemory::new(data, parts.blocks),
+            memory: BlockMemory::new(data, without(parts.blocks, &parts.facts.recorded.redaction.zeroed)),
             facts: parts.facts,
             is_ours: parts.is_ours,
         })
@@ -166,6 +166,7 @@ fn read_parts(path: &Path, data: &[u8]) -> Result<Parts, DumpError> {
         symbols: reader.json(stream_type::SYMBOLS, "symbols").unwrap_or_default(),
         sources: reader.json(stream_type::SOURCES, "sources").unwrap_or_default(),
         stacks: reader.stacks(),
+        redaction: reader.json(stream_type::REDACTED, "redacted").unwrap_or_default(),
         variables: reader.json(stream_type::VARIABLES, "variables").unwrap_or_default(),
     };
     let (mut threads, mut blocks) = reader.threads();

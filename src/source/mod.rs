@@ -33,7 +33,7 @@ pub mod variables;
 pub use core_file::{CoreError, CoreFile};
 pub use input::{Input, InputError};
 pub use live::LiveProcess;
-pub use memory::{Memory, MemoryExt, ReadError};
+pub use memory::{Memory, MemoryExt, Peek, ReadError};
 pub use minidump::{DumpError, DumpFile};
 pub use module::{BuildId, Module, Modules};
 pub use page_cache::PageCache;
@@ -42,7 +42,7 @@ pub use recorder::Recorder;
 pub use registers::Registers;
 
 use crate::addr::Addr;
-use streams::{Context, RecordedLayout, RecordedSources, RecordedStack, RecordedSymbols};
+use streams::{Context, RecordedLayout, RecordedRedaction, RecordedSources, RecordedStack, RecordedSymbols};
 
 /// One thread of the process, as far as its source knows it.
 #[derive(Clone, Debug, Default)]
@@ -134,6 +134,8 @@ pub struct Recorded {
     pub sources: RecordedSources,
     /// Frame lists of threads whose stack memory was not kept whole.
     pub stacks: Vec<RecordedStack>,
+    /// What redaction left out.
+    pub redaction: RecordedRedaction,
     /// Variables of native frames.
     pub variables: Vec<variables::RecordedVariables>,
 }

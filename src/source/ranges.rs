@@ -49,6 +49,13 @@ pub fn find(list: &[AddrRange], addr: Addr) -> Option<AddrRange> {
     range.contains(addr).then_some(*range)
 }
 
+/// The ranges of a normal list that overlap `range`.
+pub fn overlapping(list: &[AddrRange], range: AddrRange) -> &[AddrRange] {
+    let from = list.partition_point(|r| r.end <= range.start);
+    let to = list.partition_point(|r| r.start < range.end);
+    list.get(from..to).unwrap_or_default()
+}
+
 /// How many bytes a normal list holds.
 pub fn total(list: &[AddrRange]) -> u64 {
     list.iter().map(AddrRange::len).fold(0, u64::saturating_add)

@@ -72,6 +72,10 @@ impl Memory for Recorder<'_> {
         self.log.borrow_mut().add(AddrRange::new(addr, buf.len() as u64));
         Ok(())
     }
+
+    fn peek(&self, addr: Addr, buf: &mut [u8]) -> Result<(), ReadError> {
+        self.inner.peek(addr, buf)
+    }
 }
 
 impl Log {
@@ -108,6 +112,7 @@ mod tests {
         assert!(recorder.read_u64(Addr(0x1010)).is_ok());
         assert!(recorder.read_u8(Addr(0x1001)).is_ok());
         assert!(recorder.read_u64(Addr(0x103c)).is_err());
+        assert!(super::super::Peek(&recorder).read_u64(Addr(0x1020)).is_ok());
         recorder.begin_group();
         assert!(recorder.read_u32(Addr(0x2000)).is_ok());
         let range = |start, len| AddrRange::new(Addr(start), len);

@@ -3,7 +3,7 @@
 //! Written by `capture`, read by [`crate::source`]; both sides share these types. Each stream is
 //! JSON, so that a person can read it with `strings`, and each is useful without the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,8 @@ pub mod stream_type {
     pub const SOURCES: u32 = 0x4346_0004;
     /// A list of [`super::RecordedStack`], run-length encoded ([`super::super::runs`]).
     pub const STACKS: u32 = 0x4346_0005;
+    /// [`super::RecordedRedaction`].
+    pub const REDACTED: u32 = 0x4346_0006;
     /// A list of [`super::super::variables::RecordedVariables`].
     pub const VARIABLES: u32 = 0x4346_0007;
 }
@@ -247,6 +249,23 @@ pub struct PythonStep {
     pub is_hidden: bool,
     /// Whether the value stack and locals of this frame are to be read.
     pub has_locals: bool,
+}
+
+/// What redaction left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RecordedRedaction {
+    /// The addresses of objects whose values are not shown.
+    pub objects: BTreeSet<Addr>,
+    /// Memory that is zero in the dump and was not in the process: first address and length.
+    pub zeroed: Vec<(Addr, u64)>,
+}
+
+impl RecordedRedaction {
+    /// Whether nothing was left out.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty() && self.zeroed.is_empty()
+    }
 }
 
 /// The frame lists of one thread whose stack was too deep to keep its memory.

@@ -103,6 +103,8 @@ fn write(live: &LiveProcess, recorder: &Recorder<'_>, folder: &Path) -> (Written
             tid: live.pid(),
             ..RecordedStack::default()
         }],
+        redaction: &live.recorded().redaction,
+        zeroed: &[],
     };
     let path = folder.join(dump_name(&live.context().process));
     (write_dump(&path, &contents).unwrap(), selection)

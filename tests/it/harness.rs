@@ -134,13 +134,16 @@ pub fn bare(program: &OsStr, folder: &Folder) -> Command {
         .stdin(Stdio::null());
     for name in [
         "CI_PROJECT_DIR",
+        "COLDFRAME_ARGS",
         "COLDFRAME_DIR",
         "COLDFRAME_IGNORE",
         "COLDFRAME_LOCALS",
         "COLDFRAME_MAX_BYTES",
         "COLDFRAME_MAX_DUMPS",
         "COLDFRAME_ONLY",
+        "COLDFRAME_REDACT",
         "COLDFRAME_REPORT",
+        "COLDFRAME_SANITIZE_STACKS",
         "COLDFRAME_SUPERVISOR",
         "COLDFRAME_TEST_LOG",
         "DEBUGINFOD_URLS",

@@ -69,6 +69,7 @@ mod pythons;
 mod reach;
 /// Records, where no helper could run.
 mod record;
+mod redaction;
 /// The report's text and JSON, from hand-made reports.
 mod report;
 /// `run` ends as its command did, and is not in its way.

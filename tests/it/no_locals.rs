@@ -22,10 +22,10 @@ def crash(argument, listed):
     holder.attribute = argument + '?'
     ctypes.string_at(0)
 
-secret = ''.join(reversed('7e5-gnikaeps-fo-terces-eht'))
-crash(secret, [secret, {secret: secret}])
+value = ''.join(reversed('7e5-gnikaeps-fo-drow-eht'))
+crash(value, [value, {value: value}])
 ";
-const SECRET: &str = "the-secret-of-speaking-5e7";
+const SECRET: &str = "the-word-of-speaking-5e7";
 
 /// Runs the program and returns its only dump and what was printed.
 fn crash(folder: &Folder, python: &OsStr, options: &[&str], variable: Option<&str>) -> (PathBuf, String) {

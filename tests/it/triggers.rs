@@ -20,7 +20,7 @@ const PATIENT: &str = "
 import sys
 
 def patient():
-    secret_number = 271828
+    certain_number = 271828
     print('ready', flush=True)
     return sys.stdin.readline()
 

@@ -18,7 +18,7 @@ use super::{DumpContents, StreamError, ThreadRow};
 use crate::addr::AddrRange;
 use crate::source::maps::Mapping;
 use crate::source::streams::ProcessContext;
-use crate::source::{Modules, Registers, Thread};
+use crate::source::{Modules, Registers, Thread, ranges};
 
 /// The stream type of `/proc/PID/maps` (a Breakpad extension).
 pub const LINUX_MAPS: u32 = MDStreamType::LinuxMaps as u32;
@@ -297,6 +297,13 @@ pub fn memory(out: &mut Layout<'_>, contents: &DumpContents<'_>, threads: &[Thre
             if contents.memory.read(at, bytes).is_err() {
                 lost += 1;
                 break;
+            }
+            let piece = AddrRange::new(at, len);
+            for zeroed in ranges::overlapping(contents.zeroed, piece) {
+                let (from, to) = (zeroed.start.max(piece.start), zeroed.end.min(piece.end));
+                if let Some(part) = bytes.get_mut((from.0 - at.0) as usize..(to.0 - at.0) as usize) {
+                    part.fill(0);
+                }
             }
             let location = out.append(bytes)?;
             match written.last_mut() {

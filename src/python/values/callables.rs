@@ -132,7 +132,7 @@ pub fn partial(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<St
         if count > 0 {
             parts.push(printer.join(&keywords, count, |printer, &(key, value)| {
                 let key = python.name_string(key).unwrap_or_else(|| printer.repr(key));
-                format!("{key}={}", printer.repr(value))
+                format!("{key}={}", printer.named(&key, value))
             }));
         }
         Some(format!("{name}({})", parts.join(", ")))

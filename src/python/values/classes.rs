@@ -58,7 +58,7 @@ pub fn dataclass(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<
     let qualname = &subject.info.qualname;
     printer.once(subject.at, "...", &format!("{qualname}(…)"), |printer| {
         let fields = printer.join(&shown, shown.len() as u64, |printer, (name, value)| {
-            format!("{name}={}", printer.repr(*value))
+            format!("{name}={}", printer.named(name, *value))
         });
         Some(format!("{qualname}({fields})"))
     })
@@ -83,7 +83,7 @@ pub fn namespace(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<
     }
     printer.once(subject.at, &format!("{name}(...)"), &format!("{name}(…)"), |printer| {
         let items = printer.join(&named, length, |printer, (key, value)| {
-            format!("{key}={}", printer.repr(*value))
+            format!("{key}={}", printer.named(key, *value))
         });
         Some(format!("{name}({items})"))
     })

@@ -65,8 +65,8 @@ pub fn ordered_dict(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Opti
         Some(match printer.python.layout.behaviour.ordered_dict {
             OrderedDictRepr::Pairs => {
                 let items = printer.join(&items, length, |printer, &(key, value)| {
-                    let key = printer.repr(key);
-                    format!("({key}, {})", printer.repr(value))
+                    let (key, value) = printer.pair(key, value);
+                    format!("({key}, {value})")
                 });
                 format!("{name}([{items}])")
             }

@@ -1,5 +1,6 @@
 //! Builtin containers.
 
+use super::super::Python;
 use super::printer::{Printer, Subject};
 use crate::addr::Addr;
 use crate::source::MemoryExt;
@@ -19,6 +20,7 @@ pub fn list(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<Strin
             0 => Vec::new(),
             count => printer.python.pointers(items, count)?,
         };
+        printer.python.redact_pair(&items);
         Some(format!("[{}]", printer.items(&items, length)))
     })
 }
@@ -33,6 +35,7 @@ pub fn tuple_at(printer: &mut Printer<'_, '_>, tuple: Addr) -> Option<String> {
     let length = printer.python.size_of(tuple)?;
     printer.once(tuple, "(...)", "(…)", |printer| {
         let items = printer.python.tuple_items(tuple, printer.limits.items)?;
+        printer.python.redact_pair(&items);
         let comma = if length == 1 { "," } else { "" };
         Some(format!("({}{comma})", printer.items(&items, length)))
     })
@@ -74,27 +77,38 @@ pub fn set(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<String
     if used == 0 {
         return Some(format!("{name}()"));
     }
-    let table = python.memory.read_addr(offsets.table.of(subject.at)).ok()?;
     printer.once(subject.at, &format!("{name}(...)"), &format!("{name}(…)"), |printer| {
-        let mut items = Vec::new();
-        // Tables are at most ten times larger than their contents, save after many removals.
-        for index in 0..=mask.min(printer.limits.items.saturating_mul(64)) {
-            if items.len() as u64 >= used.min(printer.limits.items) {
-                break;
-            }
-            // {key, hash}; the key of a removed entry has the hash -1, which no object has.
-            let entry = table.add(index * 16);
-            let key = python.memory.read_addr(entry).ok()?;
-            if !key.is_null() && python.memory.read_i64(entry.add(8)).ok()? != -1 {
-                items.push(key);
-            }
-        }
+        let items = python.set_items(subject.at, printer.limits.items)?;
         let items = printer.items(&items, used);
         Some(match name.as_str() {
             "set" => format!("{{{items}}}"),
             _ => format!("{name}({{{items}}})"),
         })
     })
+}
+
+impl Python<'_> {
+    /// The first `max` items of a set, in the order of its table.
+    pub(in super::super) fn set_items(&self, set: Addr, max: u64) -> Option<Vec<Addr>> {
+        let offsets = &self.layout.offsets.set;
+        let used = self.memory.read_u64(offsets.used.of(set)).ok()?;
+        let mask = self.memory.read_u64(offsets.mask.of(set)).ok()?;
+        let table = self.memory.read_addr(offsets.table.of(set)).ok()?;
+        let mut items = Vec::new();
+        // Tables are at most ten times larger than their contents, save after many removals.
+        for index in 0..=mask.min(max.saturating_mul(64)) {
+            if items.len() as u64 >= used.min(max) {
+                break;
+            }
+            // {key, hash}; the key of a removed entry has the hash -1, which no object has.
+            let entry = table.add(index * 16);
+            let key = self.memory.read_addr(entry).ok()?;
+            if !key.is_null() && self.memory.read_i64(entry.add(8)).ok()? != -1 {
+                items.push(key);
+            }
+        }
+        Some(items)
+    }
 }
 
 /// `range.__repr__`: the step is left out where it is 1 (Objects/rangeobject.c, `range_repr`).

@@ -173,7 +173,11 @@ impl Python<'_> {
                         return None;
                     }
                     let offset = self.memory.read_u64(offsets.offset.of(field)).ok()?;
-                    let value = self.data(&*self.type_info(*parts.get(1)?)?, at.add(offset), max, depth)?;
+                    let at = at.add(offset);
+                    let value = match self.redacts_plain(&name, at) {
+                        true => Self::redacted_plain(at),
+                        false => self.data(&*self.type_info(*parts.get(1)?)?, at, max, depth)?,
+                    };
                     Some((format!(".{name}"), value))
                 };
                 fields.extend(read());

@@ -26,7 +26,7 @@ pub enum Found {
 
 impl Python<'_> {
     /// Who prints the values of a type, found once for each.
-    pub(super) fn find_repr(&self, info: &TypeInfo) -> Rc<Found> {
+    pub(in super::super) fn find_repr(&self, info: &TypeInfo) -> Rc<Found> {
         if let Some(known) = self.reprs.borrow().get(&info.address) {
             return known.clone();
         }

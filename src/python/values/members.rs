@@ -35,6 +35,10 @@ impl Python<'_> {
                 continue;
             }
             let at = object.add(member.offset);
+            if self.redacts_plain(&member.name, at) {
+                found.push((format!(".{}", member.name), Part::Plain(Self::redacted_plain(at))));
+                continue;
+            }
             let number = NUMBERS.iter().find(|(kind, ..)| *kind == member.kind);
             let text = match number {
                 Some(&(_, code, width)) => {

@@ -97,9 +97,17 @@ pub struct Value {
     pub parts: Vec<(String, Value)>,
     /// Whether the object could be read.
     pub is_readable: bool,
+    /// Whether it was left out on purpose.
+    pub is_redacted: bool,
 }
 
 impl Python<'_> {
+    /// The value of a variable of this name.
+    pub fn named_value(&self, name: &str, address: Addr, limits: &mut Limits) -> Value {
+        self.redact_named(name, address);
+        self.value(address, limits)
+    }
+
     /// The value of the object at `address`.
     pub fn value(&self, address: Addr, limits: &mut Limits) -> Value {
         limits.remaining = limits.objects_per_variable;
@@ -122,6 +130,16 @@ impl Python<'_> {
             };
         };
         let text = printer.repr(address);
+        if printer.is_redacted(address) {
+            return Value {
+                type_name: Some(info.full_name.clone()),
+                text,
+                address,
+                is_readable: true,
+                is_redacted: true,
+                ..Value::default()
+            };
+        }
         let found = self.find_repr(&info);
         let mut value = Value {
             type_name: Some(info.full_name.clone()),
@@ -129,6 +147,7 @@ impl Python<'_> {
             length: self.length(address, &found),
             parts: Vec::new(),
             is_readable: !text.starts_with("<unreadable "),
+            is_redacted: false,
             text,
         };
         if !value.is_readable || level >= 2 || above.contains(&address) {

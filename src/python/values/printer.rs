@@ -7,6 +7,7 @@ use super::super::object::{Broken, TypeInfo};
 use super::Limits;
 use super::find::Found;
 use crate::addr::Addr;
+use crate::redact::REDACTED;
 
 /// An object that is printed.
 #[derive(Clone, Copy)]
@@ -49,6 +50,7 @@ impl<'a, 'm> Printer<'a, 'm> {
             return "…".to_string();
         }
         match self.python.sound_type(object) {
+            Ok(info) if self.python.is_redacted(object, &info, self.limits.text) => REDACTED.to_string(),
             Ok(info) => self
                 .typed(object, &info)
                 .unwrap_or_else(|| format!("<unreadable {} at {object}>", info.full_name)),
@@ -113,9 +115,26 @@ impl<'a, 'm> Printer<'a, 'm> {
     /// The first items of a dict of this length, as `key: value`.
     pub fn pairs(&mut self, items: &[(Addr, Addr)], length: u64) -> String {
         self.join(items, length, |printer, &(key, value)| {
-            let key = printer.repr(key);
-            format!("{key}: {}", printer.repr(value))
+            let (key, value) = printer.pair(key, value);
+            format!("{key}: {value}")
         })
+    }
+
+    /// The texts of a key and its value.
+    pub fn pair(&mut self, key: Addr, value: Addr) -> (String, String) {
+        self.python.redact_keyed(key, value);
+        (self.repr(key), self.repr(value))
+    }
+
+    /// The `repr` of what has a name.
+    pub fn named(&mut self, name: &str, value: Addr) -> String {
+        self.python.redact_named(name, value);
+        self.repr(value)
+    }
+
+    /// Whether an object that was printed was left out.
+    pub fn is_redacted(&self, object: Addr) -> bool {
+        self.python.redactor.is_some_and(|redactor| redactor.is_secret(object))
     }
 
     /// Texts of the first of `length` things, and how many more there are.

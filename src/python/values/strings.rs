@@ -1,8 +1,9 @@
 //! Strings and buffers.
 
-use super::super::text;
+use super::super::{Python, text};
 use super::numbers;
 use super::printer::{Printer, Subject, more};
+use crate::addr::Addr;
 use crate::source::MemoryExt;
 
 /// `_Py_MEMORYVIEW_RELEASED` (Include/cpython/memoryobject.h).
@@ -29,14 +30,20 @@ pub fn bytes(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<Stri
 /// `bytearray.__repr__`.
 pub fn bytearray(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<String> {
     let length = printer.python.size_of(subject.at)?;
-    let start = printer.python.layout.offsets.bytearray.start.of(subject.at);
-    let start = printer.python.read_or_null(start);
-    let bytes = match length.min(printer.limits.text) as usize {
-        0 => Vec::new(),
-        shown => printer.python.memory.read_vec(start, shown).ok()?,
-    };
+    let bytes = printer.python.bytearray_prefix(subject.at, printer.limits.text)?;
     let text = text::bytes_repr(&bytes) + &more(length, bytes.len());
     Some(format!("{}({text})", subject.info.name))
+}
+
+impl Python<'_> {
+    /// The first `max` bytes of a bytearray.
+    pub(in super::super) fn bytearray_prefix(&self, object: Addr, max: u64) -> Option<Vec<u8>> {
+        let start = self.read_or_null(self.layout.offsets.bytearray.start.of(object));
+        match self.size_of(object)?.min(max) as usize {
+            0 => Some(Vec::new()),
+            shown => self.memory.read_vec(start, shown).ok(),
+        }
+    }
 }
 
 /// `memoryview.__repr__` (Objects/memoryobject.c, `memory_repr`).

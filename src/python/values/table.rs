@@ -52,6 +52,13 @@ pub struct Row {
     pub print: Print,
 }
 
+impl Row {
+    /// Whether values of the type are definitions: modules, classes, functions and what belongs to them.
+    pub fn is_definition(&self) -> bool {
+        self.attributes == Attributes::Hidden
+    }
+}
+
 /// A `__repr__` written in Python, in the standard library.
 pub struct PythonRow {
     /// The module that defines it.

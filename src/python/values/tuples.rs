@@ -38,7 +38,7 @@ pub fn structseq(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<
     }
     printer.within("(…)", |printer| {
         let items = printer.join(&named, length, |printer, (name, item)| {
-            format!("{name}={}", printer.repr(*item))
+            format!("{name}={}", printer.named(name, *item))
         });
         Some(format!("{}({items})", subject.info.tp_name))
     })
@@ -59,7 +59,7 @@ pub fn namedtuple(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option
     printer.within("(…)", |printer| {
         let items = printer.join(&named, length, |printer, &(name, item)| {
             let name = printer.python.name_string(name).unwrap_or_else(|| "?".to_string());
-            format!("{name}={}", printer.repr(item))
+            format!("{name}={}", printer.named(&name, item))
         });
         Some(format!("{}({items})", subject.info.name))
     })

@@ -20,14 +20,17 @@ pub fn dict_keys(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<
 
 /// `dict_values([…])`.
 pub fn dict_values(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<String> {
-    view(printer, subject, |printer, (_, value)| printer.repr(value))
+    view(printer, subject, |printer, (key, value)| {
+        printer.python.redact_keyed(key, value);
+        printer.repr(value)
+    })
 }
 
 /// `dict_items([…])`.
 pub fn dict_items(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<String> {
     view(printer, subject, |printer, (key, value)| {
-        let key = printer.repr(key);
-        format!("({key}, {})", printer.repr(value))
+        let (key, value) = printer.pair(key, value);
+        format!("({key}, {value})")
     })
 }
 

@@ -22,6 +22,11 @@ def item(value):
         return repr(str(value))
     if isinstance(value, np.timedelta64):
         return str(value.astype("int64"))
+    # The digits are numpy's; from where on it prints an exponent differs between its releases.
+    if isinstance(value, np.floating):
+        return repr(float(str(value)))
+    if isinstance(value, np.complexfloating):
+        return repr(complex(str(value)))
     if isinstance(value, np.generic):
         return str(value)
     return repr(value)
@@ -99,7 +104,6 @@ def show():
     scalar_bool = np.bool_(True)
     scalar_int = np.int64(-3)
     scalar_byte = np.uint8(200)
-    scalar_long = np.longlong(5)
     scalar_double = np.float64(1.5)
     scalar_single = np.float32(0.1)
     scalar_half = np.float16(0.1)

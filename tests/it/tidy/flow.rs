@@ -3,8 +3,9 @@
 use super::File;
 
 /// The modules in the order of the flow. Those of one row do not use each other.
-const ORDER: [&[&str]; 12] = [
+const ORDER: [&[&str]; 13] = [
     &["addr", "notes"],
+    &["redact"],
     &["source"],
     &["image"],
     &["unwind", "layout", "machine"],
