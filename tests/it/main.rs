@@ -55,10 +55,10 @@ mod native;
 mod native_python;
 /// Values of variables stay where they are.
 mod no_locals;
-/// The opcodes of each version, and the bytecode that is shown.
-mod opcodes;
 /// numpy's arrays and scalars.
 mod numpy;
+/// The opcodes of each version, and the bytecode that is shown.
+mod opcodes;
 /// The Python package, its wheel, its pytest plugin.
 mod package;
 /// Programs that are not Python, sanitizers, other libcs, roots without anything.
