@@ -14,6 +14,7 @@
 #: native: * in libc.so.6
 #: native: * in _ctypes.*
 #: argument: work job = 'resize'
+#: work: main process:spawn work('resize')
 """A multiprocessing worker, started afresh by a child that subprocess started, crashes; each parent exits with 3."""
 
 import multiprocessing

@@ -4,6 +4,7 @@
 #: access: write
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
 #: build: cc -g -O0 -fPIC -shared -I{include} -o {out}/varsext.so native/varsext.c
 #: frame: run @crash
 #: frame: <module> @main

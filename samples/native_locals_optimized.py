@@ -4,6 +4,7 @@
 #: access: write
 #: ends: signal SIGSEGV
 #: thread: main
+#: finding: null-deref certain
 #: build: cc -g -O2 -fPIC -shared -I{include} -DPyInit_varsext=PyInit_varsext2 -o {out}/varsext2.so native/varsext.c
 #: frame: run @crash
 #: frame: <module> @main

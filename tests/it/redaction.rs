@@ -178,7 +178,16 @@ fn planted_secrets_are_in_no_dump() {
         for shown in ["access_token = (redacted)", "user = 'bob'", "'apiKey': <redacted>"] {
             assert!(text.contains(shown), "{}: {shown} is not in\n{text}", python.version);
         }
-        assert!(!text.contains("<unreadable"), "{}: {text}", python.version);
+        // C code may have left pointers uninitialized.
+        let threads = json["threads"].as_array().expect("threads").iter();
+        let frames = threads.flat_map(|thread| thread["frames"].as_array().expect("frames"));
+        for frame in frames.filter(|frame| frame["kind"] == "python") {
+            assert!(
+                !frame.to_string().contains("<unreadable"),
+                "{}: {frame}",
+                python.version
+            );
+        }
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn write(out: &mut Out, variables: &[Variable], indent: usize) {
     let is_short = out.is_short();
     let known = variables.iter().filter(|variable| match variable.state {
         ValueState::Unset => false,
-        ValueState::Folded => !is_short,
+        ValueState::Folded | ValueState::OptimizedOut => !is_short,
         _ => true,
     });
     let mut block = Block::new(out, indent);

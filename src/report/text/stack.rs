@@ -11,7 +11,7 @@ use crate::report::model::{Frame, NativeFrame, Owner, PythonFrame, Trust};
 pub(super) struct Detail {
     /// Source lines with carets.
     pub(super) source: bool,
-    /// In how many Python frames, from the innermost, variables are shown.
+    /// In how many Python frames, and in how many native ones, from the innermost, variables are shown.
     pub(super) locals: usize,
     /// How many lines or blocks of lines.
     pub(super) steps: usize,
@@ -21,13 +21,16 @@ pub(super) struct Detail {
 const INDENT: usize = 12;
 
 pub(super) fn write(out: &mut Out, frames: &[Frame], detail: Detail) {
-    let mut locals_left = detail.locals;
+    let mut left = Left {
+        python: detail.locals,
+        native: detail.locals,
+    };
     out.shown.clear();
     let style = out.style();
     for step in steps(frames, out.options.fold_interpreter, detail.steps) {
         let style = match step {
             Step::Frame(index) => {
-                write_frame(out, index, &frames[index], detail, &mut locals_left);
+                write_frame(out, index, &frames[index], detail, &mut left);
                 continue;
             }
             Step::Plumbing { .. } => style.dim,
@@ -62,7 +65,23 @@ fn plumbing(first: &Frame, count: usize, signal: bool) -> String {
     }
 }
 
-fn write_frame(out: &mut Out, index: usize, frame: &Frame, detail: Detail, locals_left: &mut usize) {
+/// The frames whose variables are still to be shown.
+struct Left {
+    python: usize,
+    native: usize,
+}
+
+/// Whether the variables of a frame tell nothing to who did not write it: those of the interpreter, and in the short form
+/// those of its own extension modules.
+fn is_pythons_own(out: &Out, frame: &NativeFrame) -> bool {
+    let of_library = |module: &String| out.is_short() && out.standard_library.contains(module);
+    frame
+        .module
+        .as_ref()
+        .is_some_and(|module| Some(module) == out.runtime.as_ref() || of_library(module))
+}
+
+fn write_frame(out: &mut Out, index: usize, frame: &Frame, detail: Detail, left: &mut Left) {
     let style = out.style();
     let number = paint(style.dim, &format!("{:>5}", format!("#{index}")));
     match frame {
@@ -76,8 +95,8 @@ fn write_frame(out: &mut Out, index: usize, frame: &Frame, detail: Detail, local
                 source::write(out, &source::Span::of_python(python), INDENT);
             }
             write_bytecode(out, python);
-            if *locals_left > 0 {
-                *locals_left -= 1;
+            if left.python > 0 {
+                left.python -= 1;
                 locals::write(out, &python.locals, INDENT);
             }
         }
@@ -91,9 +110,8 @@ fn write_frame(out: &mut Out, index: usize, frame: &Frame, detail: Detail, local
             if detail.source {
                 source::write(out, &source::Span::of_native(native), INDENT);
             }
-            let is_runtime = native.module.is_some() && native.module == out.runtime;
-            if *locals_left > 0 && !is_runtime && !native.locals.is_empty() {
-                *locals_left -= 1;
+            if left.native > 0 && !native.locals.is_empty() && !is_pythons_own(out, native) {
+                left.native -= 1;
                 locals::write(out, &native.locals, INDENT);
             }
         }

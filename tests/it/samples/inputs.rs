@@ -21,6 +21,16 @@ pub fn check(job: &Job<'_>, outcome: &Outcome, at_crash: &Value, variables: &Var
     if let Some(core) = &outcome.core {
         let arguments = [core.as_os_str(), OsStr::new("--source-root"), OsStr::new("/")];
         match job.analyze(&arguments, variables) {
+            Ok(core) if at_crash["crash"]["code"] == "BUS_ADRERR" => {
+                // The kernel stores a page that cannot be read as zeros.
+                compare(
+                    "core",
+                    &without_native_locals(at_crash),
+                    &without_native_locals(&core),
+                    &NOT_IN_CORES,
+                    problems,
+                );
+            }
             Ok(core) => compare("core", at_crash, &core, &NOT_IN_CORES, problems),
             Err(problem) => problems.push(format!("core: {problem}")),
         }
@@ -29,6 +39,21 @@ pub fn check(job: &Job<'_>, outcome: &Outcome, at_crash: &Value, variables: &Var
     }
     if let Some(live) = &outcome.live {
         compare("live", at_crash, live, &NOT_IN_LIVE, problems);
+    }
+}
+
+fn without_native_locals(report: &Value) -> Value {
+    let mut report = report.clone();
+    for thread in report["threads"].as_array_mut().into_iter().flatten() {
+        remove_native_locals(thread);
+    }
+    report
+}
+
+fn remove_native_locals(thread: &mut Value) {
+    let frames = thread["frames"].as_array_mut().into_iter().flatten();
+    for frame in frames.filter(|frame| frame["kind"] == "native") {
+        frame.as_object_mut().map(|map| map.remove("locals"));
     }
 }
 
@@ -62,10 +87,8 @@ fn comparable(report: &Value, left_out: &[&str]) -> Value {
             // Handlers that got the signal before ours, and raised it again.
             if let Some(frames) = thread["frames"].as_array_mut() {
                 frames.retain(|frame| frame["role"] != "signal");
-                for frame in frames.iter_mut().filter(|frame| frame["kind"] == "native") {
-                    frame.as_object_mut().map(|map| map.remove("locals"));
-                }
             }
+            remove_native_locals(thread);
         }
     }
     if let Some(threads) = report["threads"].as_array_mut() {

@@ -81,25 +81,33 @@ fn fits(text: &str, repr: &str) -> bool {
         let piece = if index == 0 { piece } else { without_count(piece) };
         pieces.push(piece.to_string());
     }
-    let last = pieces.len() - 1;
-    for index in 0..last {
-        // The quote that closes a shortened string stands before the mark.
-        if let Some(quote) = pieces[index].chars().next_back().filter(|c| "'\"".contains(*c)) {
-            pieces[index].pop();
-            pieces[index + 1].insert(0, quote);
+    if pieces.len() == 1 {
+        return false;
+    }
+    // The quote that closes a shortened string stands before the mark.
+    let mut quoted = pieces.clone();
+    for index in 0..quoted.len() - 1 {
+        if let Some(quote) = quoted[index].chars().next_back().filter(|c| "'\"".contains(*c)) {
+            quoted[index].pop();
+            quoted[index + 1].insert(0, quote);
         }
     }
-    let mut rest = repr;
+    are_in_order(&pieces, repr) || are_in_order(&quoted, repr)
+}
+
+/// Whether the text begins with the first piece, ends with the last one, and has the others between them.
+fn are_in_order(pieces: &[String], text: &str) -> bool {
+    let mut rest = text;
     for (index, piece) in pieces.iter().enumerate() {
         let at = match index {
             0 => rest.starts_with(piece.as_str()).then_some(0),
-            _ if index == last => rest.ends_with(piece.as_str()).then(|| rest.len() - piece.len()),
+            _ if index == pieces.len() - 1 => rest.ends_with(piece.as_str()).then(|| rest.len() - piece.len()),
             _ => rest.find(piece.as_str()),
         };
         let Some(at) = at else { return false };
         rest = &rest[at + piece.len()..];
     }
-    last > 0
+    true
 }
 
 fn without_count(piece: &str) -> &str {
@@ -118,6 +126,7 @@ fn what_is_left_out_fits() {
         ("b'ab'… 2 more", "b'abcd'"),
         ("[1, […]]", "[1, [2]]"),
         ("{'a': 'b'… 1 more, 'c': …}", "{'a': 'bb', 'c': 3}"),
+        ("<Task … name='a'…>", "<Task pending name='a' cb=[]>"),
     ] {
         assert!(fits(text, repr), "{text} {repr}");
     }
