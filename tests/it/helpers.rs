@@ -117,9 +117,16 @@ fn debug(folder: &Folder, mut process: Command) -> String {
 
 /// What the gdb helper says of a core.
 fn gdb(crash: &Crash, python: &Path, core: &Path, commands: &[String]) -> String {
+    gdb_with(&[repository(COMMITTED[0].1)], crash, python, core, commands)
+}
+
+/// What gdb says of a core after it has read these scripts.
+fn gdb_with(scripts: &[PathBuf], crash: &Crash, python: &Path, core: &Path, commands: &[String]) -> String {
     let mut process = Command::new("gdb");
-    process.args(["-nx", "-batch", "-iex", "set auto-load off", "-ex"]);
-    process.arg(format!("source {}", repository(COMMITTED[0].1).display()));
+    process.args(["-nx", "-batch", "-iex", "set auto-load off"]);
+    for script in scripts {
+        process.arg("-ex").arg(format!("source {}", script.display()));
+    }
     for command in commands {
         process.arg("-ex").arg(match command.strip_prefix('@') {
             Some(mark) => format!("echo @{mark}\\n"),
@@ -274,6 +281,70 @@ fn tasks_and_dumps_of_helpers() {
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// CPython's own helper, as the debug package of the system's Python installs it.
+fn cpythons_own() -> Option<PathBuf> {
+    let folder = fs::read_dir("/usr/share/gdb/auto-load/usr/bin").ok()?;
+    let mut paths = folder.flatten().map(|entry| entry.path());
+    paths.find(|path| path.to_string_lossy().ends_with("-gdb.py"))
+}
+
+#[test]
+fn takes_the_place_of_cpythons_own() {
+    if !has_debuggers() {
+        return;
+    }
+    let system = pythons()
+        .into_iter()
+        .find(|python| python.executable.starts_with("/usr/bin"));
+    let (Some(theirs), Some(python)) = (cpythons_own(), system) else {
+        return skip("the system's Python has no helper for gdb");
+    };
+    let ours = repository(COMMITTED[0].1);
+    let crash = crash(&python.executable, "generator.py", DEFAULT_FILTER);
+    let commands = [
+        "@bt",
+        "py-bt",
+        "@locals",
+        "py-locals",
+        "@printers",
+        "info pretty-printer",
+    ]
+    .map(str::to_string);
+    let run = |scripts: &[&PathBuf]| {
+        let scripts: Vec<PathBuf> = scripts.iter().map(|script| (*script).clone()).collect();
+        gdb_with(&scripts, &crash, &python.executable, &crash.core, &commands)
+    };
+    let parts = |text: &str| {
+        text.split_once("@bt\n")
+            .map(|(before, after)| (before.to_string(), after.to_string()))
+    };
+    let (_, alone) = parts(&run(&[&ours])).expect("the commands ran");
+    assert!(
+        alone.contains("generator.py") && alone.matches("coldframe").count() == 1,
+        "{alone}"
+    );
+    for order in [[&theirs, &ours], [&ours, &theirs]] {
+        let text = run(&order);
+        assert_eq!(
+            text.matches("instead of the one that came with CPython").count(),
+            1,
+            "{text}"
+        );
+        let (_, after) = parts(&text).expect("the commands ran");
+        let (ours, _) = after.split_once("@printers\n").expect("the printers");
+        let (expected, _) = alone.split_once("@printers\n").expect("the printers");
+        assert_eq!(ours, expected);
+        assert_eq!(printers(&after), printers(&alone), "{after}");
+    }
+}
+
+/// The names of pretty printers, each as often as it is registered.
+fn printers(text: &str) -> Vec<&str> {
+    let (_, list) = text.split_once("@printers\n").expect("the printers");
+    let names = list.lines().map(str::trim);
+    names.filter(|name| !name.is_empty() && !name.ends_with(':')).collect()
 }
 
 #[test]
