@@ -3,6 +3,7 @@
 import os
 import re
 
+from .bytecode import instructions, meaning
 from .debugger import Problem
 from .dump import write_dump
 from .exceptions import describe, exceptions
@@ -319,6 +320,22 @@ def py_repr(debugger, argument):
     yield runtime.text(address)
 
 
+def py_dis(debugger, argument):
+    """Print the instructions of the selected Python frame around the current one, as they are executed.
+
+    Specialised and instrumented forms have their own names."""
+    view = View(debugger)
+    _, frame = view.frame()
+    found = instructions(view.runtime, frame)
+    if not found:
+        raise Problem("The current instruction is not known")
+    for one, is_current in found:
+        number = "" if one.kind == "none" else str(one.argument)
+        known = meaning(view.runtime, frame, one)
+        text = "%s %5d %-30s %s" % (">" if is_current else " ", one.offset, one.name, number)
+        yield text.rstrip() + (" (%s)" % known if known is not None else "")
+
+
 def py_dump(debugger, argument):
     """Write a minidump of the process, which `coldframe analyze` reads: py-dump FILE
 
@@ -356,6 +373,7 @@ COMMANDS = [
     ("py-mixed-bt", py_mixed_bt),
     ("py-exc", py_exc),
     ("py-tasks", py_tasks),
+    ("py-dis", py_dis),
     ("py-repr", py_repr),
     ("py-dump", py_dump),
     ("py-info", py_info),

@@ -45,6 +45,7 @@ const WALK: &[Part] = &[
     part!("gdb-scripts/walk/suspended.py"),
     part!("gdb-scripts/walk/tasks.py"),
     part!("gdb-scripts/walk/stack.py"),
+    part!("gdb-scripts/walk/bytecode.py"),
     part!("gdb-scripts/walk/dump.py"),
     part!("gdb-scripts/walk/commands.py"),
 ];

@@ -283,6 +283,57 @@ fn tasks_and_dumps_of_helpers() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// `py-dis` against `analyze --dis`, for the innermost Python frame.
+#[test]
+fn bytecode_of_helpers() {
+    if !has_debuggers() {
+        return;
+    }
+    for python in pythons() {
+        let crash = crash(&python.executable, "null_pointer.py", DEFAULT_FILTER);
+        let of_core = report(&crash.folder, &[crash.core.as_os_str(), "--dis".as_ref()]);
+        let frames = of_core["threads"][0]["frames"].as_array().expect("frames");
+        let python_frame = frames.iter().find(|frame| frame["kind"] == "python").expect("one");
+        let expected: Vec<String> = python_frame["bytecode"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|instruction| {
+                let mark = if instruction["current"] == true { ">" } else { " " };
+                let argument = instruction["argument"]
+                    .as_u64()
+                    .map_or_else(String::new, |number| number.to_string());
+                let text = format!(
+                    "{mark} {:>5} {:<30} {argument}",
+                    instruction["offset"].as_u64().unwrap_or_default(),
+                    instruction["opcode"].as_str().unwrap_or_default()
+                );
+                let meaning = instruction["meaning"]
+                    .as_str()
+                    .map_or_else(String::new, |text| format!(" ({text})"));
+                format!("{}{meaning}", text.trim_end())
+            })
+            .collect();
+        assert!(expected.len() > 3, "{}: {python_frame}", python.version);
+        let commands = ["@dis", "py-dis", "@end"].map(str::to_string);
+        let check = |debugger: &str, text: &str| {
+            let lines = text.lines().skip_while(|line| *line != "@dis").skip(1);
+            let found: Vec<&str> = lines.take_while(|line| *line != "@end").collect();
+            let found: Vec<&str> = found.into_iter().filter(|line| !line.starts_with("(lldb)")).collect();
+            assert_eq!(found, expected, "{debugger} on {}", python.version);
+        };
+        if find_program("gdb").is_some() {
+            check("gdb", &gdb(&crash, &python.executable, &crash.core, &commands));
+        }
+        if let Some(lldb) = lldb() {
+            check(
+                "lldb",
+                &lldb_on(lldb, &crash, Some(&python.executable), &crash.core, &commands),
+            );
+        }
+    }
+}
+
 /// CPython's own helper, as the debug package of the system's Python installs it.
 fn cpythons_own() -> Option<PathBuf> {
     let folder = fs::read_dir("/usr/share/gdb/auto-load/usr/bin").ok()?;
