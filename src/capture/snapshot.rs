@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::deep::deep_stacks;
 use super::limits::Limits;
@@ -24,6 +24,9 @@ use crate::report::model::{Capture, Input, InputKind, Trigger};
 use crate::session::{self, Analysis, Options, SourceFolders};
 use crate::source::streams::{CaptureContext, ProcessContext, RecordedRedaction};
 use crate::source::{LiveProcess, Target, ranges};
+
+/// How long looking up what is not vital may take, each: the process stands still.
+const LOOKUP_TIME: Duration = Duration::from_millis(500);
 
 /// The most process memory that a dump holds.
 const MAX_BYTES: u64 = 16 << 20;
@@ -127,6 +130,7 @@ pub fn take(process: &LiveProcess, occasion: &Occasion) -> (Report, Option<PathB
             root: Some(root),
             working: Some(directory.join("cwd")),
         },
+        lookup_time: Some(LOOKUP_TIME),
         ..Options::default()
     };
     let (target, mut analysis) = loop {

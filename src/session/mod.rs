@@ -22,6 +22,8 @@ mod tasks;
 mod threads;
 mod variables;
 
+use std::time::Duration;
+
 use crate::findings::{self, Scene};
 use crate::image::{CacheDir, Images, Symbolizer};
 use crate::layout::{self, Layout, Provider};
@@ -50,7 +52,13 @@ pub struct Options {
     pub bytecode: bool,
     /// Where source files are looked for.
     pub sources: SourceFolders,
+    /// How long finding the variables of native frames may take, and how long the packages of extension modules;
+    /// `None` where nobody waits: [`LOOKUP_TIME`].
+    pub lookup_time: Option<Duration>,
 }
+
+/// As long as a person waits for what may be missing.
+const LOOKUP_TIME: Duration = Duration::from_secs(20);
 
 /// What an analysis found.
 pub struct Analysis {
@@ -147,7 +155,11 @@ pub fn analyze_redacted(
     let found = walk.threads(&mut sources);
     // What capture did not find was not there.
     let files = Some(images).filter(|_| !target.recorded().is_complete);
-    let mut packages = Packages::new(&target.context().packages, files);
+    let mut packages = Packages::new(
+        &target.context().packages,
+        files,
+        options.lookup_time.unwrap_or(LOOKUP_TIME),
+    );
     let runtime = layout.as_ref().map(|layout| model::Python {
         extension_modules: walk.extension_modules(&mut packages),
         ..walk.runtime(layout, &found.threads, &found.state_tids)

@@ -22,8 +22,6 @@ const MAX_METADATA: u64 = 64 << 10;
 /// How much is read of a list of files, and of all lists together.
 const MAX_LIST: u64 = 4 << 20;
 const MAX_LISTS: u64 = 64 << 20;
-/// How long all that may take: the process stands still.
-const MAX_TIME: Duration = Duration::from_millis(400);
 
 /// Looks up packages, in the dump or in files, and keeps those that were found.
 pub struct Packages<'a> {
@@ -32,6 +30,7 @@ pub struct Packages<'a> {
     images: Option<&'a Images>,
     folders: HashMap<PathBuf, Folder>,
     bytes_left: u64,
+    time: Duration,
     began: Option<Instant>,
     used: RecordedPackages,
 }
@@ -46,13 +45,14 @@ struct Folder {
 }
 
 impl<'a> Packages<'a> {
-    /// From what a dump has, else from files below the root of `images`.
-    pub fn new(recorded: &'a RecordedPackages, images: Option<&'a Images>) -> Packages<'a> {
+    /// From what a dump has, else from files below the root of `images`, for which there is so much time.
+    pub fn new(recorded: &'a RecordedPackages, images: Option<&'a Images>, time: Duration) -> Packages<'a> {
         Packages {
             recorded,
             images,
             folders: HashMap::new(),
             bytes_left: MAX_LISTS,
+            time,
             began: None,
             used: RecordedPackages::new(),
         }
@@ -82,7 +82,7 @@ impl<'a> Packages<'a> {
     }
 
     fn is_over(&self) -> bool {
-        self.bytes_left == 0 || self.began.is_some_and(|began| began.elapsed() > MAX_TIME)
+        self.bytes_left == 0 || self.began.is_some_and(|began| began.elapsed() > self.time)
     }
 
     fn search(&mut self, module: &Module, name: &str) -> Option<RecordedPackage> {

@@ -1,10 +1,9 @@
 //! Variables of native frames: those that a dump has, and those that debug information at hand tells.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use super::frames::{FrameBuilder, value_variable};
-use super::{ThreadStack, Walk};
+use super::{LOOKUP_TIME, ThreadStack, Walk};
 use crate::addr::Addr;
 use crate::native::{self, Renderer, Variables};
 use crate::report::model;
@@ -17,8 +16,6 @@ use crate::unwind::Unwinder;
 const MAX_FRAMES: usize = 24;
 /// Of the interpreter itself only so many: its debug information is large.
 const RUNTIME_FRAMES: usize = 3;
-/// How long finding them may take: a process that crashed waits for it.
-const TIME: Duration = Duration::from_millis(150);
 /// How many objects the values may cost.
 const OBJECTS: u32 = 2_000;
 /// The most variables of a function that are shown: a dump may be made by anyone.
@@ -67,7 +64,7 @@ impl Walk<'_, '_> {
             modules: self.target.modules(),
             images: self.symbolizer.images(),
             notes: self.notes,
-            time: TIME,
+            time: self.options.lookup_time.unwrap_or(LOOKUP_TIME),
         };
         let mut found = variables.of_frames(&frames, |index| wanted.get(index) == Some(&true));
         found.extend(recorded.iter().cloned());
