@@ -40,6 +40,8 @@ def enable(
         arguments += ["-o", os.path.abspath(os.fspath(dir))]
     if not locals:
         arguments.append("--no-locals")
+    patterns = [redact] if isinstance(redact, str) else redact
+    arguments += [f"--redact={pattern}" for pattern in patterns]
     handler = _handler.load(arguments)
     if handler is None or handler.is_preloaded:
         return is_enabled()
@@ -50,9 +52,6 @@ def enable(
         return False
     if locals:
         variables.setdefault("COLDFRAME_LOCALS", os.environ.get("COLDFRAME_LOCALS", "1"))
-    patterns = [redact] if isinstance(redact, str) else list(redact)
-    if patterns:
-        variables["COLDFRAME_REDACT"] = "\n".join(patterns)
     with handler.lock:
         if _report < 0:
             _report = _copy_of_stderr()

@@ -104,6 +104,47 @@ elif end == "disabled":
 ctypes.string_at(0)
 "#;
 
+/// No literal holds the secrets: source lines are in dumps.
+const SECRETS: &str = r#"
+import coldframe, ctypes
+assert coldframe.enable(dir="dumps", report="none", redact=["^iban$", r"\w+-ticket-\S+"])
+def crash(mark):
+    iban = mark + "-by-name"
+    note = "x-ticket-" + mark
+    harmless = "abc"
+    assert coldframe.annotate("iban", mark + "-noted") and coldframe.annotate("about", iban)
+    assert coldframe.breadcrumb("sent " + note)
+    ctypes.string_at(0)
+crash(bytes([90, 113, 55]).decode())
+"#;
+
+#[test]
+fn what_enable_is_told_to_redact_stays_out() {
+    for executable in oldest_and_newest() {
+        let folder = Folder::new();
+        let mut command = python(&executable, &folder);
+        command.args(["-c", SECRETS]);
+        let result = output(command);
+        let what = format!("{}: {}", executable.display(), stderr(&result));
+        let dumps = dumps(&folder.join("dumps"));
+        assert_eq!(dumps.len(), 1, "{what}");
+        let report = analyze(&dumps[0]);
+        assert!(report.to_string().contains("abc"), "{what}");
+        let bytes = fs::read(&dumps[0]).expect("the dump");
+        // The argument that they are made of is nobody's secret.
+        for secret in ["Zq7-by-name", "Zq7-noted", "x-ticket-Zq7"] {
+            let wide: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            for form in [secret.as_bytes(), &wide] {
+                assert!(
+                    !bytes.windows(form.len()).any(|window| window == form),
+                    "{what}: {secret}"
+                );
+            }
+            assert!(!report.to_string().contains(secret), "{what}: {secret}");
+        }
+    }
+}
+
 #[test]
 fn enable_captures_with_annotations_and_goes_on_after_dumps() {
     use std::os::unix::process::ExitStatusExt;
