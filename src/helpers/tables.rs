@@ -1,6 +1,8 @@
 //! The layout's tables as Python.
 
-use crate::layout::{BuiltinRow, OPCODES, Offsets, VERSIONS, debug_offsets_names, debug_offsets_words, format_table};
+use crate::layout::{
+    BuiltinRow, Offsets, VERSIONS, debug_offsets_names, debug_offsets_words, format_table, opcode_rows,
+};
 
 /// The part `tables` that the others import from.
 pub(super) fn python(rows: &[BuiltinRow], is_walked: &dyn Fn(&str) -> bool) -> String {
@@ -52,11 +54,7 @@ pub(super) fn python(rows: &[BuiltinRow], is_walked: &dyn Fn(&str) -> bool) -> S
     text.push_str(
         "}\n\n# Opcodes by minor version: number, name, inline caches behind it, argument.\nOPCODES = \"\"\"\n",
     );
-    let is_wanted = |line: &&str| {
-        let minor = line.split('\t').next().and_then(|minor| minor.parse().ok());
-        minor.is_some_and(|minor: u8| rows.iter().any(|row| row.version.minor() == minor))
-    };
-    for line in OPCODES.lines().filter(is_wanted) {
+    for line in opcode_rows(rows.iter().map(|row| row.version)) {
         text.push_str(line);
         text.push('\n');
     }

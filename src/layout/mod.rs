@@ -23,7 +23,7 @@ pub use debug_offsets::{DebugOffsets, debug_offsets_names, debug_offsets_words, 
 pub use dwarf::{DwarfError, offsets_from_dwarf};
 pub use inspect::{Comparison, FieldDifference, InspectedField, Inspection, VersionRequest, extensions_beside};
 pub use interpreter::{InterpreterError, find_interpreter};
-pub use opcodes::{Argument, OPCODES, Opcode, opcode};
+pub use opcodes::{Argument, Opcode, opcode, opcode_rows};
 pub use resolve::resolve;
 pub use schema::{Offset, Offsets};
 pub use versions::{

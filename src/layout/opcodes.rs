@@ -2,7 +2,7 @@
 //!
 //! They are fixed within a minor (Include/opcode_ids.h, Lib/opcode.py, Lib/_opcode_metadata.py).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::OnceLock;
 
 use super::versions::PythonVersion;
@@ -54,6 +54,15 @@ pub fn opcode(version: PythonVersion, number: u8) -> Option<Opcode> {
     static TABLE: OnceLock<Table> = OnceLock::new();
     let table = TABLE.get_or_init(|| OPCODES.lines().filter_map(parse_row).collect());
     table.get(&(version.minor(), number)).copied()
+}
+
+/// The rows of these versions' minors, as text: minor, number, name, inline caches behind it, argument.
+pub fn opcode_rows(versions: impl Iterator<Item = PythonVersion>) -> impl Iterator<Item = &'static str> {
+    let minors: BTreeSet<u8> = versions.map(|version| version.minor()).collect();
+    OPCODES.lines().filter(move |line| {
+        let minor = line.split('\t').next().and_then(|minor| minor.parse().ok());
+        minor.is_some_and(|minor: u8| minors.contains(&minor))
+    })
 }
 
 fn parse_row(line: &'static str) -> Option<((u8, u8), Opcode)> {
