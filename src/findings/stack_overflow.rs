@@ -5,6 +5,7 @@ use super::{Conclusion, Scene};
 use crate::addr::Addr;
 use crate::report::cycle::cycle_at_start;
 use crate::report::model::{Confidence, Frame, Role, Thread};
+use crate::report::text::thousands;
 use crate::source::maps::Mapping;
 
 /// A function's own part of the stack: the fault lies at most so far from the stack pointer.
@@ -68,7 +69,7 @@ fn stack_above<'a>(scene: &Scene<'a>, address: Addr) -> Option<&'a Mapping> {
 fn title(thread: Option<&Thread>) -> String {
     let base = "the stack of the thread is used up";
     match thread.and_then(cycle) {
-        Some((names, times)) => format!("{base}: {} repeated {} times", names.join(" → "), grouped(times)),
+        Some((names, times)) => format!("{base}: {} repeated {} times", names.join(" → "), thousands(times)),
         None => base.to_string(),
     }
 }
@@ -120,19 +121,6 @@ fn recursion(thread: &Thread) -> Option<String> {
     ))
 }
 
-/// `3,214`
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::Stage;
@@ -179,9 +167,9 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_grouped() {
+    fn numbers_are_thousands() {
         assert_eq!(
-            [5, 1234, 52_000, 1_000_000].map(grouped),
+            [5, 1234, 52_000, 1_000_000].map(thousands),
             ["5", "1,234", "52,000", "1,000,000"]
         );
     }

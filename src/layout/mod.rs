@@ -27,9 +27,9 @@ pub use opcodes::{Argument, Opcode, opcode, opcode_rows};
 pub use resolve::resolve;
 pub use schema::{Offset, Offsets};
 pub use versions::{
-    Anchors, Awaits, Behaviour, Bytecode, DictKeys, DictValues, Flavour, FrameRoot, ImportErrorRepr, InstanceDict,
-    Instruction, IntFormat, LineTable, LocalSlots, NamespaceOrder, ObjectDescriptors, OrderedDictRepr, PythonVersion,
-    RunStart, StackRefs, StringState, TypeNames, VERSIONS, Version, version_row,
+    Anchors, Awaits, Behaviour, Bytecode, DictKeys, DictValues, Flavour, FrameRoot, InstanceDict, Instruction,
+    IntFormat, LineTable, LocalSlots, NamespaceOrder, ObjectDescriptors, OrderedDictRepr, PythonVersion, RunStart,
+    StackRefs, StringState, TypeNames, VERSIONS, Version, version_row,
 };
 
 use crate::addr::Addr;

@@ -241,15 +241,6 @@ pub enum ObjectDescriptors {
     Unnamed,
 }
 
-/// What the `repr` of an ImportError shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ImportErrorRepr {
-    /// Its arguments, as that of all exceptions.
-    Arguments,
-    /// And what could not be imported: `name=`, `path=` (3.15).
-    NameAndPath,
-}
-
 /// How a suspended generator tells what it delegates to, and where that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Awaits {
@@ -314,7 +305,6 @@ behaviour! {
         pub ordered_dict: OrderedDictRepr,
         pub namespace_order: NamespaceOrder,
         pub object_descriptors: ObjectDescriptors,
-        pub import_error_repr: ImportErrorRepr,
         pub string_state: StringState,
         pub bytecode: Bytecode,
         pub awaits: Awaits,
@@ -359,7 +349,6 @@ const V3_8: Behaviour = Behaviour {
     ordered_dict: OrderedDictRepr::Pairs,
     namespace_order: NamespaceOrder::Sorted,
     object_descriptors: ObjectDescriptors::Named,
-    import_error_repr: ImportErrorRepr::Arguments,
     string_state: StringState::BitField,
     bytecode: Bytecode::Shared,
     awaits: Awaits::YieldFrom,
@@ -431,7 +420,6 @@ const V3_14T: Behaviour = Behaviour {
 
 const V3_15: Behaviour = Behaviour {
     object_descriptors: ObjectDescriptors::Unnamed,
-    import_error_repr: ImportErrorRepr::NameAndPath,
     awaits: Awaits::State {
         suspended: (0, 3),
         delegating: (2, 3),
@@ -442,7 +430,6 @@ const V3_15: Behaviour = Behaviour {
 
 const V3_15T: Behaviour = Behaviour {
     object_descriptors: V3_15.object_descriptors,
-    import_error_repr: V3_15.import_error_repr,
     awaits: V3_15.awaits,
     ..V3_14T
 };

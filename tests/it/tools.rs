@@ -4,16 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-/// Says that a test was skipped; a failure where `COLDFRAME_REQUIRE_TOOLS=1`.
-pub fn skip(what: &str) {
-    assert!(
-        std::env::var_os("COLDFRAME_REQUIRE_TOOLS").is_none_or(|v| v != "1"),
-        "missing: {what}"
-    );
-    // Past the capture of the test harness, so that it is seen.
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr().lock(), "SKIP {what}");
-}
+pub use crate::harness::skip;
 
 /// A program on the PATH.
 pub fn find_program(name: &str) -> Option<PathBuf> {

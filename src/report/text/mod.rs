@@ -171,7 +171,7 @@ impl Out {
 }
 
 /// A number with its thousands set off.
-pub(in crate::report) fn thousands(number: usize) -> String {
+pub(crate) fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -79,7 +79,8 @@ fn compare(what: &str, expected: &Value, found: Option<&Exception>, problems: &m
     }
 }
 
-fn place(frame: &Frame) -> String {
+/// Function, file and line, as the oracle writes them.
+pub fn place(frame: &Frame) -> String {
     let Frame::Python(frame) = frame else {
         return format!("{frame:?}");
     };

@@ -7,8 +7,8 @@ use coldframe::report::model::{Frame, Hooks, Task, TaskState, Thread};
 use serde_json::Value;
 
 use super::check::{Problems, find_thread};
-use super::glob;
 use super::header::Header;
+use super::{exception, glob};
 
 /// What observes or replaces the evaluation loop, by the header.
 pub fn check_hooks(header: &Header, report: &Report, problems: &mut Problems) {
@@ -146,19 +146,8 @@ pub fn check_tasks(oracle: &Value, report: &Report, problems: &mut Problems) {
         let entries: Vec<String> = entries
             .map(|entry| format!("{} {}:{}", entry[0], entry[1], entry[2]))
             .collect();
-        let frames = task.frames.iter().map(|frame| match frame {
-            Frame::Python(frame) => {
-                let quoted = |text: &Option<String>| format!("{:?}", text.as_deref().unwrap_or_default());
-                format!(
-                    "{} {}:{}",
-                    quoted(&frame.function),
-                    quoted(&frame.file),
-                    frame.line.unwrap_or(0)
-                )
-            }
-            other => format!("{other:?}"),
-        });
-        problems.expect(&format!("{what}: frames"), entries, frames.collect());
+        let frames = task.frames.iter().map(exception::place).collect();
+        problems.expect(&format!("{what}: frames"), entries, frames);
     }
     check_task_value(expected, &found, problems);
     let awaiting = |name: &str| found.get(name).map(|task| task.awaiting.clone());
