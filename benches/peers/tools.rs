@@ -41,6 +41,36 @@ pub struct Found {
     pub locals: usize,
 }
 
+/// Native frames of gdb that share an address: a function, and before it what was inlined into it. gdb prints the
+/// address with the first of them.
+#[derive(Default)]
+struct Group {
+    frames: usize,
+    is_eval: bool,
+}
+
+impl Group {
+    /// Takes a line of a backtrace; how many frames there were in the group before.
+    fn add(&mut self, line: &str) -> usize {
+        let frame = line.split_once(' ').unwrap_or_default().1.trim_start();
+        let (is_next, function) = match frame.split_once(" in ") {
+            Some((address, rest)) if address.starts_with("0x") => (true, rest),
+            // The innermost of all is where it is, at the beginning of a line.
+            _ => (line.starts_with("#0"), frame),
+        };
+        let before = if is_next { self.end() } else { 0 };
+        self.frames += 1;
+        self.is_eval = function.starts_with("_PyEval_EvalFrameDefault ");
+        before
+    }
+
+    /// A run of the eval loop does not count: a report has the Python frames in its place.
+    fn end(&mut self) -> usize {
+        let group = std::mem::take(self);
+        if group.is_eval { 0 } else { group.frames }
+    }
+}
+
 impl Tool {
     /// As a user would type it.
     pub fn name(self) -> &'static str {
@@ -108,6 +138,7 @@ impl Tool {
         };
         let mut found = Found::default();
         let mut is_in_locals = false;
+        let mut group = Group::default();
         // By the line: a report of 60,000 frames has 40 MB.
         for line in BufReader::new(file).lines().map_while(Result::ok) {
             let text = line.trim_start();
@@ -137,12 +168,15 @@ impl Tool {
                 }
                 Tool::Gdb => {
                     let is_numbered = text.starts_with('#') && text[1..].starts_with(|c: char| c.is_ascii_digit());
-                    found.native += usize::from(is_numbered);
+                    if is_numbered {
+                        found.native += group.add(text);
+                    }
                     found.python += usize::from(text.starts_with("File \""));
                     found.locals += usize::from(!is_numbered && !text.starts_with("File") && text.contains(" = "));
                 }
             }
         }
+        found.native += group.end();
         found
     }
 
