@@ -140,7 +140,11 @@ impl<'a> Walk<'a, '_> {
     fn holds(&self, range: AddrRange, word: Addr) -> bool {
         let bytes = self.target.memory().read_vec(range.start, range.len() as usize);
         let bytes = bytes.unwrap_or_default();
-        bytes.as_chunks::<8>().0.iter().any(|bytes| *bytes == word.0.to_le_bytes())
+        bytes
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .any(|bytes| *bytes == word.0.to_le_bytes())
     }
 
     fn candidate(&self, state: State<'a>, claim: Option<u32>, max: usize) -> Candidate<'a> {

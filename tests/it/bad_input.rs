@@ -251,7 +251,10 @@ fn a_file_cut_while_it_is_read() {
     for (command, file) in [("analyze", &dump), ("analyze", &core), ("layout", &program)] {
         let mut process = bare(COLDFRAME.as_ref(), &folder);
         process.arg(command).arg(file).env("LD_PRELOAD", &shim).env("CUT", file);
-        assert_refused(&output(process), &["was cut short while it was read", "run the command again"]);
+        assert_refused(
+            &output(process),
+            &["was cut short while it was read", "run the command again"],
+        );
         assert_eq!(fs::metadata(file).expect("the file").len(), 4096);
     }
 }

@@ -123,14 +123,27 @@ fn builtin_table_is_current() {
             put(&mut rows, build.version, build.flavour, offsets);
         }
     }
-    for Described { version, flavour, root, path } in headers_in_private_roots("t") {
+    for Described {
+        version,
+        flavour,
+        root,
+        path,
+    } in headers_in_private_roots("t")
+    {
         let offsets = offsets_of_file(&root, &path).expect("debug information");
         // A prerelease serves for the structures of .c files alone: where one differs after all, the size of the type
         // tells, and its values are not taken apart.
-        let prerelease = prereleases.iter().find(|(minor, of, _)| (*minor, *of) == (version.minor(), flavour));
+        let prerelease = prereleases
+            .iter()
+            .find(|(minor, of, _)| (*minor, *of) == (version.minor(), flavour));
         let other = prerelease.map(|(_, _, offsets)| *offsets);
         let other = other.or_else(|| Some(builtin(version, flavour)?.offsets));
-        put(&mut rows, version, flavour, complete(&offsets, &other.unwrap_or_default()));
+        put(
+            &mut rows,
+            version,
+            flavour,
+            complete(&offsets, &other.unwrap_or_default()),
+        );
     }
     // Debug builds have rows of their own only where a release build's would not do.
     let all = rows.clone();
@@ -231,7 +244,12 @@ fn headers_say_what_the_build_says() {
             flavour: build.flavour,
             offsets,
         };
-        assert_eq!(differing(&row, &stated), Vec::<String>::new(), "{}", headers.path.display());
+        assert_eq!(
+            differing(&row, &stated),
+            Vec::<String>::new(),
+            "{}",
+            headers.path.display()
+        );
         assert_eq!(differing(&row, &complete(&stated, &offsets)), Vec::<String>::new());
         println!("{}: {} fields", headers.path.display(), stated.to_map().len());
     }
