@@ -42,35 +42,21 @@ pub struct Found {
     pub locals: usize,
 }
 
-/// Native frames of gdb that share an address: a function, and before it what was inlined into it. gdb prints the
-/// address with the first of them.
-#[derive(Default)]
-struct Group {
-    frames: usize,
-    is_eval: bool,
-}
-
-impl Group {
-    /// Takes a line of a backtrace; how many frames there were in the group before.
-    fn add(&mut self, line: &str) -> usize {
-        let frame = line.split_once(' ').unwrap_or_default().1.trim_start();
-        let (is_next, function) = match frame.split_once(" in ") {
-            Some((address, rest)) if address.starts_with("0x") => (true, rest),
-            // The innermost of all is where it is, at the beginning of a line.
-            _ => (line.starts_with("#0"), frame),
-        };
-        let before = if is_next { self.end() } else { 0 };
-        self.frames += 1;
-        self.is_eval = function.starts_with("_PyEval_EvalFrameDefault ");
-        before
-    }
-
-    /// A run of the eval loop does not count: a report has the Python frames in its place.
-    fn end(&mut self) -> usize {
-        let group = std::mem::take(self);
-        if group.is_eval { 0 } else { group.frames }
-    }
-}
+/// Prints how many native frames gdb sees. Those of the eval loop do not count, with what was inlined into it: a report
+/// has the Python frames in their place. Nor do functions that ended in a jump to another one and are on no stack: gdb
+/// concludes that they were there.
+const COUNT_FRAMES: &str = "python exec(\"\"\"count = 0
+for thread in gdb.selected_inferior().threads():
+    thread.switch()
+    frame, group = gdb.newest_frame(), 0
+    while frame:
+        group += frame.type() != gdb.TAILCALL_FRAME
+        if frame.type() not in (gdb.INLINE_FRAME, gdb.TAILCALL_FRAME):
+            count += group if frame.name() != '_PyEval_EvalFrameDefault' else 0
+            group = 0
+        frame = frame.older()
+print('native frames:', count)
+\"\"\")";
 
 impl Tool {
     /// As a user would type it.
@@ -139,7 +125,6 @@ impl Tool {
         };
         let mut found = Found::default();
         let mut is_in_locals = false;
-        let mut group = Group::default();
         let mut seen = HashSet::new();
         // By the line: a report of 60,000 frames has 40 MB.
         for line in BufReader::new(file).lines().map_while(Result::ok) {
@@ -168,27 +153,29 @@ impl Tool {
                     let is_frame = line.starts_with("    ") && line.ends_with(')') && line.contains(" (");
                     found.python += usize::from(is_frame);
                 }
-                // It shows the innermost frame twice, and the locals of a Python frame in each native frame above.
+                // It shows the locals of a Python frame in each native frame above.
                 Tool::Gdb if !seen.insert(text.to_string()) => {}
                 Tool::Gdb => {
                     let is_numbered = text.starts_with('#') && text[1..].starts_with(|c: char| c.is_ascii_digit());
-                    if is_numbered {
-                        found.native += group.add(text);
-                    }
+                    found.native += text
+                        .strip_prefix("native frames: ")
+                        .map_or(0, |n| n.parse().unwrap_or(0));
                     found.python += usize::from(text.starts_with("File \""));
                     found.locals += usize::from(!is_numbered && !text.starts_with("File") && text.contains(" = "));
                 }
             }
         }
-        found.native += group.end();
         found
     }
 
-    /// What is counted: coldframe's text folds repeats, so its JSON is.
+    /// What is counted: coldframe's text folds repeats, so its JSON is; gdb counts its frames itself.
     pub fn to_count(self, core: &Core, peers: &Path, cache: &Path) -> Command {
         let mut command = self.command(core, peers, cache);
         if matches!(self, Tool::Coldframe | Tool::ColdframePython) {
             command.args(["--format", "json"]);
+        }
+        if self == Tool::Gdb {
+            command.args(["-ex", COUNT_FRAMES]);
         }
         command
     }
