@@ -95,6 +95,7 @@ struct Walk<'a, 'm> {
     symbolizer: &'a Symbolizer<'a>,
     notes: &'a Notes,
     options: &'a Options,
+    redactor: &'a Redactor,
 }
 
 /// Analyses a process. What a dump names as redacted stays so.
@@ -151,6 +152,7 @@ pub fn analyze_redacted(
         symbolizer,
         notes,
         options,
+        redactor,
     };
     let found = walk.threads(&mut sources);
     // What capture did not find was not there.
