@@ -160,7 +160,7 @@ mod tests {
         let memory = FakeMemory::new()
             .with(Addr(0x1000), b"hunter-2-hunter\0".to_vec())
             .with(Addr(0x2000), [0x1000u64.to_le_bytes(), 7u64.to_le_bytes()].concat())
-            .with(Addr(0x3000), b"as hunter-2-hunter says\0".to_vec());
+            .with(Addr(0x3000), b"as hunter-2-hunter says\0\0\0\0\0\0\0\0\0".to_vec());
         let redactor = Redactor::new(Rules::default());
         let login = Form::Struct(vec![
             Member {
