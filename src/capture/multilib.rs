@@ -35,7 +35,7 @@ pub(super) fn is_needed() -> bool {
         let loader = fs::read(LOADER_64).unwrap_or_default();
         loader.windows(wanted.len()).any(|part| part == wanted.as_bytes())
     };
-    Path::new(LOADER_32).exists() && NAMES_64.iter().any(|name| knows(name))
+    Path::new(LOADER_32).exists() && NAMES_64.iter().any(knows)
 }
 
 /// The path, where everything behind it is there.
