@@ -175,24 +175,21 @@ fn a_handler_of_the_program_does_not_see_the_question() {
     assert_eq!(printed, "handled\ngot it\n");
 }
 
+/// The program is not asked, for that reason, and goes on.
+fn refuses(scene: Option<Scene>, why: &str) {
+    let Some(scene) = scene else { return };
+    let result = scene.dump(&[]);
+    assert!(stderr(&result).contains(why), "{}", stderr(&result));
+    assert_eq!(scene.finish().0, "got it\n");
+}
+
 #[test]
 fn nobody_is_asked_who_would_not_answer() {
-    // Not in force; blocked.
     let off = |process: &mut Command| {
         process.env("COLDFRAME_IGNORE", "python*");
     };
-    let cases: [(&str, fn(&mut Command), &str); 2] = [
-        ("", off, "the crash handler is not in force"),
-        ("block", |_| {}, "every thread blocks SIGSYS"),
-    ];
-    for (argument, change, why) in cases {
-        let Some(scene) = Scene::new(argument, change) else {
-            return;
-        };
-        let result = scene.dump(&[]);
-        assert!(stderr(&result).contains(why), "{}", stderr(&result));
-        assert_eq!(scene.finish().0, "got it\n");
-    }
+    refuses(Scene::new("", off), "the crash handler is not in force");
+    refuses(Scene::new("block", |_| {}), "every thread blocks SIGSYS");
 }
 
 #[test]
