@@ -47,6 +47,8 @@ mod layout;
 mod layout_command;
 /// Live processes whose files are elsewhere than their paths say, or gone.
 mod live_places;
+/// Man pages and completions.
+mod manual;
 /// Every situation in which a process may die: status, dump, time.
 mod matrix;
 /// Native stacks of real processes, compared with gdb's.
