@@ -61,7 +61,7 @@ mod no_locals;
 mod numpy;
 /// The opcodes of each version, and the bytecode that is shown.
 mod opcodes;
-/// The Python package, its wheel, its pytest plugin.
+/// The Python package, its pytest plugin.
 mod package;
 /// Programs that are not Python, sanitizers, other libcs, roots without anything.
 mod preload_harmless;
@@ -94,3 +94,5 @@ mod triggers;
 mod unknown_pythons;
 /// Virtual environments with packages.
 mod venv;
+/// The wheels.
+mod wheel;
