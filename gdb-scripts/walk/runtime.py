@@ -118,6 +118,20 @@ class Runtime(Frames):
         # -1 means not created yet (Python/ceval_gil.h).
         return locked == 1, holder
 
+    def gil_range(self, interpreter):
+        """(start, end) of an interpreter's GIL: a thread that waits for an address in there waits for the GIL."""
+        if self.has("interpreter.gil"):
+            start = self.ptr(interpreter.address, "interpreter.gil")
+        else:
+            start = self.at(self.layout.runtime, "runtime.gil_locked") - self.layout.offsets["gil.locked"]
+        return start, start + self.layout.offsets.get("gil.size", 0)
+
+    def collecting(self, interpreter):
+        """The address of what tells that garbage is being collected."""
+        if self.has("interpreter.gc_collecting"):
+            return self.at(interpreter.address, "interpreter.gc_collecting")
+        return self.at(self.layout.runtime, "runtime.gc_collecting")
+
     def module_dict(self, interpreter, name):
         """The namespace of an imported module; 0 where it was not imported."""
         try:

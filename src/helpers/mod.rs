@@ -44,6 +44,8 @@ const WALK: &[Part] = &[
     part!("gdb-scripts/walk/exceptions.py"),
     part!("gdb-scripts/walk/suspended.py"),
     part!("gdb-scripts/walk/tasks.py"),
+    part!("gdb-scripts/walk/unwind.py"),
+    part!("gdb-scripts/walk/calls.py"),
     part!("gdb-scripts/walk/stack.py"),
     part!("gdb-scripts/walk/bytecode.py"),
     part!("gdb-scripts/walk/dump.py"),

@@ -87,6 +87,10 @@ class Session:
             return self.assign(re.sub(r"^variable ", "", argument))
         elif word == "break" and argument.startswith("*"):
             self.target.BreakpointCreateByAddress(int(argument[1:], 16))
+        elif word == "break-in":
+            path, offset = argument.rsplit(" ", 1)
+            module = self.target.AddModule(path, None, None)
+            self.target.BreakpointCreateBySBAddress(module.ResolveFileAddress(int(offset)))
         elif word == "break":
             self.target.BreakpointCreateByName(argument)
         elif word == "run":
