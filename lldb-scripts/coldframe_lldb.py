@@ -4889,7 +4889,14 @@ class Tables:
             self._functions[pc] = function_at(self._memory, header, pc) if header else None
         return self._functions[pc]
 
-    def older_frames(self, native, limit):
+    def frames(self):
+        """The native frames of the selected thread: those of the debugger, and those beyond, where its stack may end early."""
+        found = self._debugger.frames()
+        if found and self._debugger.ends_early:
+            found += self._older_frames(found[-1], MAX_NATIVE - len(found))
+        return found
+
+    def _older_frames(self, native, limit):
         """The native frames that called `native`, which is the last one that the debugger found."""
         found = []
         known = self._debugger.named_registers(native)
@@ -5063,6 +5070,101 @@ def _read_common(memory, at):
             # Its value is of no interest, its length is.
             cursor.at += struct.calcsize(FORMATS[cursor.u8() & FORMAT])
     return alignments, encoding, "S" in text, (program, end)
+
+
+# gdb-scripts/walk/owners.py
+
+"""Which native thread runs a thread state.
+
+The states of the main interpreter are made by the threads that they are of. Those of others may have been made by another
+one, which they then name: where they run is told by the stack that the records of their runs lie on, or, where there are
+none, by the stack that has as many eval loops.
+"""
+
+
+
+class Owners:
+    """The thread states of a process, by the native threads that run them."""
+
+    def __init__(self, debugger, runtime, eval_loop):
+        self._debugger = debugger
+        self._runtime = runtime
+        # What the names of the eval loop's functions begin with.
+        self._eval_loop = eval_loop
+        self._interpreters = runtime.interpreters()
+        self._stacks = None
+        self._owners = None
+
+    def states_of(self, thread):
+        """The thread states of the selected native thread, those of inner interpreters first."""
+        claimed = self._runtime.states_of(thread.tid, self._debugger.thread_pointer())
+        if len(self._interpreters) < 2:
+            return claimed
+        owners = self._all()
+        return [state for each in self._interpreters for state in each.threads if owners.get(state.address) == thread.tid]
+
+    def of(self, state):
+        """The kernel's id of the thread that runs a state; 0 where it is not known."""
+        if len(self._interpreters) < 2:
+            return self._runtime.kernel_id(state)
+        return self._all().get(state.address, 0)
+
+    def _all(self):
+        """The kernel's id of each state's thread, by the state's address."""
+        if self._owners is None:
+            self._stacks = {}
+            for thread in self._debugger.threads():
+                self._stacks[thread.tid] = self._debugger.on_thread(thread, self._stack)
+            self._owners = {}
+            self._assign()
+        return self._owners
+
+    def _stack(self):
+        """(stack pointer, `pthread_self()`) of the selected thread."""
+        return self._debugger.general_registers().get("rsp", 0), self._debugger.thread_pointer()
+
+    def _assign(self):
+        unsure = []
+        taken = {}
+        for each in reversed(self._interpreters):
+            for state in each.threads:
+                runs = [run for run in self._runtime.runs(state.address) if run]
+                claim = self._claim(state)
+                by_record = self._by_record(runs[0][0].anchor) if runs else 0
+                if by_record or not runs or each is self._interpreters[-1]:
+                    self._owners[state.address] = by_record or claim
+                    taken[by_record or claim] = taken.get(by_record or claim, 0) + len(runs)
+                else:
+                    unsure.append((state, claim, len(runs)))
+        loops = {}
+        for state, claim, count in unsure:
+            for tid in [claim] + list(self._stacks):
+                if tid in self._stacks and tid not in loops:
+                    loops[tid] = self._loops(tid)
+                if loops.get(tid, 0) >= taken.get(tid, 0) + count:
+                    self._owners[state.address] = tid
+                    taken[tid] = taken.get(tid, 0) + count
+                    break
+
+    def _claim(self, state):
+        for tid, (_, pointer) in self._stacks.items():
+            if pointer and pointer == state.thread_id:
+                return tid
+        tid = self._runtime.kernel_id(state)
+        return tid if tid in self._stacks else 0
+
+    def _by_record(self, record):
+        """The thread whose stack an address lies on: stacks do not overlap, so it is the one whose stack pointer comes next
+        below."""
+        below = [(sp, tid) for tid, (sp, _) in self._stacks.items() if 0 < sp <= record]
+        return max(below)[1] if below else 0
+
+    def _loops(self, tid):
+        """How many eval loops are on a thread's stack."""
+        thread = next(thread for thread in self._debugger.threads() if thread.tid == tid)
+        tables = Tables(self._debugger, self._runtime.memory)
+        frames = self._debugger.on_thread(thread, tables.frames)
+        return sum(1 for frame in frames if frame.name and frame.name.startswith(self._eval_loop) and not frame.is_inline)
 
 
 # gdb-scripts/walk/calls.py
@@ -5340,14 +5442,12 @@ class Entry:
 class Stack:
     """The stack of the selected thread."""
 
-    def __init__(self, debugger, runtime, tid):
+    def __init__(self, debugger, runtime, thread):
         self.debugger = debugger
         self.runtime = runtime
-        self.natives = debugger.frames()
         tables = Tables(debugger, runtime.memory)
-        if debugger.ends_early and self.natives:
-            self.natives += tables.older_frames(self.natives[-1], MAX_NATIVE - len(self.natives))
-        self.states = runtime.states_of(tid, debugger.thread_pointer())
+        self.natives = tables.frames()
+        self.states = Owners(debugger, runtime, EVAL).states_of(thread)
         if not self.states:
             self.states = self._states_by_stack()
         self.calls = Calls(debugger, runtime, tables, self.natives, self.states)
@@ -5833,14 +5933,20 @@ class Selection:
 SELECTION = Selection()
 
 
+def selected_thread(debugger):
+    """The selected native thread; one without an id where there is none."""
+    selected = [thread for thread in debugger.threads() if thread.is_selected]
+    return selected[0] if selected else Thread(0, 0, None, True)
+
+
 class View:
     """What one command sees: the runtime, the stack of the selected thread, the selection."""
 
     def __init__(self, debugger):
         self.debugger = debugger
         self.runtime = open_runtime(debugger)
-        self.thread = next((thread for thread in debugger.threads() if thread.is_selected), None)
-        self.stack = Stack(debugger, self.runtime, self.thread.tid if self.thread else 0)
+        self.thread = selected_thread(debugger)
+        self.stack = Stack(debugger, self.runtime, self.thread)
         if not self.stack.has_python():
             raise Problem(NO_STATE)
         # (entry, python frame or None) in the order of py-bt.
@@ -5853,7 +5959,7 @@ class View:
         level = self.debugger.selected_level()
         native = next((native for native in self.stack.natives if native.level == level), None)
         place = (native.level, native.sp, native.pc) if native is not None else None
-        return (self.debugger.process(), self.thread and self.thread.tid, place)
+        return (self.debugger.process(), self.thread.tid, place)
 
     def position(self):
         """The index of the selected position; where none was selected, the first at or outside of the native frame."""
@@ -6015,6 +6121,7 @@ def py_threads(debugger, argument):
     """List the Python threads of all interpreters: native thread, name, who holds the GIL, where it is."""
     runtime = open_runtime(debugger)
     natives = {thread.tid: thread for thread in debugger.threads()}
+    owners = Owners(debugger, runtime, EVAL)
     known = set()
     for interpreter in reversed(runtime.interpreters()):
         try:
@@ -6024,7 +6131,7 @@ def py_threads(debugger, argument):
         names = runtime.thread_names(interpreter)
         yield "Interpreter %d" % interpreter.number
         for state in reversed(interpreter.threads):
-            tid = runtime.kernel_id(state)
+            tid = owners.of(state)
             native = natives.get(tid)
             known.add(tid)
             mark = "*" if native is not None and native.is_selected else " "
@@ -6070,8 +6177,7 @@ def py_mixed_bt(debugger, argument):
 def py_exc(debugger, argument):
     """Print the exceptions of the selected thread: the one that is being raised, and those that are being handled."""
     runtime = open_runtime(debugger)
-    thread = next((thread for thread in debugger.threads() if thread.is_selected), None)
-    states = runtime.states_of(thread.tid if thread else 0, debugger.thread_pointer())
+    states = Owners(debugger, runtime, EVAL).states_of(selected_thread(debugger))
     if not states:
         raise Problem(NO_STATE)
     found = [pair for state in states for pair in exceptions(runtime, state.address)]
@@ -6087,11 +6193,12 @@ def py_tasks(debugger, argument):
     """List the asyncio tasks of all interpreters that are not done: name, coroutine, what each waits for, its frames."""
     runtime = open_runtime(debugger)
     natives = {thread.tid: thread for thread in debugger.threads()}
+    owners = Owners(debugger, runtime, EVAL)
     count = 0
     for interpreter in reversed(runtime.interpreters()):
         threads = {}
         for state in interpreter.threads:
-            threads[state.address] = threads[state.thread_id] = natives.get(runtime.kernel_id(state))
+            threads[state.address] = threads[state.thread_id] = natives.get(owners.of(state))
         found, is_cut = tasks(runtime, interpreter)
         count += len(found)
         for task in found:

@@ -1,7 +1,7 @@
 """The merged stack of the selected thread: native frames, with the Python frames that each runs."""
 
 from .calls import MAX_SEARCH, Calls
-from .debugger import MAX_NATIVE
+from .owners import Owners
 from .unwind import Tables
 
 # The function of the eval loop; compilers split off a `.cold` part.
@@ -27,14 +27,12 @@ class Entry:
 class Stack:
     """The stack of the selected thread."""
 
-    def __init__(self, debugger, runtime, tid):
+    def __init__(self, debugger, runtime, thread):
         self.debugger = debugger
         self.runtime = runtime
-        self.natives = debugger.frames()
         tables = Tables(debugger, runtime.memory)
-        if debugger.ends_early and self.natives:
-            self.natives += tables.older_frames(self.natives[-1], MAX_NATIVE - len(self.natives))
-        self.states = runtime.states_of(tid, debugger.thread_pointer())
+        self.natives = tables.frames()
+        self.states = Owners(debugger, runtime, EVAL).states_of(thread)
         if not self.states:
             self.states = self._states_by_stack()
         self.calls = Calls(debugger, runtime, tables, self.natives, self.states)

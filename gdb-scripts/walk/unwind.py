@@ -5,7 +5,7 @@
 
 import struct
 
-from .debugger import NativeFrame
+from .debugger import MAX_NATIVE, NativeFrame
 from .memory import Unreadable
 
 # DW_EH_PE_…: how a pointer is written, and what it counts from.
@@ -88,7 +88,14 @@ class Tables:
             self._functions[pc] = function_at(self._memory, header, pc) if header else None
         return self._functions[pc]
 
-    def older_frames(self, native, limit):
+    def frames(self):
+        """The native frames of the selected thread: those of the debugger, and those beyond, where its stack may end early."""
+        found = self._debugger.frames()
+        if found and self._debugger.ends_early:
+            found += self._older_frames(found[-1], MAX_NATIVE - len(found))
+        return found
+
+    def _older_frames(self, native, limit):
         """The native frames that called `native`, which is the last one that the debugger found."""
         found = []
         known = self._debugger.named_registers(native)

@@ -45,6 +45,7 @@ const WALK: &[Part] = &[
     part!("gdb-scripts/walk/suspended.py"),
     part!("gdb-scripts/walk/tasks.py"),
     part!("gdb-scripts/walk/unwind.py"),
+    part!("gdb-scripts/walk/owners.py"),
     part!("gdb-scripts/walk/calls.py"),
     part!("gdb-scripts/walk/stack.py"),
     part!("gdb-scripts/walk/bytecode.py"),
