@@ -89,7 +89,8 @@ pub fn extension_folder(python: &Path, folder: &Path) -> Result<PathBuf, String>
     // As the samples have it: unoptimised, or the recursion would become a loop.
     compiler
         .args(["-g", "-O0", "-fPIC", "-shared", "-fno-stack-protector"])
-        .arg(format!("-I{include}"))
+        // Debian's pyconfig.h includes that of the machine from the folder above.
+        .args([format!("-I{include}"), format!("-I{include}/..")])
         .arg("-o")
         .arg(folder.join("crashext.so"))
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/native/crashext.c"));

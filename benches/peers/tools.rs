@@ -1,5 +1,6 @@
 //! The programs that are compared, and what they found.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -108,6 +109,7 @@ impl Tool {
         };
         let mut found = Found::default();
         let mut is_in_locals = false;
+        let mut seen = HashSet::new();
         // By the line: a report of 60,000 frames has 40 MB.
         for line in BufReader::new(file).lines().map_while(Result::ok) {
             let text = line.trim_start();
@@ -135,6 +137,9 @@ impl Tool {
                     let is_frame = line.starts_with("    ") && line.ends_with(')') && line.contains(" (");
                     found.python += usize::from(is_frame);
                 }
+                // It shows the innermost frame twice, and the locals of a Python frame in each native frame above; frames
+                // of the eval loop stand for the Python frames, which coldframe shows in their place.
+                Tool::Gdb if text.contains("_PyEval_EvalFrameDefault (") || !seen.insert(text.to_string()) => {}
                 Tool::Gdb => {
                     let is_numbered = text.starts_with('#') && text[1..].starts_with(|c: char| c.is_ascii_digit());
                     found.native += usize::from(is_numbered);

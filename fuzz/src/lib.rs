@@ -11,7 +11,7 @@ use coldframe::layout::{Flavour, Layout, Provider, PythonVersion, VERSIONS, buil
 use coldframe::notes::Notes;
 use coldframe::report::text::{Form, TextOptions};
 use coldframe::report::{json, text};
-use coldframe::session::{self, Options};
+use coldframe::session::{self, Options, Subject};
 use coldframe::source::{Memory, ReadError, Target};
 
 /// The input as an open file without a name.
@@ -45,7 +45,14 @@ pub fn analyse(target: &dyn Target) {
     let images = Images::offline_only();
     let notes = Notes::new();
     let symbolizer = Symbolizer::new(&images, target.modules(), &target.recorded().symbols);
-    let analysis = session::analyze(target, &images, &symbolizer, None, &notes, &Options::default());
+    let subject = Subject {
+        target,
+        images: &images,
+        symbolizer: &symbolizer,
+        cache: None,
+        notes: &notes,
+    };
+    let analysis = session::analyze(subject, &Options::default());
     let line = json::line(&analysis.report).expect("a report is plain JSON");
     assert_eq!(line.lines().count(), 1);
     let shown = text::render(&analysis.report, &TextOptions::new(Form::Full));

@@ -21,7 +21,7 @@ use crate::redact::command::MAX_ENVIRONMENT;
 use crate::redact::{Redactor, Rules};
 use crate::report::Report;
 use crate::report::model::{Capture, Input, InputKind, Trigger};
-use crate::session::{self, Analysis, Options, SourceFolders};
+use crate::session::{self, Analysis, Options, SourceFolders, Subject};
 use crate::source::streams::{CaptureContext, ProcessContext, RecordedRedaction};
 use crate::source::{LiveProcess, Target, ranges};
 
@@ -135,15 +135,14 @@ pub fn take(process: &LiveProcess, occasion: &Occasion) -> (Report, Option<PathB
     };
     let (target, mut analysis) = loop {
         let target = RecordingTarget::new(process, occasion.deadline);
-        let analysis = session::analyze_redacted(
-            &target,
-            &images,
-            &symbolizer,
-            cache.as_ref(),
-            &notes,
-            &options,
-            &redactor,
-        );
+        let subject = Subject {
+            target: &target,
+            images: &images,
+            symbolizer: &symbolizer,
+            cache: cache.as_ref(),
+            notes: &notes,
+        };
+        let analysis = session::analyze_redacted(subject, &options, &redactor);
         let is_again = redactor.next_pass();
         if redactor.gave_up() && !no_locals && !target.is_over() {
             notes.push(

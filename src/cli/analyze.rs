@@ -14,7 +14,7 @@ use coldframe::notes::Notes;
 use coldframe::report::model;
 use coldframe::report::text::Form;
 use coldframe::report::{Report, html, json, markdown, text};
-use coldframe::session::{self, Options, SourceFolders};
+use coldframe::session::{self, Options, SourceFolders, Subject};
 use coldframe::source::{Input, LiveProcess, Target, unpack};
 
 use super::color::Color;
@@ -283,7 +283,14 @@ impl Analyze {
             executable::check(path, target, notes)?;
         }
         let symbolizer = Symbolizer::new(&images, target.modules(), &target.recorded().symbols);
-        Ok(session::analyze(target, &images, &symbolizer, cache.as_ref(), notes, &options).report)
+        let subject = Subject {
+            target,
+            images: &images,
+            symbolizer: &symbolizer,
+            cache: cache.as_ref(),
+            notes,
+        };
+        Ok(session::analyze(subject, &options).report)
     }
 
     fn choose_threads(&self, mut report: Report) -> anyhow::Result<Report> {

@@ -1,12 +1,15 @@
 //! The stack of a thread is used up.
 
-use super::scene::{function, named};
+use std::collections::HashMap;
+
+use super::scene::named;
 use super::{Conclusion, Scene};
 use crate::addr::Addr;
 use crate::report::cycle::cycle_at_start;
 use crate::report::model::{Confidence, Frame, Role, Thread};
 use crate::report::text::thousands;
 use crate::source::maps::Mapping;
+use crate::triage::plain_function;
 
 /// A function's own part of the stack: the fault lies at most so far from the stack pointer.
 const NEAR: u64 = 64 * 1024;
@@ -76,9 +79,14 @@ fn title(thread: Option<&Thread>) -> String {
 
 /// What repeats on a stack, outermost first, and how often.
 pub(super) fn cycle(thread: &Thread) -> Option<(Vec<String>, usize)> {
-    let names: Vec<String> = thread.frames.iter().filter_map(name).collect();
+    let mut plain = HashMap::new();
+    let names: Vec<String> = thread
+        .frames
+        .iter()
+        .filter_map(|frame| name(frame, &mut plain))
+        .collect();
     // As numbers, which compare quickly.
-    let mut known = std::collections::HashMap::new();
+    let mut known = HashMap::new();
     let numbers: Vec<usize> = names
         .iter()
         .map(|name| {
@@ -100,14 +108,20 @@ pub(super) fn cycle(thread: &Thread) -> Option<(Vec<String>, usize)> {
     Some((shown, times))
 }
 
-/// What a frame is called in a cycle; nothing for the plumbing of calls.
-fn name(frame: &Frame) -> Option<String> {
+/// What a frame is called in a cycle; nothing for the plumbing of calls. `plain` keeps the names of functions that were
+/// shortened: on such a stack there are few, tens of thousands of times.
+fn name<'a>(frame: &'a Frame, plain: &mut HashMap<&'a str, String>) -> Option<String> {
     match frame {
         Frame::Python(python) => python.qualname.clone().or_else(|| python.function.clone()),
         Frame::Native(native) => match native.role {
             Some(Role::Eval | Role::Interpreter | Role::Signal) => None,
-            _ if native.function.is_some() => Some(function(native)),
-            _ => Some(named(native)),
+            _ => Some(match native.function.as_deref() {
+                Some(function) => plain
+                    .entry(function)
+                    .or_insert_with(|| plain_function(function))
+                    .clone(),
+                None => named(native),
+            }),
         },
         Frame::Unknown => None,
     }

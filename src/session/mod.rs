@@ -57,6 +57,21 @@ pub struct Options {
     pub lookup_time: Option<Duration>,
 }
 
+/// What an analysis works on.
+#[derive(Clone, Copy)]
+pub struct Subject<'a, 'i> {
+    /// The process, or what is left of it.
+    pub target: &'a dyn Target,
+    /// Its files.
+    pub images: &'a Images,
+    /// Names for its addresses.
+    pub symbolizer: &'a Symbolizer<'i>,
+    /// Where layouts are kept between runs.
+    pub cache: Option<&'a CacheDir>,
+    /// Takes what is missing, and what that costs.
+    pub notes: &'a Notes,
+}
+
 /// As long as a person waits for what may be missing.
 const LOOKUP_TIME: Duration = Duration::from_secs(20);
 
@@ -98,28 +113,20 @@ struct Walk<'a, 'm> {
 }
 
 /// Analyses a process. What a dump names as redacted stays so.
-pub fn analyze(
-    target: &dyn Target,
-    images: &Images,
-    symbolizer: &Symbolizer<'_>,
-    cache: Option<&CacheDir>,
-    notes: &Notes,
-    options: &Options,
-) -> Analysis {
-    let redactor = Redactor::recorded(&target.recorded().redaction.objects);
-    analyze_redacted(target, images, symbolizer, cache, notes, options, &redactor)
+pub fn analyze(subject: Subject<'_, '_>, options: &Options) -> Analysis {
+    let redactor = Redactor::recorded(&subject.target.recorded().redaction.objects);
+    analyze_redacted(subject, options, &redactor)
 }
 
 /// The same without what `redactor` leaves out.
-pub fn analyze_redacted(
-    target: &dyn Target,
-    images: &Images,
-    symbolizer: &Symbolizer<'_>,
-    cache: Option<&CacheDir>,
-    notes: &Notes,
-    options: &Options,
-    redactor: &Redactor,
-) -> Analysis {
+pub fn analyze_redacted(subject: Subject<'_, '_>, options: &Options, redactor: &Redactor) -> Analysis {
+    let Subject {
+        target,
+        images,
+        symbolizer,
+        cache,
+        notes,
+    } = subject;
     for note in &target.context().notes {
         notes.add(note.clone());
     }
