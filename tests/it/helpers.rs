@@ -11,12 +11,12 @@ use coldframe::helpers::{Debugger, generate};
 use coldframe::layout::builtin_table;
 use serde_json::Value;
 
-use crate::cores::{Crash, DEFAULT_FILTER, crash, kernel_writes_cores, report};
+use crate::cores::{DEFAULT_FILTER, crash, kernel_writes_cores, report};
 use crate::golden::{repository, updating};
 use crate::harness::{COLDFRAME, Folder, bare, output, skip, stderr};
 use crate::pythons::{Python, pythons};
 use crate::tools::find_program;
-use transcript::{commands, differences, dump_differences, python_frames, task_differences};
+use transcript::{commands, differences, dump_differences, task_differences};
 
 /// Where the helpers for all versions lie, to be used without coldframe.
 const COMMITTED: [(Debugger, &str); 2] = [
