@@ -42,6 +42,22 @@ pub struct Found {
     pub locals: usize,
 }
 
+/// Prints how many native frames gdb sees. Those of the eval loop do not count, with what was inlined into it: a report
+/// has the Python frames in their place. Nor do functions that ended in a jump to another one and are on no stack: gdb
+/// concludes that they were there.
+const COUNT_FRAMES: &str = "python exec(\"\"\"count = 0
+for thread in gdb.selected_inferior().threads():
+    thread.switch()
+    frame, group = gdb.newest_frame(), 0
+    while frame:
+        group += frame.type() != gdb.TAILCALL_FRAME
+        if frame.type() not in (gdb.INLINE_FRAME, gdb.TAILCALL_FRAME):
+            count += group if frame.name() != '_PyEval_EvalFrameDefault' else 0
+            group = 0
+        frame = frame.older()
+print('native frames:', count)
+\"\"\")";
+
 impl Tool {
     /// As a user would type it.
     pub fn name(self) -> &'static str {
@@ -137,12 +153,13 @@ impl Tool {
                     let is_frame = line.starts_with("    ") && line.ends_with(')') && line.contains(" (");
                     found.python += usize::from(is_frame);
                 }
-                // It shows the innermost frame twice, and the locals of a Python frame in each native frame above; frames
-                // of the eval loop stand for the Python frames, which coldframe shows in their place.
-                Tool::Gdb if text.contains("_PyEval_EvalFrameDefault (") || !seen.insert(text.to_string()) => {}
+                // It shows the locals of a Python frame in each native frame above.
+                Tool::Gdb if !seen.insert(text.to_string()) => {}
                 Tool::Gdb => {
                     let is_numbered = text.starts_with('#') && text[1..].starts_with(|c: char| c.is_ascii_digit());
-                    found.native += usize::from(is_numbered);
+                    found.native += text
+                        .strip_prefix("native frames: ")
+                        .map_or(0, |n| n.parse().unwrap_or(0));
                     found.python += usize::from(text.starts_with("File \""));
                     found.locals += usize::from(!is_numbered && !text.starts_with("File") && text.contains(" = "));
                 }
@@ -151,11 +168,14 @@ impl Tool {
         found
     }
 
-    /// What is counted: coldframe's text folds repeats, so its JSON is.
+    /// What is counted: coldframe's text folds repeats, so its JSON is; gdb counts its frames itself.
     pub fn to_count(self, core: &Core, peers: &Path, cache: &Path) -> Command {
         let mut command = self.command(core, peers, cache);
         if matches!(self, Tool::Coldframe | Tool::ColdframePython) {
             command.args(["--format", "json"]);
+        }
+        if self == Tool::Gdb {
+            command.args(["-ex", COUNT_FRAMES]);
         }
         command
     }

@@ -1,4 +1,4 @@
-"""Run inside of a subinterpreter by subinterpreter.py and subinterpreter_thread.py."""
+"""Run inside of a subinterpreter by the samples subinterpreter*.py."""
 
 import crashext
 import oracle

@@ -17,6 +17,7 @@ mod export_core;
 mod helpers;
 mod install;
 mod layout;
+mod manual;
 mod message;
 mod output;
 mod privacy;
@@ -30,6 +31,7 @@ mod watcher;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use coldframe::source::mapped::end_where_a_file_is_cut;
 
 /// Crash capture for CPython: one small dump that shows every thread's merged Python and native stack.
 #[derive(Debug, Parser)]
@@ -58,11 +60,17 @@ enum Command {
     Helpers(helpers::Helpers),
     ExportCore(export_core::ExportCore),
     Layout(layout::Layout),
+    Completions(manual::Completions),
+    Man(manual::Man),
     #[command(hide = true)]
     CaptureHelper(capture_helper::CaptureHelper),
 }
 
 pub use message::{chain, say};
+
+/// What is said where a file loses bytes that are about to be read.
+const CUT: &str = "coldframe: a file was cut short while it was read: the input, or an executable, library or debug file \
+                   that belongs to it; run the command again when nothing writes to them\n";
 
 impl Cli {
     /// Runs the command and gives the exit code.
@@ -70,6 +78,10 @@ impl Cli {
     /// # Errors
     /// With a message for the user, when the command could not do its work; the exit code is 1 then.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        // These end as their command did, or tell the handler how they ended.
+        if !matches!(self.command, Command::Run(_) | Command::CaptureHelper(_)) {
+            end_where_a_file_is_cut(CUT, 1);
+        }
         match self.command {
             Command::Run(command) => command.run(),
             Command::Dump(command) => command.run(),
@@ -82,6 +94,8 @@ impl Cli {
             Command::Helpers(command) => command.run(),
             Command::ExportCore(command) => command.run(),
             Command::Layout(command) => command.run(),
+            Command::Completions(command) => command.run(),
+            Command::Man(command) => command.run(),
             Command::CaptureHelper(command) => Ok(command.run()),
         }
     }

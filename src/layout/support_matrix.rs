@@ -57,7 +57,9 @@ fn from_rows() -> String {
     }
     text.push_str(
         "\nThe last column has the builds whose debug information the built-in offsets were taken from: `t` free-threaded, \
-         `d` debug. A debug build that has none of its own differs in nothing from the release build.\n\n\
+         `d` debug. A debug build that has none of its own differs in nothing from the release build. Where there is a \
+         release build of the same version, the free-threaded row is from its headers, compiled as a free-threaded build \
+         has them (tests/header-layouts).\n\n\
          ## Behaviour\n\nHow each version behaves where that differs; only what changed against the column before is \
          written.\n\n",
     );

@@ -7,7 +7,7 @@ use super::exceptions::ThreadExceptions;
 use super::fault::first_fault;
 use super::frames::FrameBuilder;
 use super::instruction::{all_registers, faulting_instruction};
-use super::interpreters::State;
+use super::interpreters::{State, stack_of};
 use super::sources::SourceText;
 use super::state::thread_state;
 use super::{ThreadStack, Walk};
@@ -68,7 +68,8 @@ impl Walk<'_, '_> {
         let mut builder = FrameBuilder::new(self, sources);
         let by_tid = self.thread_states(COUNTED_FRAMES, |tid| {
             let stack = self.native_stack(tid, &mut unwinder);
-            stack.iter().filter(|step| builder.is_eval(step)).count()
+            let evals = (0..stack.len()).filter(|&index| builder.is_eval(&stack[index]));
+            evals.map(|index| stack_of(&stack, index)).collect()
         });
         let state_tids: HashMap<Addr, u32> = by_tid
             .iter()

@@ -233,6 +233,32 @@ fn a_dump_cut_anywhere() {
     assert!(reports > 20, "{reports}");
 }
 
+/// All but the first page is gone once the file is mapped: a wrong report would come of zeros, none of a signal.
+#[test]
+fn a_file_cut_while_it_is_read() {
+    let folder = Folder::new();
+    let source = include_str!("programs/cut.c");
+    let Some(shim) = folder.compile("gcc", "cut.so", source, &["-shared", "-fPIC"]) else {
+        return;
+    };
+    let Some(dump) = real_dump(&folder) else { return };
+    let core = folder.join("core");
+    let mut export = bare(COLDFRAME.as_ref(), &folder);
+    export.arg("export-core").arg(&dump).arg("-o").arg(&core);
+    assert!(output(export).status.success());
+    let program = folder.join("program");
+    fs::copy(COLDFRAME, &program).expect("a copy");
+    for (command, file) in [("analyze", &dump), ("analyze", &core), ("layout", &program)] {
+        let mut process = bare(COLDFRAME.as_ref(), &folder);
+        process.arg(command).arg(file).env("LD_PRELOAD", &shim).env("CUT", file);
+        assert_refused(
+            &output(process),
+            &["was cut short while it was read", "run the command again"],
+        );
+        assert_eq!(fs::metadata(file).expect("the file").len(), 4096);
+    }
+}
+
 #[test]
 fn a_dump_with_bytes_overwritten() {
     let folder = Folder::new();

@@ -41,14 +41,33 @@ fn offsets_of_file(root: &Path, library: &Path) -> Option<Offsets> {
     offsets_from_dwarf(&image.dwarf()?).ok()
 }
 
-/// Builds in private roots, which need not run here: `COLDFRAME_PYTHON_ROOTS`, separated by colons. Their version stands
-/// in `_Py_DebugOffsets`, at the start of the section `.PyRuntime` (3.13+).
-fn builds_in_private_roots() -> Vec<(PythonVersion, Flavour, PathBuf, PathBuf)> {
+/// A file below a root that describes a build, which need not run here.
+struct Described {
+    version: PythonVersion,
+    flavour: Flavour,
+    root: PathBuf,
+    path: PathBuf,
+}
+
+/// The builds in private roots: `COLDFRAME_PYTHON_ROOTS`, separated by colons.
+fn builds_in_private_roots() -> Vec<Described> {
+    in_private_roots(&["", "d"], |minor, suffix| format!("/usr/bin/python3.{minor}{suffix}"))
+}
+
+/// What tests/header-layouts made of the headers there.
+fn headers_in_private_roots(suffix: &str) -> Vec<Described> {
+    in_private_roots(&[suffix], |minor, suffix| {
+        format!("/usr/lib/python3.{minor}{suffix}-headers.so")
+    })
+}
+
+/// Their version stands in `_Py_DebugOffsets`, at the start of the section `.PyRuntime` (3.13+).
+fn in_private_roots(suffixes: &[&str], path: impl Fn(u8, &str) -> String) -> Vec<Described> {
     let roots = std::env::var_os("COLDFRAME_PYTHON_ROOTS").unwrap_or_default();
-    let mut builds = Vec::new();
+    let mut found = Vec::new();
     for root in std::env::split_paths(&roots) {
-        for (row, suffix) in VERSIONS.iter().flat_map(|row| [(row, ""), (row, "d")]) {
-            let path = PathBuf::from(format!("/usr/bin/python3.{}{suffix}", row.minor));
+        for (row, suffix) in VERSIONS.iter().flat_map(|row| suffixes.iter().map(move |s| (row, s))) {
+            let path = PathBuf::from(path(row.minor, suffix));
             let Ok(data) = std::fs::read(root.join(path.strip_prefix("/").unwrap())) else {
                 continue;
             };
@@ -56,11 +75,27 @@ fn builds_in_private_roots() -> Vec<(PythonVersion, Flavour, PathBuf, PathBuf)> 
             let section = file.section_by_name(".PyRuntime").expect("CPython 3.13 or later");
             let table = section.data().unwrap();
             let version = u32::from_le_bytes(table[8..12].try_into().unwrap());
-            let flavour = Flavour::from_suffix(suffix).unwrap();
-            builds.push((PythonVersion(version), flavour, root.clone(), path));
+            found.push(Described {
+                version: PythonVersion(version),
+                flavour: Flavour::from_suffix(suffix).unwrap(),
+                root: root.clone(),
+                path,
+            });
         }
     }
-    builds
+    found
+}
+
+/// What the headers of a release leave to its .c files, from another build of that minor version.
+fn complete(headers: &Offsets, other: &Offsets) -> Offsets {
+    let mut map = headers.to_map();
+    for (name, bytes) in other.to_map() {
+        let structure = name.split('.').next().unwrap();
+        if !headers.to_map().contains_key(&format!("{structure}.size")) {
+            map.insert(name, bytes);
+        }
+    }
+    Offsets::from_map(&map)
 }
 
 /// The table that is compiled in states, for each build at hand that has debug information, exactly
@@ -68,20 +103,47 @@ fn builds_in_private_roots() -> Vec<(PythonVersion, Flavour, PathBuf, PathBuf)> 
 #[test]
 fn builtin_table_is_current() {
     let mut rows = builtin_table();
+    let mut prereleases = Vec::new();
     for python in pythons() {
         let Some(offsets) = offsets_of(Path::new("/"), &python.library, python.version, python.flavour) else {
             continue;
         };
-        // A distribution's build is no source of the table: its patches are its own. Nor is one before its final release.
-        if is_distribution(&python) || python.traces_refs || !python.version.is_final() {
+        if !python.version.is_final() {
+            prereleases.push((python.version.minor(), python.flavour, offsets));
+            continue;
+        }
+        // A distribution's build is no source of the table: its patches are its own.
+        if is_distribution(&python) || python.traces_refs {
             continue;
         }
         put(&mut rows, python.version, python.flavour, offsets);
     }
-    for (version, flavour, root, path) in builds_in_private_roots() {
-        if let Some(offsets) = offsets_of(&root, &path, version, flavour) {
-            put(&mut rows, version, flavour, offsets);
+    for build in builds_in_private_roots() {
+        if let Some(offsets) = offsets_of(&build.root, &build.path, build.version, build.flavour) {
+            put(&mut rows, build.version, build.flavour, offsets);
         }
+    }
+    for Described {
+        version,
+        flavour,
+        root,
+        path,
+    } in headers_in_private_roots("t")
+    {
+        let offsets = offsets_of_file(&root, &path).expect("debug information");
+        // A prerelease serves for the structures of .c files alone: where one differs after all, the size of the type
+        // tells, and its values are not taken apart.
+        let prerelease = prereleases
+            .iter()
+            .find(|(minor, of, _)| (*minor, *of) == (version.minor(), flavour));
+        let other = prerelease.map(|(_, _, offsets)| *offsets);
+        let other = other.or_else(|| Some(builtin(version, flavour)?.offsets));
+        put(
+            &mut rows,
+            version,
+            flavour,
+            complete(&offsets, &other.unwrap_or_default()),
+        );
     }
     // Debug builds have rows of their own only where a release build's would not do.
     let all = rows.clone();
@@ -110,10 +172,10 @@ fn builtin_table_is_current() {
 }
 
 /// The fields that lie elsewhere. The ends of the largest structures, which nothing is read behind, differ between
-/// release and debug builds.
+/// release and debug builds, and builds with and without a compiler at run time.
 fn differing(row: &BuiltinRow, stated: &Offsets) -> Vec<String> {
     let mut names = row.clone().offsets.overlay(stated);
-    names.retain(|name| !["runtime.size", "interpreter.size"].contains(&name.as_str()));
+    names.retain(|name| !["runtime.size", "interpreter.size", "thread_impl.size"].contains(&name.as_str()));
     names
 }
 
@@ -138,7 +200,7 @@ fn builtin_rows_fit_the_other_builds_at_hand() {
     let in_roots = builds_in_private_roots();
     let of_roots = in_roots
         .iter()
-        .map(|(version, flavour, root, path)| (*version, *flavour, root.as_path(), path.as_path()));
+        .map(|build| (build.version, build.flavour, build.root.as_path(), build.path.as_path()));
     let pythons = pythons();
     let of_system = pythons
         .iter()
@@ -162,4 +224,33 @@ fn builtin_rows_fit_the_other_builds_at_hand() {
         );
     }
     println!("{compared} builds compared");
+}
+
+/// Headers compiled as an ordinary build say what such a build says, so they can be trusted to say what a free-threaded
+/// one would.
+#[test]
+fn headers_say_what_the_build_says() {
+    let builds = builds_in_private_roots();
+    for headers in headers_in_private_roots("") {
+        let same = |build: &&Described| (build.version, build.flavour) == (headers.version, headers.flavour);
+        let build = builds.iter().find(same).expect("the build that the headers are of");
+        let stated = offsets_of_file(&headers.root, &headers.path).expect("debug information");
+        let Some(offsets) = offsets_of(&build.root, &build.path, build.version, build.flavour) else {
+            println!("SKIP no debug information for {}", build.path.display());
+            continue;
+        };
+        let row = BuiltinRow {
+            version: build.version,
+            flavour: build.flavour,
+            offsets,
+        };
+        assert_eq!(
+            differing(&row, &stated),
+            Vec::<String>::new(),
+            "{}",
+            headers.path.display()
+        );
+        assert_eq!(differing(&row, &complete(&stated, &offsets)), Vec::<String>::new());
+        println!("{}: {} fields", headers.path.display(), stated.to_map().len());
+    }
 }

@@ -47,6 +47,8 @@ mod layout;
 mod layout_command;
 /// Live processes whose files are elsewhere than their paths say, or gone.
 mod live_places;
+/// Man pages and completions.
+mod manual;
 /// Every situation in which a process may die: status, dump, time.
 mod matrix;
 /// Native stacks of real processes, compared with gdb's.
@@ -59,7 +61,7 @@ mod no_locals;
 mod numpy;
 /// The opcodes of each version, and the bytecode that is shown.
 mod opcodes;
-/// The Python package, its wheel, its pytest plugin.
+/// The Python package, its pytest plugin.
 mod package;
 /// Programs that are not Python, sanitizers, other libcs, roots without anything.
 mod preload_harmless;
@@ -92,3 +94,5 @@ mod triggers;
 mod unknown_pythons;
 /// Virtual environments with packages.
 mod venv;
+/// The wheels.
+mod wheel;
