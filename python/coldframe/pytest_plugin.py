@@ -1,7 +1,8 @@
 """pytest plugin: crashes of the run and of pytest-xdist's workers are captured, with the test that ran.
 
-Off unless ``--coldframe`` or the ini option ``coldframe`` turns it on. Under ``coldframe run`` capture is on already, and the
-plugin only tells which test is running.
+Off unless ``--coldframe``, the ini option ``coldframe`` or ``coldframe run --junit`` turns it on. Under ``coldframe run``
+capture is on already; then the plugin tells which test is running, puts reports into the failures of pytest-xdist, and
+notes what the report of the tests is made from where pytest does not live to write it.
 """
 
 import os
@@ -15,6 +16,7 @@ from . import _capture, _handler
 from ._analyze import AnalyzeError, analyze
 from ._binary import find
 from ._notes import annotate, breadcrumb
+from ._test_log import TestLog
 
 # How much of a report goes into a failure: a CI log has to hold it.
 _MAX_REPORT = 30_000
@@ -36,8 +38,12 @@ def pytest_addoption(parser: Any) -> None:
 
 def pytest_configure(config: Any) -> None:
     """Turns capture on where that is wanted. pytest has not redirected descriptor 2 yet."""
-    if config.getoption("coldframe", False) or config.getini("coldframe"):
-        config.pluginmanager.register(Plugin(config), "coldframe-capture")
+    worker: Dict[str, Any] = getattr(config, "workerinput", {})
+    # Of the process that writes the report; workers are told by it.
+    log = None if worker else TestLog.taken()
+    captures = bool(config.getoption("coldframe", False) or config.getini("coldframe") or "coldframe_dir" in worker)
+    if captures or log is not None:
+        config.pluginmanager.register(Plugin(config, captures, log), "coldframe-capture")
 
 
 class Crash:
@@ -81,29 +87,33 @@ class Crash:
 class Plugin:
     """Capture in one process: the run, its controller under pytest-xdist, or one of its workers."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, captures: bool, log: Optional[TestLog]) -> None:
         self.config = config
+        self.log = log
         self.began = time.time()
         self.crashes: List[Crash] = []
         self.seen: Set[str] = set()
         self.folder: Optional[str] = None
+        self.has_collected = False
         worker: Dict[str, Any] = getattr(config, "workerinput", {})
         folder = worker.get("coldframe_dir") or config.getoption("coldframe_dir", None)
         if not folder and config.getini("coldframe_dir"):
             folder = os.path.join(str(config.rootpath), config.getini("coldframe_dir"))
         # A parent that outlives the crash prints the report; else the dying process has to.
         has_reader = bool(worker) or bool(config.getoption("forked", False))
-        if _capture.enable(
+        if captures and _capture.enable(
             dir=folder,
             locals=not config.getoption("coldframe_no_locals", False),
             report="none" if has_reader else "short",
         ):
             self.folder = _capture._folder
         self.is_watched = self._is_watched()
+        if self.is_watched:
+            self.folder = os.environ.get("COLDFRAME_DIR") or None
         if worker:
             annotate("worker", worker.get("workerid", "?"))
-        if not worker and self.folder and os.path.isdir(self.folder):
-            self.seen.update(os.listdir(self.folder))
+        if not worker:
+            self.seen.update(self._dumps())
 
     @staticmethod
     def _is_watched() -> bool:
@@ -123,8 +133,22 @@ class Plugin:
         if self.folder:
             node.workerinput["coldframe_dir"] = self.folder
 
+    def pytest_collection_finish(self, session: Any) -> None:
+        """Notes what is going to be run."""
+        if self.log and not self._is_controller():
+            self.log.collected([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: List[str]) -> None:
+        """The same of xdist's workers: each collects everything."""
+        if self.log and not self.has_collected:
+            self.has_collected = True
+            self.log.collected(ids)
+
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Notes which test runs; not in a controller, which runs none."""
+        """Notes which test runs; in a controller, which runs none, in the log only."""
+        if self.log:
+            self.log.started(nodeid)
         if not self._is_controller():
             annotate("test", nodeid)
             breadcrumb(f"test {nodeid}")
@@ -148,7 +172,9 @@ class Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """pytest-forked: the child of a test died, or a process that a test forked."""
+        """Notes how a test ended. pytest-forked: the child of a test died, or a process that a test forked."""
+        if self.log and (report.when == "call" or report.outcome != "passed"):
+            self.log.ended(report.nodeid, report.outcome, report.duration, report.longreprtext)
         if not report.failed or hasattr(self.config, "workerinput"):
             return
         for crash in self._new_crashes():
@@ -158,13 +184,20 @@ class Plugin:
     def _new_crashes(self) -> List[Crash]:
         """The dumps that have come since the last call."""
         found: List[Crash] = []
-        if not self.folder or not os.path.isdir(self.folder):
-            return found
-        for name in sorted(os.listdir(self.folder)):
-            if name.endswith(".dmp") and name not in self.seen:
+        for name, path in sorted(self._dumps().items()):
+            if name not in self.seen:
                 self.seen.add(name)
-                found.append(Crash(os.path.join(self.folder, name)))
+                crash = Crash(path)
+                # It may have been put elsewhere meanwhile.
+                found.append(crash if crash.facts else Crash(self._dumps().get(name, path)))
         self.crashes.extend(found)
+        return found
+
+    def _dumps(self) -> Dict[str, str]:
+        """The dumps there are, path by name. ``coldframe run --artifacts`` sorts them into folders."""
+        found: Dict[str, str] = {}
+        for folder, _, names in os.walk(self.folder or ""):
+            found.update({name: os.path.join(folder, name) for name in names if name.endswith(".dmp")})
         return found
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:

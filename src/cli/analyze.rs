@@ -1,7 +1,6 @@
 //! `coldframe analyze INPUT`: the report of a dump, a core or a live process.
 
 use std::ffi::OsStr;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -17,9 +16,9 @@ use coldframe::report::{Report, html, json, markdown, text};
 use coldframe::session::{self, Options, SourceFolders, Subject};
 use coldframe::source::{Input, LiveProcess, Target, unpack};
 
-use super::color::Color;
 use super::debuginfod::Servers;
-use super::{coredumpctl, executable, output};
+use super::output::Output;
+use super::{coredumpctl, executable};
 
 /// How long the threads of a live process may take to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -108,12 +107,8 @@ pub struct Analyze {
     #[arg(long, value_name = "BYTES", default_value_t = unpack::DEFAULT_LIMIT, hide_default_value = true)]
     max_core_size: u64,
 
-    /// Write the report to a file instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-
     #[command(flatten)]
-    color: Color,
+    output: Output,
 }
 
 /// Form of a report.
@@ -184,12 +179,12 @@ impl Analyze {
         let report = self.choose_threads(report)?;
         let text = match self.format {
             Format::Json => json::pretty(&report)?,
-            Format::Text => text::render(&report, &self.text_options(Form::Full)),
-            Format::Short => text::render(&report, &self.text_options(Form::Short)),
+            Format::Text => text::render(&report, &self.output.text_options(Form::Full)),
+            Format::Short => text::render(&report, &self.output.text_options(Form::Short)),
             Format::Html => html::page(&report)?,
             Format::Markdown => markdown::render(&report),
         };
-        output::write(self.output.as_deref(), &text)?;
+        self.output.write(&text)?;
         if let Some(cache) = cache {
             cache.trim();
         }
@@ -306,13 +301,5 @@ impl Analyze {
             }
         }
         Ok(report)
-    }
-
-    fn text_options(&self, form: Form) -> text::TextOptions {
-        let to_terminal = self.output.is_none() && std::io::stdout().is_terminal();
-        text::TextOptions {
-            style: self.color.style(to_terminal),
-            ..text::TextOptions::new(form)
-        }
     }
 }

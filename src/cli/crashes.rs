@@ -65,8 +65,17 @@ impl Crashes {
 
     /// The groups, with a report of each.
     pub(super) fn triage(&self, baseline: &Baseline) -> Triage {
+        self.triage_of(&self.records, baseline)
+    }
+
+    /// The groups of this run alone.
+    pub(super) fn triage_of_run(&self, baseline: &Baseline) -> Triage {
+        self.triage_of(self.new_records(), baseline)
+    }
+
+    fn triage_of(&self, records: &[Record], baseline: &Baseline) -> Triage {
         let today = OffsetDateTime::now_utc().date().to_string();
-        let mut triage = Triage::of(self.records.clone(), baseline, &today);
+        let mut triage = Triage::of(records, baseline, &today);
         for row in &mut triage.groups {
             let earlier = || {
                 let path = PathBuf::from(&row.group.example).with_extension("json");

@@ -17,6 +17,7 @@ mod export_core;
 mod helpers;
 mod install;
 mod layout;
+mod manual;
 mod message;
 mod output;
 mod privacy;
@@ -59,6 +60,8 @@ enum Command {
     Helpers(helpers::Helpers),
     ExportCore(export_core::ExportCore),
     Layout(layout::Layout),
+    Completions(manual::Completions),
+    Man(manual::Man),
     #[command(hide = true)]
     CaptureHelper(capture_helper::CaptureHelper),
 }
@@ -91,6 +94,8 @@ impl Cli {
             Command::Helpers(command) => command.run(),
             Command::ExportCore(command) => command.run(),
             Command::Layout(command) => command.run(),
+            Command::Completions(command) => command.run(),
+            Command::Man(command) => command.run(),
             Command::CaptureHelper(command) => Ok(command.run()),
         }
     }

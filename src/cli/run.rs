@@ -235,10 +235,8 @@ impl Run {
                 say(format_args!("{}; all of it: {}", triage.verdict(), path.display()));
             }
         }
-        match crashes.new_records() {
-            [] => Ok(()),
-            _ => tell_github(&triage),
-        }
+        // Runs that came before have told theirs.
+        tell_github(&crashes.triage_of_run(baseline))
     }
 
     /// The command's environment, the channel for its reports, and the dump folder. Where no handler can be installed the command runs

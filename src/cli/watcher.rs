@@ -47,13 +47,15 @@ impl<'a> Watcher<'a> {
     }
 
     /// Prints a report to this process's own stderr, once, and tells who wants to know.
-    fn take(&mut self, report: &Report, dump: Option<&Path>) {
-        self.crashes.add(report, dump);
-        if let (Some(artifacts), Some(dump)) = (self.options.artifacts(), dump)
-            && let Err(error) = artifacts.add(report, dump)
-        {
-            say(chain(&error));
+    fn take(&mut self, mut report: Report, mut dump: Option<PathBuf>) {
+        if let (Some(artifacts), Some(path)) = (self.options.artifacts(), dump.clone()) {
+            match artifacts.add(&mut report, &path) {
+                Ok(place) => dump = place,
+                Err(error) => say(chain(&error)),
+            }
         }
+        let (report, dump) = (&report, dump.as_deref());
+        self.crashes.add(report, dump);
         let style = self.options.color.style(std::io::stderr().is_terminal());
         print(&render(report, self.options.report, style));
         if let Some(path) = &self.options.termination_log {
@@ -91,7 +93,7 @@ impl Observer for Watcher<'_> {
     fn deliver(&mut self, delivery: &Delivery) {
         let text = std::str::from_utf8(&delivery.report).ok();
         match text.and_then(|text| packed::unpack(text).ok()) {
-            Some(report) => self.take(&report, delivery.dump.as_deref()),
+            Some(report) => self.take(report, delivery.dump.clone()),
             None => print(&format!(
                 "coldframe: the report of process {} cannot be read\n",
                 delivery.pid
@@ -114,7 +116,7 @@ impl Observer for Watcher<'_> {
             };
             let privacy = self.options.privacy.settled();
             match dump::take(pid.unsigned_abs(), trigger.clone(), destination, privacy) {
-                Ok((report, dump)) => self.take(&report, dump.as_deref()),
+                Ok((report, dump)) => self.take(report, dump),
                 Err(error) => say(format_args!("process {pid} could not be captured: {error}")),
             }
         }

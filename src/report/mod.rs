@@ -11,10 +11,12 @@ pub mod cycle;
 pub mod html;
 pub mod json;
 pub mod layout;
+mod library;
 pub mod markdown;
 pub mod model;
 pub mod packed;
 pub mod signals;
 pub mod text;
 
+pub(crate) use library::is_standard_library;
 pub use model::Report;

@@ -1,14 +1,17 @@
 //! Records with the same signature, together.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::record::{Record, Status};
+use super::record::Record;
 use crate::report::model::Signature;
 
 /// How many different tests, hosts and versions of a group are named; the others are counted only.
 const NAMED: usize = 50;
+
+/// How many Python functions of a group are compared with those of records without symbols.
+const SITES: usize = 1_000;
 
 /// Crashes of one cause.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -39,10 +42,7 @@ pub struct Group {
     pub pythons: BTreeSet<String>,
     /// Where in Python the cause was reached: keys of call sites, with how many crashes each has.
     pub call_sites: BTreeMap<String, usize>,
-    /// The index of the record that stands for the group: the first one with symbols.
-    #[serde(skip)]
-    pub representative: usize,
-    /// The path of that record.
+    /// The path of the record that stands for the group: the first one with symbols.
     pub example: String,
 }
 
@@ -50,64 +50,162 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// What records without symbols and those with them have in common.
-type Site<'a> = (&'a str, &'a str, &'a str);
-
-fn site(signature: &Signature) -> Option<Site<'_>> {
-    Some((
-        signature.kind.as_deref()?,
-        signature.module.as_deref()?,
-        signature.python.as_deref()?,
-    ))
+/// A group, and the record that stands for it.
+#[derive(Clone, Debug, Default)]
+pub struct Member {
+    /// The group.
+    pub group: Group,
+    /// Its first record with symbols.
+    pub record: Record,
 }
 
-/// Groups records, the largest group first, equal ones by title.
+/// Groups records one by one: what it keeps grows with the causes, not with the records.
 ///
-/// Takes two passes: a record without symbols joins the one group that has the same kind, image and Python function,
-/// where there is exactly one. Otherwise it stands for itself: a wrong group is worse than two.
-pub fn group(records: &[Record]) -> Vec<Group> {
-    let mut keys_at: HashMap<Site<'_>, BTreeSet<&str>> = HashMap::new();
-    for signature in records.iter().filter_map(|record| record.signature.as_ref()) {
-        if let (false, Some(site)) = (signature.incomplete, site(signature)) {
-            let keys = keys_at.entry(site).or_default();
-            // Two are as bad as many.
-            if keys.len() < 2 {
-                keys.insert(&signature.key);
-            }
+/// At the end, records without symbols join the one group that has the same kind, image and Python function, where
+/// there is exactly one. Otherwise they stand for themselves: a wrong group is worse than two.
+#[derive(Debug, Default)]
+pub struct Grouper {
+    complete: HashMap<String, Part>,
+    /// Those without symbols.
+    incomplete: HashMap<String, Part>,
+    records: usize,
+    ungrouped: Vec<Record>,
+}
+
+/// The records of one key.
+#[derive(Debug, Default)]
+struct Part {
+    member: Member,
+    /// The Python functions nearest to them.
+    pythons: HashSet<String>,
+}
+
+/// What records without symbols and those with them have in common: kind, image, Python function.
+type Site<'a> = (&'a str, &'a str, &'a str);
+
+/// What records became.
+#[derive(Debug, Default)]
+pub struct Grouped {
+    /// The largest first, equal ones by title.
+    pub members: Vec<Member>,
+    /// The records without a signature.
+    pub ungrouped: Vec<Record>,
+    /// How many records there were.
+    pub records: usize,
+}
+
+impl Grouper {
+    /// Takes a record in.
+    pub fn add(&mut self, record: &Record) {
+        self.records += 1;
+        let Some(signature) = &record.signature else {
+            self.ungrouped.push(record.clone());
+            return;
+        };
+        let parts = match signature.incomplete {
+            true => &mut self.incomplete,
+            false => &mut self.complete,
+        };
+        if !parts.contains_key(&signature.key) {
+            parts.insert(signature.key.clone(), Part::of(record, signature));
+        }
+        if let Some(part) = parts.get_mut(&signature.key) {
+            part.add(record, signature);
         }
     }
-    let mut groups: HashMap<&str, Group> = HashMap::new();
-    for (index, record) in records.iter().enumerate() {
-        let Some(signature) = &record.signature else { continue };
-        let joins = site(signature)
-            .filter(|_| signature.incomplete)
-            .and_then(|site| keys_at.get(&site))
-            .filter(|keys| keys.len() == 1)
-            .and_then(|keys| keys.first().copied());
-        let group = groups.entry(joins.unwrap_or(&signature.key)).or_default();
-        group.add(index, record, signature, joins.is_some());
+
+    /// The groups.
+    pub fn finish(mut self) -> Grouped {
+        let keys = keys(&self.complete);
+        let mut others: Vec<(Option<String>, Part)> = self
+            .incomplete
+            .into_values()
+            .map(|part| (part.joins(&keys), part))
+            .collect();
+        // What is named of a group depends on the order.
+        others.sort_by(|(_, a), (_, b)| a.member.group.key.cmp(&b.member.group.key));
+        for (joins, part) in others {
+            let attached = joins.is_some();
+            let key = joins.unwrap_or_else(|| part.member.group.key.clone());
+            match self.complete.get_mut(&key) {
+                Some(other) => other.member.group.join(part.member.group, attached),
+                None => {
+                    self.complete.insert(key, part);
+                }
+            }
+        }
+        let mut members: Vec<Member> = self.complete.into_values().map(|part| part.member).collect();
+        members.sort_by(|Member { group: a, .. }, Member { group: b, .. }| {
+            (b.count, &a.title, &a.key).cmp(&(a.count, &b.title, &b.key))
+        });
+        Grouped {
+            members,
+            ungrouped: self.ungrouped,
+            records: self.records,
+        }
     }
-    let mut groups: Vec<Group> = groups
-        .into_iter()
-        .map(|(key, group)| Group {
-            key: key.to_string(),
-            ..group
-        })
-        .collect();
-    groups.sort_by(|a, b| (b.count, &a.title, &a.key).cmp(&(a.count, &b.title, &b.key)));
-    groups
+}
+
+/// The one key that each site has; none where it has several.
+fn keys(parts: &HashMap<String, Part>) -> HashMap<Site<'_>, Option<String>> {
+    let mut keys: HashMap<Site<'_>, Option<String>> = HashMap::new();
+    for (key, part) in parts {
+        for site in part.sites() {
+            keys.entry(site)
+                .and_modify(|one| *one = None)
+                .or_insert_with(|| Some(key.clone()));
+        }
+    }
+    keys
+}
+
+impl Part {
+    fn of(record: &Record, signature: &Signature) -> Part {
+        let group = Group {
+            key: signature.key.clone(),
+            title: signature.title.clone().unwrap_or_else(|| signature.key.clone()),
+            example: record.path.clone(),
+            ..Group::default()
+        };
+        Part {
+            member: Member {
+                group,
+                record: record.clone(),
+            },
+            pythons: HashSet::new(),
+        }
+    }
+
+    fn add(&mut self, record: &Record, signature: &Signature) {
+        self.member.group.add(record, signature);
+        if let Some(python) = &signature.python
+            && self.pythons.len() < SITES
+            && !self.pythons.contains(python)
+        {
+            self.pythons.insert(python.clone());
+        }
+    }
+
+    /// The one key that records with symbols have at its sites.
+    fn joins(&self, keys: &HashMap<Site<'_>, Option<String>>) -> Option<String> {
+        let mut found = self.sites().map(|site| keys.get(&site)?.as_ref());
+        let first = found.next()??;
+        found.all(|key| key == Some(first)).then(|| first.clone())
+    }
+
+    /// Kind and image are part of the key, and so the same for all its records.
+    fn sites(&self) -> impl Iterator<Item = Site<'_>> {
+        let signature = self.member.record.signature.as_ref();
+        let common = signature.and_then(|signature| Some((signature.kind.as_deref()?, signature.module.as_deref()?)));
+        common
+            .into_iter()
+            .flat_map(|(kind, module)| self.pythons.iter().map(move |python| (kind, module, python.as_str())))
+    }
 }
 
 impl Group {
-    fn add(&mut self, index: usize, record: &Record, signature: &Signature, attached: bool) {
-        let is_better = self.count == 0 || (!attached && self.count == self.attached);
-        if is_better {
-            self.representative = index;
-            self.example = record.path.clone();
-            self.title = signature.title.clone().unwrap_or_else(|| signature.key.clone());
-        }
+    fn add(&mut self, record: &Record, signature: &Signature) {
         self.count += 1;
-        self.attached += usize::from(attached);
         if let Some(time) = &record.time {
             if self.first_seen.as_ref().is_none_or(|first| time < first) {
                 self.first_seen = Some(time.clone());
@@ -128,29 +226,44 @@ impl Group {
                 set.insert(value.clone());
             }
         }
-        if let Some(key) = &signature.call_site_key
-            && (self.call_sites.len() < NAMED || self.call_sites.contains_key(key))
-        {
-            *self.call_sites.entry(key.clone()).or_default() += 1;
+        if let Some(key) = &signature.call_site_key {
+            if let Some(count) = self.call_sites.get_mut(key) {
+                *count += 1;
+            } else if self.call_sites.len() < NAMED {
+                self.call_sites.insert(key.clone(), 1);
+            }
         }
     }
-}
 
-/// Records that have no group.
-pub fn ungrouped(records: &[Record]) -> impl Iterator<Item = &Record> {
-    records.iter().filter(|record| record.signature.is_none())
-}
-
-/// Whether any record could be analysed.
-pub fn any_analysed(records: &[Record]) -> bool {
-    records
-        .iter()
-        .any(|record| matches!(record.status, Status::Ok | Status::Partial))
+    /// Takes in a group of records without symbols.
+    fn join(&mut self, other: Group, attached: bool) {
+        self.count += other.count;
+        self.attached += if attached { other.count } else { 0 };
+        self.first_seen = self.first_seen.take().into_iter().chain(other.first_seen).min();
+        self.last_seen = self.last_seen.take().into_iter().chain(other.last_seen).max();
+        for (set, more) in [
+            (&mut self.tests, other.tests),
+            (&mut self.hosts, other.hosts),
+            (&mut self.pythons, other.pythons),
+        ] {
+            for value in more {
+                if set.len() < NAMED {
+                    set.insert(value);
+                }
+            }
+        }
+        for (key, count) in other.call_sites {
+            if self.call_sites.len() < NAMED || self.call_sites.contains_key(&key) {
+                *self.call_sites.entry(key).or_default() += count;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::triage::Status;
 
     fn record(key: &str, python: &str, incomplete: bool, time: &str) -> Record {
         Record {
@@ -166,6 +279,13 @@ mod tests {
             time: Some(time.into()),
             ..Record::failed(&format!("{key}-{time}.dmp"), Status::Ok, None)
         }
+    }
+
+    fn group(records: &[Record]) -> Vec<Group> {
+        let mut grouper = Grouper::default();
+        records.iter().for_each(|record| grouper.add(record));
+        let members = grouper.finish().members;
+        members.into_iter().map(|member| member.group).collect()
     }
 
     #[test]
@@ -192,6 +312,7 @@ mod tests {
             ("a", 2, 1)
         );
         assert_eq!(groups[0].example, "a-2.dmp");
+        assert_eq!(groups[0].first_seen.as_deref(), Some("1"));
     }
 
     #[test]

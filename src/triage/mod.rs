@@ -1,6 +1,6 @@
 //! What crashes have in common: signatures, by which reports are grouped.
 //!
-//! [`Record`] is one analysed file, [`group`] puts those of one cause together, [`Baseline`] tells which are known, and
+//! [`Record`] is one analysed file, [`Grouper`] puts those of one cause together, [`Baseline`] tells which are known, and
 //! [`render`] gives the groups out; [`test_run`] completes the report of tests that a crash cut off. [`sign`] names the cause of one crash in a way that does not change with Python's version, the build, the
 //! address space or the thread, and says of each frame why it counts or not.
 //!
@@ -14,6 +14,6 @@ pub mod signature;
 pub mod test_run;
 
 pub use baseline::Baseline;
-pub use group::{Group, group};
+pub use group::{Group, Grouper};
 pub use record::{Record, Status};
 pub use signature::{Origin, origin, plain_function, plain_module, sign};

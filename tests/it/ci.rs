@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::golden::repository;
 use crate::harness::{COLDFRAME, Folder, bare, output, python, stderr};
 use crate::triage::junit_counts;
 use crate::venv;
@@ -77,13 +79,30 @@ fn a_job_on_github_gets_everything() {
         let text = fs::read_to_string(folder.join("out").join(name)).expect(name);
         assert!(text.contains("2 crashes in 1 group"), "{name}: {text}");
     }
-    let mut kinds: Vec<String> = fs::read_dir(folder.join("out/dumps"))
+    let key = json(&folder, "out/results.sarif")["runs"][0]["results"][0]["partialFingerprints"].clone();
+    let key = key
+        .as_object()
+        .and_then(|keys| keys.values().next()?.as_str())
+        .expect("a fingerprint")
+        .to_string();
+    let mut kinds: Vec<String> = fs::read_dir(folder.join("out/dumps").join(&key[..8]))
         .expect("dumps")
         .flatten()
         .filter_map(|entry| Some(entry.path().extension()?.to_str()?.to_string()))
         .collect();
     kinds.sort();
     assert_eq!(kinds, ["dmp", "dmp", "json", "json", "txt", "txt"]);
+    // Each crash counts once, though there are its dump and its record; also where the folder lies elsewhere now.
+    fs::rename(folder.join("out"), folder.join("downloaded")).expect("a name");
+    let found = output({
+        let mut process = bare(COLDFRAME.as_ref(), &folder);
+        process.args(["triage", "downloaded", "--format", "json"]);
+        process
+    });
+    let found: serde_json::Value = serde_json::from_slice(&found.stdout).expect("groups");
+    assert_eq!((&found["files"], &found["groups"][0]["count"]), (&2.into(), &2.into()));
+    assert!(found["groups"][0]["report"].is_object(), "{found}");
+    fs::rename(folder.join("downloaded"), folder.join("out")).expect("a name");
 
     // What the baseline knows is a warning, and no failure.
     let known = ["out", "--no-reports", "--baseline", "known.toml"];
@@ -134,6 +153,8 @@ fn a_job_without_a_crash_has_its_files() {
     assert_eq!(json(&folder, "out/gl-code-quality.json"), serde_json::json!([]));
     assert!(folder.join("out/report.html").is_file());
     assert!(!folder.join("junit.xml").exists());
+    let found = triage(&folder, &["out", "--fail-on", "any"]);
+    assert_eq!(found.status.code(), Some(0), "{}", stderr(&found));
 }
 
 /// Crashes in its second run.
@@ -227,50 +248,114 @@ def test_numbers(number):
     assert number != 2
 ";
 
+/// A repository with those tests, and the command and the package as if they were installed.
+fn sample_repository(python: &Path) -> (Folder, String) {
+    let folder = Folder::new();
+    fs::write(folder.join("test_it.py"), TESTS).expect("the tests");
+    fs::write(folder.join("pytest.ini"), "[pytest]\naddopts = -p no:cacheprovider\n").expect("its settings");
+    // What pip would leave of the package besides its modules: pytest finds the plugin by it.
+    let metadata = folder.join("installed/coldframe-0.1.0.dist-info");
+    fs::create_dir_all(&metadata).expect("a folder");
+    fs::write(
+        metadata.join("METADATA"),
+        "Metadata-Version: 2.1\nName: coldframe\nVersion: 0.1.0\n",
+    )
+    .expect("it");
+    let entry = "[pytest11]\ncoldframe = coldframe.pytest_plugin\n";
+    fs::write(metadata.join("entry_points.txt"), entry).expect("it");
+    let ours = Path::new(COLDFRAME).parent().expect("a folder").display();
+    let theirs = python.parent().expect("a folder").display();
+    let path = std::env::var("PATH").unwrap_or_default();
+    (folder, format!("{theirs}:{ours}:{path}"))
+}
+
+/// The lines of the README for a job, without what they say at the end.
+fn lines_of_the_readme() -> [String; 2] {
+    let readme = fs::read_to_string(repository("README.md")).expect("README.md");
+    let line = |beginning: &str| {
+        let line = readme.lines().find(|line| line.trim_start().starts_with(beginning));
+        line.unwrap_or_else(|| panic!("README.md has no line `{beginning}`"))
+            .trim()
+            .to_string()
+    };
+    [
+        line("coldframe run --artifacts crashes --junit"),
+        line("coldframe triage crashes --baseline"),
+    ]
+}
+
 #[test]
-fn the_report_of_pytest_is_completed() {
-    let document = fs::read_to_string(crate::golden::repository("docs/ci.md")).expect("docs/ci.md");
-    let conftest = document
-        .split("```python\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next());
-    for python in venv::pytest_pythons().into_iter().take(1) {
-        let folder = Folder::new();
-        fs::write(
-            folder.join("conftest.py"),
-            conftest.expect("the conftest of docs/ci.md"),
-        )
-        .expect("the file");
-        fs::write(folder.join("test_it.py"), TESTS).expect("the tests");
-        let mut process = run(&folder, &["--artifacts", "out", "--junit", "junit.xml", "--"]);
-        process
-            .arg(python)
-            .args([
-                "-m",
-                "pytest",
-                "-q",
-                "--junitxml",
-                "junit.xml",
-                "-p",
-                "no:cacheprovider",
-            ])
-            .env_remove("PYTEST_ADDOPTS");
-        let result = output(process);
-        assert_eq!(result.status.signal(), Some(libc::SIGSEGV), "{}", stderr(&result));
-        assert_eq!(
-            junit_counts(&folder.join("junit.xml")),
-            "10 1 1 5",
-            "{}",
-            stderr(&result)
-        );
-        let text = fs::read_to_string(folder.join("junit.xml")).expect("the report");
-        let case = "<testcase classname=\"test_it\" name=\"test_numbers[4]\" time=\"0.000\"><error type=\"SIGSEGV\"";
-        assert!(text.contains(case), "{text}");
-        assert_eq!(
-            json(&folder, "out/results.sarif")["runs"][0]["results"]
-                .as_array()
-                .map(Vec::len),
-            Some(1)
-        );
+fn the_lines_of_the_readme_on_a_sample_repository() {
+    let [run, triage] = lines_of_the_readme();
+    for python in venv::pytest_pythons() {
+        for xdist in [false, true] {
+            let (folder, path) = sample_repository(&python);
+            let job = |line: &str| {
+                let mut shell = bare("/bin/sh".as_ref(), &folder);
+                shell
+                    .args(["-c", line])
+                    .current_dir(folder.path())
+                    .env("PATH", &path)
+                    .env(
+                        "PYTHONPATH",
+                        format!(
+                            "{}:{}",
+                            folder.join("installed").display(),
+                            repository("python").display()
+                        ),
+                    )
+                    .env("PYTHONDONTWRITEBYTECODE", "1")
+                    .env("GITHUB_ACTIONS", "true")
+                    .env("GITHUB_WORKSPACE", folder.path())
+                    .env("GITHUB_STEP_SUMMARY", folder.join("step.md"))
+                    .env("PYTEST_ADDOPTS", if xdist { "-n 2" } else { "" });
+                output(shell)
+            };
+            let result = job(&run);
+            let what = format!(
+                "{} {xdist}: {}\n{}",
+                python.display(),
+                String::from_utf8_lossy(&result.stdout),
+                stderr(&result)
+            );
+            // A crash ends pytest itself; with xdist it fails a test.
+            match xdist {
+                // The shell may have become the command.
+                false => assert!(
+                    result.status.signal() == Some(libc::SIGSEGV) || result.status.code() == Some(128 + libc::SIGSEGV),
+                    "{what}"
+                ),
+                true => assert_eq!(result.status.code(), Some(1), "{what}"),
+            }
+            assert_eq!(
+                stderr(&result).matches("::error file=test_it.py,line=7,").count(),
+                1,
+                "{what}"
+            );
+            let step = fs::read_to_string(folder.join("step.md")).expect("the summary of the job");
+            assert!(
+                step.contains("1 crash in 1 group") && step.contains("test_numbers[4]"),
+                "{what}\n{step}"
+            );
+            let counts = if xdist { "10 1 1 0" } else { "10 1 1 5" };
+            assert_eq!(junit_counts(&folder.join("junit.xml")), counts, "{what}");
+            let text = fs::read_to_string(folder.join("junit.xml")).expect("the report");
+            let case = text.split("<testcase ").find(|case| case.contains("test_numbers[4]"));
+            let case = case.unwrap_or_else(|| panic!("{what}\n{text}"));
+            assert!(
+                case.contains("<error ") && case.contains("SUMMARY: coldframe: SIGSEGV"),
+                "{what}\n{case}"
+            );
+            let sarif = json(&folder, "crashes/results.sarif");
+            let results = sarif["runs"][0]["results"].as_array().cloned().unwrap_or_default();
+            assert_eq!(results.len(), 1, "{what}");
+
+            let known = job("coldframe triage crashes --baseline known.toml --update-baseline --no-reports");
+            assert_eq!(known.status.code(), Some(0), "{what}");
+            let again = job(&triage);
+            assert_eq!(again.status.code(), Some(0), "{what}\n{}", stderr(&again));
+            let said = String::from_utf8_lossy(&again.stdout).into_owned();
+            assert!(said.contains("1 crash in 1 group, 0 new"), "{said}");
+        }
     }
 }

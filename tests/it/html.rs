@@ -179,7 +179,20 @@ fn a_real_crash_in_a_real_browser() {
     ] {
         assert!(dom.contains(part), "{part}: {dom}");
     }
-    // What unfolds, does so without a script: the innermost frames are open, the interpreter's are not.
+    // What unfolds, does so without a script: the program's frames are open, the interpreter's and the standard library's
+    // are not.
+    let attributes = |function: &str| {
+        let before = dom
+            .split(&format!("<span class=\"function\">{function}</span>"))
+            .next()
+            .expect("text");
+        let details = before.rsplit("<details").next().expect("an element");
+        details.split('>').next().expect("its end").to_string()
+    };
+    assert_eq!(
+        (attributes("string_at").as_str(), attributes("Reader.read").as_str()),
+        ("", " open=\"\"")
+    );
     assert!(dom.contains("<details open=\"\"><summary>"), "{dom}");
     assert!(dom.contains("interpreter frames</summary>"), "{dom}");
     let light = browser::screenshot(&folder, &page, false).expect("a browser was there");

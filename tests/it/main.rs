@@ -47,6 +47,8 @@ mod layout;
 mod layout_command;
 /// Live processes whose files are elsewhere than their paths say, or gone.
 mod live_places;
+/// Man pages and completions.
+mod manual;
 /// Every situation in which a process may die: status, dump, time.
 mod matrix;
 /// Native stacks of real processes, compared with gdb's.
@@ -59,12 +61,16 @@ mod no_locals;
 mod numpy;
 /// The opcodes of each version, and the bytecode that is shown.
 mod opcodes;
-/// The Python package, its wheel, its pytest plugin.
+/// Programs of every kind run as without coldframe.
+mod ordinary;
+/// The Python package, its pytest plugin.
 mod package;
 /// Programs that are not Python, sanitizers, other libcs, roots without anything.
 mod preload_harmless;
 /// Which Pythons are at hand.
 mod pythons;
+/// `coldframe dump` asks the handler where ptrace is denied.
+mod question;
 /// The report gets to a person.
 mod reach;
 /// Records, where no helper could run.
@@ -92,3 +98,5 @@ mod triggers;
 mod unknown_pythons;
 /// Virtual environments with packages.
 mod venv;
+/// The wheels.
+mod wheel;

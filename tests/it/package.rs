@@ -1,16 +1,15 @@
-//! The Python package: its functions, the wheel that users install, the pytest plugin.
+//! The Python package: its functions, the pytest plugin.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::LazyLock;
 
 use serde_json::Value;
 
 use crate::golden::repository;
 use crate::harness::{COLDFRAME, Folder, bare, output, skip, stderr};
 use crate::pythons::pythons;
-use crate::venv::{pip_python, pytest_pythons};
+use crate::venv::pytest_pythons;
 
 /// A Python that imports the package from the source tree and finds the binary under test.
 fn python(executable: &Path, folder: &Folder) -> Command {
@@ -213,99 +212,75 @@ fn under_run_the_package_only_annotates() {
     assert_eq!(reports[0]["annotations"]["k"], "v");
 }
 
-/// The wheel, made by maturin from what cargo has built for these tests.
-fn wheel() -> Result<PathBuf, String> {
-    static WHEEL: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
-        let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).join("maturin");
-        let maturin = tools.join("bin/maturin");
-        if !maturin.exists() {
-            let python = pip_python().ok_or("no Python with pip")?;
-            run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&tools))?;
-            run(Command::new(tools.join("bin/python"))
-                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-                .arg("maturin>=1.8,<2"))?;
-        }
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wheel");
-        let _ = fs::remove_dir_all(&folder);
-        let target = Path::new(COLDFRAME).ancestors().nth(2).ok_or("no target folder")?;
-        // Variables that cargo sets for this test would make its build scripts run again.
-        run(Command::new(maturin)
-            .args(["build", "--profile", "dev", "--auditwheel", "skip", "-o"])
-            .arg(&folder)
-            .current_dir(repository(""))
-            .env("CARGO_TARGET_DIR", target)
-            .env_remove("CARGO_MANIFEST_DIR"))?;
-        let made = fs::read_dir(&folder).map_err(|error| error.to_string())?;
-        made.flatten().map(|entry| entry.path()).next().ok_or("no wheel".into())
-    });
-    WHEEL.clone()
-}
-
-fn run(command: &mut Command) -> Result<Output, String> {
-    let output = command.output().map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(output);
-    }
-    let text = [output.stdout, output.stderr].concat();
-    Err(String::from_utf8_lossy(&text).into_owned())
-}
-
-/// `pip install` of the wheel, `python -m coldframe run`, a full report.
-fn install_and_crash(python: &Path, wheel: &Path) {
-    let folder = Folder::new();
-    let made = run(Command::new(python).args(["-m", "venv"]).arg(folder.join("venv")));
-    let inner = folder.join("venv/bin/python");
-    let installed = made.and_then(|_| {
-        run(Command::new(&inner)
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--no-index",
-            ])
-            .arg(wheel))
-    });
-    if let Err(error) = installed {
-        panic!("{}: {error}", python.display());
-    }
-    let mut command = bare(inner.as_os_str(), &folder);
-    command
-        .args(["-m", "coldframe", "run", "--report", "full", "--"])
-        .arg(&inner)
-        .args(["-c", "import ctypes; ctypes.string_at(0)"]);
-    let result = output(command);
-    let text = stderr(&result);
-    for part in ["SIGSEGV at 0x0", "string_at", "<module>", "SUMMARY: coldframe: SIGSEGV"] {
-        assert!(
-            text.contains(part),
-            "{}: {part} is missing in\n{text}",
-            python.display()
-        );
-    }
-}
+/// As on a system for which there is no command: neither it nor modules that Windows lacks, and no symbols of the program.
+const ELSEWHERE: &str = r#"
+import ctypes, sys, warnings
+for name in "fcntl", "grp", "pwd", "resource", "termios":
+    sys.modules[name] = None
+def load(name): raise TypeError("as on Windows")
+ctypes.CDLL = load
+with warnings.catch_warnings(record=True) as seen:
+    warnings.simplefilter("always")
+    import coldframe
+    import coldframe._binary
+    coldframe._binary._folders = lambda: iter(())
+    assert not coldframe.enable(dir="dumps") and not coldframe.is_enabled()
+    assert not coldframe.annotate("a", 1) and not coldframe.breadcrumb("b") and coldframe.dump() is None
+    assert not coldframe.register(10) and not coldframe.unregister(10) and not coldframe.dump_later(60)
+    coldframe.cancel_dump_later(), coldframe.disable(), coldframe.LogHandler()
+    try:
+        raise SystemExit(coldframe.analyze("x.dmp"))
+    except coldframe.AnalyzeError as error:
+        print(error)
+print([str(warning.message) for warning in seen])
+"#;
 
 #[test]
-#[ignore = "maturin takes the binary away for a moment, which other tests run; .ci/run runs this one alone"]
-fn the_wheel_installs_and_captures() {
-    let wheel = match wheel() {
-        Ok(wheel) => wheel,
-        Err(error) => return skip(&format!("the wheel cannot be built: {error}")),
-    };
-    let name = wheel.file_name().unwrap_or_default().to_string_lossy();
-    assert!(name.contains("-py3-none-"), "one wheel for every Python: {name}");
-    let mut able: Vec<PathBuf> = pythons()
-        .into_iter()
-        .filter(crate::venv::has_pip)
-        .map(|python| python.executable)
-        .collect();
-    if std::env::var_os("COLDFRAME_EVERY_PYTHON").is_none() && able.len() > 2 {
-        able.drain(1..able.len() - 1);
+fn without_the_command_there_is_one_warning_and_no_capture() {
+    let said =
+        "the command coldframe is not installed beside this package; there are wheels with it for Linux on x86_64";
+    for executable in oldest_and_newest() {
+        let folder = Folder::new();
+        let mut command = python(&executable, &folder);
+        command.args(["-c", ELSEWHERE]).env("PATH", "/usr/bin:/bin");
+        let result = output(command);
+        let text = String::from_utf8_lossy(&result.stdout).into_owned();
+        assert!(result.status.success(), "{}: {}", executable.display(), stderr(&result));
+        assert_eq!(
+            text,
+            format!("{said}\n['coldframe cannot capture this process: {said}']\n")
+        );
+        assert!(!folder.join("dumps").exists());
     }
-    assert!(!able.is_empty() || std::env::var_os("COLDFRAME_REQUIRE_TOOLS").is_none());
-    for python in able {
-        install_and_crash(&python, &wheel);
+    for executable in pytest_pythons().into_iter().take(1) {
+        let folder = Folder::new();
+        fs::write(folder.join("test_it.py"), "def test_it(): pass\n").expect("a test");
+        let mut command = python(&executable, &folder);
+        command
+            .args([
+                "-m",
+                "pytest",
+                "-p",
+                "coldframe.pytest_plugin",
+                "-p",
+                "no:cacheprovider",
+                "--coldframe",
+            ])
+            .env("PATH", "/usr/bin:/bin")
+            .env_remove("PYTEST_ADDOPTS");
+        let result = output(command);
+        let text = [result.stdout.clone(), result.stderr.clone()].concat();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        assert_eq!(result.status.code(), Some(0), "{text}");
+        assert_eq!(
+            text.matches(&format!(
+                "RuntimeWarning: coldframe cannot capture this process: {said}"
+            ))
+            .count(),
+            1,
+            "{text}"
+        );
+        assert!(text.contains("coldframe: crashes are not captured"), "{text}");
     }
 }
 

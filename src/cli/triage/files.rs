@@ -1,10 +1,14 @@
 //! Which files are triaged.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use coldframe::triage::Record;
+use coldframe::triage::record::SCHEMA;
 
 /// Folders below each other; more is a loop, or nobody's dumps.
 const DEPTH: usize = 32;
@@ -12,10 +16,10 @@ const DEPTH: usize = 32;
 /// What to triage.
 #[derive(Debug, Default)]
 pub struct Inputs {
-    /// Dumps, cores and records, sorted.
+    /// Dumps, cores and records of crashes, sorted.
     pub files: Vec<PathBuf>,
-    /// What an earlier triage found.
-    pub records: Vec<Record>,
+    /// Results of earlier triages, sorted.
+    pub results: Vec<PathBuf>,
 }
 
 /// Looks through `paths`. A file that is named itself is taken whatever its name is.
@@ -33,7 +37,7 @@ pub fn find(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
     let mut inputs = Inputs::default();
     for path in files {
         match path.extension().is_some_and(|extension| extension == "ndjson") {
-            true => inputs.records.extend(read(&path)?),
+            true => inputs.results.push(path),
             false => inputs.files.push(path),
         }
     }
@@ -63,25 +67,68 @@ fn is_crash(name: &str) -> bool {
     ends.iter().any(|end| name.ends_with(end)) || name == "core" || name.starts_with("core.")
 }
 
+/// Dumps by the end of their path, to find those of an earlier triage's records again wherever the folder lies now.
+pub struct Dumps<'a>(HashMap<Tail<'a>, Vec<&'a Path>>);
+
+/// The names of a file and of its folder.
+type Tail<'a> = (Option<&'a OsStr>, Option<&'a OsStr>);
+
+fn tail(path: &Path) -> Tail<'_> {
+    (path.file_name(), path.parent().and_then(Path::file_name))
+}
+
+impl Dumps<'_> {
+    /// Of files that were found.
+    pub fn of(files: &[PathBuf]) -> Dumps<'_> {
+        let mut dumps: HashMap<Tail<'_>, Vec<&Path>> = HashMap::new();
+        for file in files {
+            dumps.entry(tail(file)).or_default().push(file);
+        }
+        Dumps(dumps)
+    }
+
+    /// The dump of a record: one below the folder that the results lie in.
+    pub fn of_record(&self, results: &Path, record: &Record) -> Option<&Path> {
+        let folder = results.parent()?;
+        let named = self.0.get(&tail(Path::new(&record.path)))?;
+        named.iter().copied().find(|dump| dump.starts_with(folder))
+    }
+}
+
 /// The records of an earlier triage.
-pub fn read(path: &Path) -> anyhow::Result<Vec<Record>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines
-        .map(|(index, line)| {
-            let record: Record = serde_json::from_str(line)
-                .with_context(|| format!("{}:{}: not a result of coldframe triage", path.display(), index + 1))?;
-            anyhow::ensure!(
-                record.schema == coldframe::triage::record::SCHEMA,
-                "{}:{}: its schema is {:?}; this program reads {:?}",
-                path.display(),
-                index + 1,
-                record.schema,
-                coldframe::triage::record::SCHEMA
-            );
-            Ok(record)
-        })
-        .collect()
+pub fn read_all(path: &Path) -> anyhow::Result<Vec<Record>> {
+    let mut records = Vec::new();
+    read(path, &mut |record| {
+        records.push(record);
+        Ok(())
+    })?;
+    Ok(records)
+}
+
+/// Gives the records of an earlier triage to `take`, one by one: there may be millions.
+pub fn read(path: &Path, take: &mut dyn FnMut(Record) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let cannot_read = || format!("cannot read {}", path.display());
+    let mut reader = BufReader::new(File::open(path).with_context(cannot_read)?);
+    let mut line = String::new();
+    for number in 1.. {
+        line.clear();
+        if reader.read_line(&mut line).with_context(cannot_read)? == 0 {
+            break;
+        }
+        if line.trim().is_empty() {
+            continue;
+        }
+        let record: Record = serde_json::from_str(&line)
+            .with_context(|| format!("{}:{number}: not a result of coldframe triage", path.display()))?;
+        anyhow::ensure!(
+            record.schema == SCHEMA,
+            "{}:{number}: its schema is {:?}; this program reads {SCHEMA:?}",
+            path.display(),
+            record.schema,
+        );
+        take(record)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

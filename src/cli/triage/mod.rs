@@ -5,6 +5,7 @@
 mod files;
 mod worker;
 
+use std::collections::HashSet;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,15 +13,15 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use coldframe::report::text::{Form, TextOptions};
+use coldframe::report::json;
+use coldframe::report::text::Form;
 use coldframe::triage::render::{self, Triage as Found};
-use coldframe::triage::{Baseline, Record};
+use coldframe::triage::{Baseline, Grouper, Record};
 use indicatif::{ProgressBar, ProgressStyle};
 use time::OffsetDateTime;
 
-use super::color::Color;
-use super::output;
-pub(super) use files::read as read_records;
+use super::output::Output;
+pub(super) use files::read_all as read_records;
 pub use worker::TriageWorker;
 
 /// Exit code where --fail-on finds something.
@@ -75,12 +76,8 @@ pub struct Triage {
     #[arg(long)]
     no_reports: bool,
 
-    /// Write the result to a file instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-
     #[command(flatten)]
-    color: Color,
+    output: Output,
 }
 
 /// Form of the result.
@@ -121,8 +118,16 @@ impl Triage {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let today = OffsetDateTime::now_utc().date().to_string();
         let mut baseline = self.baseline()?;
-        let records = self.records()?;
-        let mut found = Found::of(records.clone(), &baseline, &today);
+        let mut grouper = Grouper::default();
+        let mut lines = String::new();
+        self.each_record(&mut |record| {
+            grouper.add(record);
+            if self.format == Format::Ndjson {
+                lines.push_str(&json::line_of(record)?);
+            }
+            Ok(())
+        })?;
+        let mut found = Found::of_groups(grouper.finish(), &baseline, &today);
         if self.update_baseline {
             let new: Vec<_> = found.new_groups().map(|row| row.group.clone()).collect();
             self.write_baseline(&mut baseline, &new)?;
@@ -130,9 +135,10 @@ impl Triage {
         if self.shows_reports() {
             self.add_reports(&mut found);
         }
-        output::write(self.output.as_deref(), &self.text(&found, &records)?)?;
-        if !coldframe::triage::group::any_analysed(&records) {
-            anyhow::bail!("none of {} files could be analysed", records.len());
+        self.output.write(&self.text(&found, lines)?)?;
+        // A job in which nothing crashed has a file without records.
+        if found.files > 0 && !found.any_analysed() {
+            anyhow::bail!("none of {} files could be analysed", found.files);
         }
         let failed = match self.fail_on {
             FailOn::Never => false,
@@ -146,11 +152,11 @@ impl Triage {
         })
     }
 
-    fn records(&self) -> anyhow::Result<Vec<Record>> {
+    /// The records of earlier triages, then those of files, in an order that does not change.
+    fn each_record(&self, take: &mut dyn FnMut(&Record) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let inputs = files::find(&self.paths)?;
-        let mut records = inputs.records;
         anyhow::ensure!(
-            !inputs.files.is_empty() || !records.is_empty(),
+            !inputs.files.is_empty() || !inputs.results.is_empty(),
             "there is no dump, core or record below {}; a file that is named itself is taken whatever its name is",
             self.paths
                 .iter()
@@ -158,12 +164,24 @@ impl Triage {
                 .collect::<Vec<_>>()
                 .join(", ")
         );
-        let progress = progress(inputs.files.len());
-        records.extend(worker::analyze_all(&inputs.files, &self.worker_options(), &|| {
-            progress.inc(1)
-        }));
+        let dumps = files::Dumps::of(&inputs.files);
+        let mut recorded = HashSet::new();
+        for path in &inputs.results {
+            files::read(path, &mut |mut record| {
+                if let Some(dump) = dumps.of_record(path, &record) {
+                    record.path = dump.display().to_string();
+                    recorded.insert(dump.to_path_buf());
+                }
+                take(&record)
+            })?;
+        }
+        // What `run --artifacts` recorded need not be analysed again.
+        let mut files = inputs.files.clone();
+        files.retain(|path| !recorded.contains(path));
+        let progress = progress(files.len());
+        let records = worker::analyze_all(&files, &self.worker_options(), &|| progress.inc(1));
         progress.finish_and_clear();
-        Ok(records)
+        records.iter().try_for_each(take)
     }
 
     fn worker_options(&self) -> worker::Options {
@@ -209,21 +227,11 @@ impl Triage {
         std::fs::write(path, baseline.to_text()?).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    fn text(&self, found: &Found, records: &[Record]) -> anyhow::Result<String> {
+    fn text(&self, found: &Found, lines: String) -> anyhow::Result<String> {
         Ok(match self.format {
-            Format::Text => {
-                let to_terminal = self.output.is_none() && std::io::stdout().is_terminal();
-                let options = TextOptions {
-                    style: self.color.style(to_terminal),
-                    ..TextOptions::new(Form::Full)
-                };
-                render::text(found, &options)
-            }
-            Format::Json => coldframe::report::json::of(found)?,
-            Format::Ndjson => records
-                .iter()
-                .map(coldframe::report::json::line_of)
-                .collect::<Result<String, _>>()?,
+            Format::Text => render::text(found, &self.output.text_options(Form::Full)),
+            Format::Json => json::of(found)?,
+            Format::Ndjson => lines,
             Format::Markdown => render::markdown(found),
             Format::Junit => render::junit(found),
             Format::Github => render::github(found, &repository()?),

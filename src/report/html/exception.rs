@@ -2,6 +2,7 @@
 
 use super::frame::{Detail, Stack};
 use super::room::Room;
+use crate::report::library::Library;
 use crate::report::model::Thread;
 use crate::report::text::clip;
 use crate::report::text::exception::{MAX_CHAIN, MAX_PARTS, chain, title};
@@ -16,7 +17,7 @@ pub(super) struct View {
     pub(super) traceback: Stack,
 }
 
-pub(super) fn views(thread: &Thread, room: &mut Room) -> Vec<View> {
+pub(super) fn views(thread: &Thread, library: &Library, room: &mut Room) -> Vec<View> {
     let exceptions = [&thread.exception, &thread.handling].into_iter().flatten();
     exceptions
         .flat_map(|exception| chain(exception).take(MAX_CHAIN))
@@ -38,6 +39,7 @@ pub(super) fn views(thread: &Thread, room: &mut Room) -> Vec<View> {
             traceback: Stack::of(
                 &exception.traceback,
                 Detail {
+                    library,
                     open: 0,
                     parts: true,
                     rows: 30,

@@ -6,6 +6,7 @@ use askama::filters::HtmlSafe;
 use super::room::Room;
 use super::source::{self, Line};
 use super::variable::Variables;
+use crate::report::library::Library;
 use crate::report::model::{Frame, NativeFrame, Owner, PythonFrame};
 use crate::report::text::fold::{Step, steps};
 use crate::report::text::source::Span;
@@ -26,8 +27,10 @@ impl HtmlSafe for Stack {}
 
 /// How much of a stack is shown.
 #[derive(Clone, Copy)]
-pub(super) struct Detail {
-    /// How many frames with something to unfold are unfolded.
+pub(super) struct Detail<'a> {
+    /// What the program did not bring along.
+    pub(super) library: &'a Library,
+    /// How many of the program's own frames are unfolded, the innermost ones.
     pub(super) open: usize,
     /// Source lines and variables are there to unfold.
     pub(super) parts: bool,
@@ -76,15 +79,15 @@ impl View {
 }
 
 impl Stack {
-    pub(super) fn of(frames: &[Frame], detail: Detail, room: &mut Room) -> Stack {
+    pub(super) fn of(frames: &[Frame], detail: Detail<'_>, room: &mut Room) -> Stack {
         let mut open = detail.open;
         let mut rows = Vec::new();
         for step in steps(frames, true, detail.rows) {
             let row = match step {
                 Step::Frame(index) => {
                     let mut view = View::of(index, &frames[index], detail.parts.then_some(&mut *room));
-                    // Native frames of other libraries unfold when somebody wants to know.
-                    if view.has_parts() && open > 0 && (view.kind == "Py" || view.is_extension) {
+                    // The others unfold when somebody wants to know.
+                    if view.has_parts() && open > 0 && detail.library.is_application(&frames[index]) {
                         open -= 1;
                         view.is_open = true;
                     }
@@ -217,6 +220,7 @@ mod tests {
             })
         };
         let detail = Detail {
+            library: &Library::default(),
             open: 8,
             parts: true,
             rows: 9,

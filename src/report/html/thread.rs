@@ -3,8 +3,9 @@
 use super::exception;
 use super::frame::{Detail, Stack};
 use super::room::Room;
+use crate::report::library::Library;
 use crate::report::model::{Report, Thread};
-use crate::report::text::{main_thread, tasks, threads};
+use crate::report::text::{main_thread, tasks, threads, work};
 
 /// The most kinds of threads, and of tasks.
 const MOST: usize = 100;
@@ -18,15 +19,18 @@ pub(super) struct View {
     pub(super) same: Vec<String>,
     /// How many others are not named.
     pub(super) more: usize,
+    /// The call that it was given, where it is a worker.
+    pub(super) work: String,
     pub(super) stack: Stack,
     pub(super) is_truncated: bool,
     pub(super) exceptions: Vec<exception::View>,
 }
 
 /// The thread that the report is about.
-pub(super) fn main(report: &Report, room: &mut Room) -> Option<View> {
+pub(super) fn main(report: &Report, library: &Library, room: &mut Room) -> Option<View> {
     let thread = main_thread(report)?;
     let detail = Detail {
+        library,
         open: 8,
         parts: true,
         rows: 400,
@@ -35,9 +39,10 @@ pub(super) fn main(report: &Report, room: &mut Room) -> Option<View> {
 }
 
 /// The others, and how many kinds of them are left out.
-pub(super) fn others(report: &Report, room: &mut Room) -> (Vec<View>, usize) {
+pub(super) fn others(report: &Report, library: &Library, room: &mut Room) -> (Vec<View>, usize) {
     let groups = threads::groups(threads::others(report));
     let detail = Detail {
+        library,
         open: 0,
         parts: true,
         rows: 60,
@@ -51,9 +56,10 @@ pub(super) fn others(report: &Report, room: &mut Room) -> (Vec<View>, usize) {
 }
 
 /// The asyncio tasks, and how many kinds of them are left out.
-pub(super) fn tasks(report: &Report, room: &mut Room) -> (Vec<View>, usize) {
+pub(super) fn tasks(report: &Report, library: &Library, room: &mut Room) -> (Vec<View>, usize) {
     let groups = tasks::groups(&report.tasks);
     let detail = Detail {
+        library,
         open: 0,
         parts: true,
         rows: 40,
@@ -66,6 +72,7 @@ pub(super) fn tasks(report: &Report, room: &mut Room) -> (Vec<View>, usize) {
             title: tasks::describe(first),
             same: rest.iter().take(NAMES).map(|task| tasks::name(task)).collect(),
             more: rest.len().saturating_sub(NAMES),
+            work: String::new(),
             stack: Stack::of(&first.frames, detail, room),
             is_truncated: false,
             exceptions: Vec::new(),
@@ -74,7 +81,7 @@ pub(super) fn tasks(report: &Report, room: &mut Room) -> (Vec<View>, usize) {
 }
 
 impl View {
-    fn of(thread: &Thread, same: &[&Thread], detail: Detail, room: &mut Room) -> View {
+    fn of(thread: &Thread, same: &[&Thread], detail: Detail<'_>, room: &mut Room) -> View {
         View {
             title: format!("Thread {}", threads::describe(thread)),
             same: same
@@ -83,9 +90,48 @@ impl View {
                 .map(|thread| threads::short_name(thread))
                 .collect(),
             more: same.len().saturating_sub(NAMES),
+            work: thread
+                .work
+                .as_ref()
+                .and_then(|work| work.item.as_ref())
+                .map(|item| work::call(item, 300))
+                .unwrap_or_default(),
             stack: Stack::of(&thread.frames, detail, room),
             is_truncated: thread.truncated,
-            exceptions: exception::views(thread, room),
+            exceptions: exception::views(thread, detail.library, room),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::model::{Work, WorkItem, WorkKind};
+
+    #[test]
+    fn a_worker_has_its_call() {
+        let item = WorkItem {
+            function: "resize".into(),
+            arguments: vec!["'<photo>'".into()],
+            is_batch: false,
+        };
+        let report = Report {
+            threads: vec![Thread {
+                work: Some(Work {
+                    kind: WorkKind::Pool,
+                    item: Some(item),
+                    ..Work::default()
+                }),
+                ..Thread::default()
+            }],
+            ..Report::default()
+        };
+        let view = main(&report, &Library::default(), &mut Room::of(1_000)).expect("a thread");
+        assert_eq!(view.work, "resize('<photo>')");
+        let page = crate::report::html::page(&report).expect("a page");
+        assert!(
+            page.contains("work: <code>resize(&#39;&#60;photo&#62;&#39;)</code>"),
+            "{page}"
+        );
     }
 }

@@ -5,6 +5,7 @@ use askama::filters::HtmlSafe;
 
 use super::room::Room;
 use super::thread::{self, View as ThreadView};
+use crate::report::library::Library;
 use crate::report::model::{ExtensionModule, Finding, InputKind, Note, Report};
 use crate::report::text::{Style, clip, extensions, findings, headline, instruction, notes, summary};
 
@@ -83,9 +84,10 @@ impl Crash {
 
     /// The view of a report on a page that has others.
     pub fn within(report: &Report, room: &mut Room) -> Crash {
-        let main = thread::main(report, room);
-        let (others, more_others) = thread::others(report, room);
-        let (tasks, more_tasks) = thread::tasks(report, room);
+        let library = Library::of(report);
+        let main = thread::main(report, &library, room);
+        let (others, more_others) = thread::others(report, &library, room);
+        let (tasks, more_tasks) = thread::tasks(report, &library, room);
         let interpreters = report.python.iter().flat_map(|python| &python.interpreters);
         let modules = || report.python.iter().flat_map(|python| &python.extension_modules);
         let message = report.crash.as_ref().and_then(|crash| crash.message.as_deref());

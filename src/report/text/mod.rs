@@ -23,10 +23,11 @@ mod style;
 pub(in crate::report) mod summary;
 pub(in crate::report) mod tasks;
 pub(in crate::report) mod threads;
-mod work;
+pub(in crate::report) mod work;
 
 use std::collections::HashSet;
 
+use super::library::Library;
 use super::model::{Address, Report, Thread};
 pub(crate) use escape::is_hostile;
 pub(in crate::report) use escape::{clip, spread};
@@ -74,7 +75,7 @@ pub fn render(report: &Report, options: &TextOptions) -> String {
     let mut out = Out {
         text: String::new(),
         runtime: report.python.first().and_then(|python| python.executable.clone()),
-        standard_library: standard_library(report),
+        library: Library::of(report),
         shown: HashSet::new(),
         options: TextOptions {
             // Narrower than this, a stack cannot be shown at all.
@@ -113,16 +114,10 @@ struct Out {
     options: TextOptions,
     /// The image of the interpreter.
     runtime: Option<String>,
-    /// The images of the extension modules that come with it.
-    standard_library: HashSet<String>,
+    /// What comes with it.
+    library: Library,
     /// Objects of this stack whose parts were shown.
     shown: HashSet<Address>,
-}
-
-fn standard_library(report: &Report) -> HashSet<String> {
-    let modules = report.python.iter().flat_map(|python| &python.extension_modules);
-    let of_library = modules.filter(|module| module.standard_library);
-    of_library.filter_map(|module| module.path.clone()).collect()
 }
 
 impl Out {

@@ -120,7 +120,7 @@ mod tests {
         };
         let mut out = Out {
             runtime: None,
-            standard_library: Default::default(),
+            library: Default::default(),
             text: String::new(),
             options: TextOptions::new(Form::Full),
             shown: Default::default(),

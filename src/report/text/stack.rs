@@ -74,7 +74,7 @@ struct Left {
 /// Whether the variables of a frame tell nothing to who did not write it: those of the interpreter, and in the short form
 /// those of its own extension modules.
 fn is_pythons_own(out: &Out, frame: &NativeFrame) -> bool {
-    let of_library = |module: &String| out.is_short() && out.standard_library.contains(module);
+    let of_library = |module: &String| out.is_short() && out.library.has_module(module);
     frame
         .module
         .as_ref()

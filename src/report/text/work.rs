@@ -25,7 +25,7 @@ pub(super) fn describe(work: &Work) -> String {
 }
 
 /// Such as `resize('photo', quality=9)`.
-pub(super) fn call(item: &WorkItem, width: usize) -> String {
+pub(in crate::report) fn call(item: &WorkItem, width: usize) -> String {
     let function = clip(&item.function, 80);
     let arguments = clip(&item.arguments.join(", "), width.max(40));
     match item.is_batch {

@@ -15,8 +15,8 @@ mod text;
 use serde::Serialize;
 
 use super::baseline::{Baseline, Known};
-use super::group::{Group, group};
-use super::record::{self, Record};
+use super::group::{Group, Grouped, Grouper};
+use super::record::{self, Record, Status};
 use crate::report::Report;
 use crate::report::text::one_line;
 
@@ -71,25 +71,31 @@ impl Triage {
     }
 
     /// The groups of records, with what a baseline knows of them on a day (`YYYY-MM-DD`). Reports are still missing.
-    pub fn of(records: Vec<Record>, baseline: &Baseline, today: &str) -> Triage {
-        let groups = group(&records)
-            .into_iter()
-            .map(|group| Row {
-                known: baseline.find(&group, today).cloned(),
-                record: records[group.representative].clone(),
-                report: None,
-                group,
-            })
-            .collect();
+    pub fn of(records: &[Record], baseline: &Baseline, today: &str) -> Triage {
+        let mut grouper = Grouper::default();
+        records.iter().for_each(|record| grouper.add(record));
+        Triage::of_groups(grouper.finish(), baseline, today)
+    }
+
+    /// The same of records that are grouped already.
+    pub fn of_groups(grouped: Grouped, baseline: &Baseline, today: &str) -> Triage {
+        let rows = grouped.members.into_iter().map(|member| Row {
+            known: baseline.find(&member.group, today).cloned(),
+            record: member.record,
+            report: None,
+            group: member.group,
+        });
         Triage {
-            groups,
-            ungrouped: records
-                .iter()
-                .filter(|record| record.signature.is_none())
-                .cloned()
-                .collect(),
-            ..Triage::new(records.len())
+            groups: rows.collect(),
+            ungrouped: grouped.ungrouped,
+            ..Triage::new(grouped.records)
         }
+    }
+
+    /// Whether any record could be analysed.
+    pub fn any_analysed(&self) -> bool {
+        let partial = |record: &Record| matches!(record.status, Status::Ok | Status::Partial);
+        !self.groups.is_empty() || self.ungrouped.iter().any(partial)
     }
 
     /// The groups that no baseline knows.

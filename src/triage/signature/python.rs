@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::native::most_frequent;
 use super::rules;
+use crate::report::is_standard_library;
 use crate::report::model::{Frame, PythonFrame};
 
 /// How many frames of an overflowed stack are looked at for what repeats.
@@ -94,13 +95,4 @@ fn passing(frame: &PythonFrame) -> Option<&'static str> {
     package
         .is_some_and(|package| rules::PASSING_MODULES.contains(&package))
         .then_some("of a test runner or a pool")
-}
-
-/// `…/lib/python3.12/x.py`, but not what is installed below it.
-fn is_standard_library(file: &str) -> bool {
-    let Some((_, rest)) = file.rsplit_once("/lib/python3") else {
-        return false;
-    };
-    let inside = rest.split_once('/').map_or("", |(_, inside)| inside);
-    !inside.starts_with("site-packages/") && !inside.starts_with("dist-packages/") && !inside.is_empty()
 }

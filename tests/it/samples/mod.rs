@@ -5,6 +5,7 @@
 
 mod cell;
 mod check;
+mod debuggers;
 mod exception;
 mod faulthandler;
 mod freeze;
