@@ -22,6 +22,8 @@ mod debuginfod;
 mod denied;
 /// Dumps of live processes: written, read back, opened by other readers.
 mod dump;
+/// Python exceptions that nobody catches.
+mod exceptions;
 /// Extension modules and their packages.
 mod extensions;
 mod findings;
@@ -100,5 +102,7 @@ mod triggers;
 mod unknown_pythons;
 /// Virtual environments with packages.
 mod venv;
+/// Filling the cache beforehand.
+mod warm;
 /// The wheels.
 mod wheel;
