@@ -104,7 +104,6 @@ fn variables_are_those_of_gdb() {
 
 #[test]
 fn variables_of_optimised_code_are_those_of_gdb() {
-    compare(&["-g", "-O1", "-w"]);
     compare(&["-g", "-O2", "-w"]);
     compare(&["-g", "-O2", "-w", "-gdwarf-4"]);
 }
