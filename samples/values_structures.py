@@ -19,7 +19,6 @@
 #: part: show counter.corner = {x = 1, y = 2}
 #: part: show counter.colour = GREEN
 #: part: show counter.bytes = {1, 2, 3, 4}
-#: part: show counter.password = <redacted>
 #: part: show matrix.rows = 2
 #: part: show matrix.columns = 3
 #: part: show matrix.cells = 0x0

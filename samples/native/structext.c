@@ -19,7 +19,6 @@ typedef struct {
     struct point corner;
     enum colour colour;
     unsigned char bytes[4];
-    const char *password;
 } Counter;
 
 /* A type of its own, made at run time, whose functions do not name its structure. */
@@ -66,7 +65,6 @@ static PyObject *structext_counter(PyObject *module, PyObject *owner)
     counter->corner = (struct point){1, 2};
     counter->colour = GREEN;
     memcpy(counter->bytes, "\1\2\3\4", 4);
-    counter->password = "hunter2";
     return (PyObject *)counter;
 }
 

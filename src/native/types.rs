@@ -196,8 +196,17 @@ fn members<'a>(info: &Info<'a>, die: &Die<'a>, depth: u32) -> Vec<Member> {
     let member = |(child, entry): (Die<'a>, Entry<'a>)| {
         let target = info.type_of(&child)?;
         let kind = describe(info, &target, depth + 1);
-        let bit = udata(&entry, gimli::DW_AT_data_bit_offset);
         let bits = udata(&entry, gimli::DW_AT_bit_size);
+        // Up to DWARF 4, counted from the highest bit of a unit of storage (DWARF 4, section 5.5.6).
+        let from_top = || {
+            let unit = udata(&entry, gimli::DW_AT_byte_size)
+                .unwrap_or(kind.size)
+                .checked_mul(8)?;
+            let lowest = unit.checked_sub(udata(&entry, gimli::DW_AT_bit_offset)?.checked_add(bits?)?)?;
+            let start = udata(&entry, gimli::DW_AT_data_member_location).unwrap_or_default();
+            start.checked_mul(8)?.checked_add(lowest)
+        };
+        let bit = udata(&entry, gimli::DW_AT_data_bit_offset).or_else(from_top);
         let offset = match bit {
             Some(bit) => bit / 8,
             None => udata(&entry, gimli::DW_AT_data_member_location).unwrap_or_default(),
