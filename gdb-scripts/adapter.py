@@ -50,6 +50,15 @@ NAME = "coldframe"
 class Gdb(Debugger):
     """The selected inferior of gdb."""
 
+    def __init__(self):
+        # The native frames of a thread, while the process stands still: gdb takes a minute for 50,000.
+        self._frames = {}
+        gdb.events.cont.connect(self._forget)
+        gdb.events.new_objfile.connect(self._forget)
+
+    def _forget(self, event):
+        self._frames.clear()
+
     def process(self):
         inferior = gdb.selected_inferior()
         return (inferior.num, inferior.pid) if inferior.pid else None
@@ -115,6 +124,9 @@ class Gdb(Debugger):
         frames = []
         try:
             frame = gdb.newest_frame()
+            key = (self.process(), gdb.selected_thread().ptid, frame.pc(), int(frame.read_register("sp")))
+            if key in self._frames:
+                return list(self._frames[key])
             while frame is not None and len(frames) < MAX_NATIVE:
                 is_inline = frame.type() == gdb.INLINE_FRAME
                 sp = int(frame.read_register("sp")) & (1 << 64) - 1
@@ -123,7 +135,9 @@ class Gdb(Debugger):
         except gdb.error:
             # The stack ends where gdb cannot unwind it.
             pass
-        return frames
+        if frames:
+            self._frames[key] = frames
+        return list(frames)
 
     def selected_level(self):
         level = 0

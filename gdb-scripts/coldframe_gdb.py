@@ -3010,6 +3010,8 @@ def _coldframe():
 
         def dict_items(self, obj, limit=MAX_ITEMS):
             """(key, value) of a dict in its order."""
+            if self.memory.prefix(self.at(obj, "dict.used"), WORD) == bytes(WORD):
+                return iter(())
             keys = self.ptr(obj, "dict.keys")
             values = self.ptr(obj, "dict.values")
             if values:
@@ -3676,6 +3678,8 @@ def _coldframe():
     OWNED_BY_GENERATOR = 1
     # What a module consists of; its variables are the rest.
     DEFINITIONS = ("module", "function", "builtin_function_or_method")
+    # What links the frames of a thread.
+    FRAME_LINKS = ("frame.previous", "frame_object.f_back")
     # Bytes in a unit of bytecode.
     CODE_UNIT = 2
 
@@ -3720,6 +3724,8 @@ def _coldframe():
         def __init__(self, memory, layout):
             Values.__init__(self, memory, layout)
             self._codes = {}
+            # Whether a list of frames ended where memory could not be read.
+            self.is_cut = False
 
         # Code.
 
@@ -3814,7 +3820,11 @@ def _coldframe():
             while head and head not in seen and len(seen) < MAX_FRAMES:
                 seen.add(head)
                 yield head
-                head = self.ptr_or_null(head, slot)
+                try:
+                    head = self.ptr(head, slot)
+                except Unreadable:
+                    self.is_cut = self.is_cut or slot in FRAME_LINKS
+                    break
 
         def _cframes(self, thread):
             """The records of runs on the C stack, with the frame each runs, where this build has them."""
@@ -3926,7 +3936,11 @@ def _coldframe():
             if code is None:
                 return []
             if not code.has_fast_locals():
-                return self.namespace(frame)
+                # Those of a comprehension that was inlined live in slots there, too (3.12+).
+                return self._slot_values(frame, code) + self.namespace(frame)
+            return self._slot_values(frame, code)
+
+        def _slot_values(self, frame, code):
             found = {}
             for index, (name, kind) in enumerate(code.slots):
                 try:
@@ -5922,6 +5936,7 @@ def _coldframe():
 
 
     NO_STATE = "This thread has no Python state"
+    CUT = "  (the memory of further frames cannot be read; of a dump, `coldframe analyze` lists them)"
 
 
     class Selection:
@@ -5952,6 +5967,7 @@ def _coldframe():
             self.stack = Stack(debugger, self.runtime, self.thread)
             if not self.stack.has_python():
                 raise Problem(NO_STATE)
+            self.is_cut = self.runtime.is_cut
             # (entry, python frame or None) in the order of py-bt.
             self.positions = []
             for entry in self.stack.entries:
@@ -6023,6 +6039,8 @@ def _coldframe():
         for index in range(view.position(), len(view.positions)):
             for line in view.traceback(index):
                 yield line
+        if view.is_cut:
+            yield CUT
 
 
     def py_bt_full(debugger, argument):
@@ -6031,6 +6049,8 @@ def _coldframe():
         for index in range(view.position(), len(view.positions)):
             for line in view.summary(index):
                 yield line
+        if view.is_cut:
+            yield CUT
 
 
     def _numbers(argument):
@@ -6356,6 +6376,15 @@ def _coldframe():
     class Gdb(Debugger):
         """The selected inferior of gdb."""
 
+        def __init__(self):
+            # The native frames of a thread, while the process stands still: gdb takes a minute for 50,000.
+            self._frames = {}
+            gdb.events.cont.connect(self._forget)
+            gdb.events.new_objfile.connect(self._forget)
+
+        def _forget(self, event):
+            self._frames.clear()
+
         def process(self):
             inferior = gdb.selected_inferior()
             return (inferior.num, inferior.pid) if inferior.pid else None
@@ -6421,6 +6450,9 @@ def _coldframe():
             frames = []
             try:
                 frame = gdb.newest_frame()
+                key = (self.process(), gdb.selected_thread().ptid, frame.pc(), int(frame.read_register("sp")))
+                if key in self._frames:
+                    return list(self._frames[key])
                 while frame is not None and len(frames) < MAX_NATIVE:
                     is_inline = frame.type() == gdb.INLINE_FRAME
                     sp = int(frame.read_register("sp")) & (1 << 64) - 1
@@ -6429,7 +6461,9 @@ def _coldframe():
             except gdb.error:
                 # The stack ends where gdb cannot unwind it.
                 pass
-            return frames
+            if frames:
+                self._frames[key] = frames
+            return list(frames)
 
         def selected_level(self):
             level = 0

@@ -56,6 +56,9 @@ class Lldb(Debugger):
         self.target = target
         self.live = target.GetProcess()
         self._recorded = None
+        # The native frames of each thread, and of which stop they are.
+        self._frames = {}
+        self._stop = None
 
     def process(self):
         if not self.live.IsValid() or self.live.GetState() in (lldb.eStateExited, lldb.eStateDetached):
@@ -154,6 +157,14 @@ class Lldb(Debugger):
 
     def frames(self):
         thread = self._thread()
+        if self._stop != self.live.GetStopID():
+            self._stop = self.live.GetStopID()
+            self._frames.clear()
+        if thread.GetThreadID() not in self._frames:
+            self._frames[thread.GetThreadID()] = self._unwound(thread)
+        return list(self._frames[thread.GetThreadID()])
+
+    def _unwound(self, thread):
         frames = []
         for level in range(min(thread.GetNumFrames(), MAX_NATIVE)):
             frame = thread.GetFrameAtIndex(level)

@@ -3007,6 +3007,8 @@ class Objects:
 
     def dict_items(self, obj, limit=MAX_ITEMS):
         """(key, value) of a dict in its order."""
+        if self.memory.prefix(self.at(obj, "dict.used"), WORD) == bytes(WORD):
+            return iter(())
         keys = self.ptr(obj, "dict.keys")
         values = self.ptr(obj, "dict.values")
         if values:
@@ -3673,6 +3675,8 @@ FAST_FREE = 0x80
 OWNED_BY_GENERATOR = 1
 # What a module consists of; its variables are the rest.
 DEFINITIONS = ("module", "function", "builtin_function_or_method")
+# What links the frames of a thread.
+FRAME_LINKS = ("frame.previous", "frame_object.f_back")
 # Bytes in a unit of bytecode.
 CODE_UNIT = 2
 
@@ -3717,6 +3721,8 @@ class Frames(Values):
     def __init__(self, memory, layout):
         Values.__init__(self, memory, layout)
         self._codes = {}
+        # Whether a list of frames ended where memory could not be read.
+        self.is_cut = False
 
     # Code.
 
@@ -3811,7 +3817,11 @@ class Frames(Values):
         while head and head not in seen and len(seen) < MAX_FRAMES:
             seen.add(head)
             yield head
-            head = self.ptr_or_null(head, slot)
+            try:
+                head = self.ptr(head, slot)
+            except Unreadable:
+                self.is_cut = self.is_cut or slot in FRAME_LINKS
+                break
 
     def _cframes(self, thread):
         """The records of runs on the C stack, with the frame each runs, where this build has them."""
@@ -3923,7 +3933,11 @@ class Frames(Values):
         if code is None:
             return []
         if not code.has_fast_locals():
-            return self.namespace(frame)
+            # Those of a comprehension that was inlined live in slots there, too (3.12+).
+            return self._slot_values(frame, code) + self.namespace(frame)
+        return self._slot_values(frame, code)
+
+    def _slot_values(self, frame, code):
         found = {}
         for index, (name, kind) in enumerate(code.slots):
             try:
@@ -5919,6 +5933,7 @@ import re
 
 
 NO_STATE = "This thread has no Python state"
+CUT = "  (the memory of further frames cannot be read; of a dump, `coldframe analyze` lists them)"
 
 
 class Selection:
@@ -5949,6 +5964,7 @@ class View:
         self.stack = Stack(debugger, self.runtime, self.thread)
         if not self.stack.has_python():
             raise Problem(NO_STATE)
+        self.is_cut = self.runtime.is_cut
         # (entry, python frame or None) in the order of py-bt.
         self.positions = []
         for entry in self.stack.entries:
@@ -6020,6 +6036,8 @@ def py_bt(debugger, argument):
     for index in range(view.position(), len(view.positions)):
         for line in view.traceback(index):
             yield line
+    if view.is_cut:
+        yield CUT
 
 
 def py_bt_full(debugger, argument):
@@ -6028,6 +6046,8 @@ def py_bt_full(debugger, argument):
     for index in range(view.position(), len(view.positions)):
         for line in view.summary(index):
             yield line
+    if view.is_cut:
+        yield CUT
 
 
 def _numbers(argument):
@@ -6460,6 +6480,9 @@ class Lldb(Debugger):
         self.target = target
         self.live = target.GetProcess()
         self._recorded = None
+        # The native frames of each thread, and of which stop they are.
+        self._frames = {}
+        self._stop = None
 
     def process(self):
         if not self.live.IsValid() or self.live.GetState() in (lldb.eStateExited, lldb.eStateDetached):
@@ -6558,6 +6581,14 @@ class Lldb(Debugger):
 
     def frames(self):
         thread = self._thread()
+        if self._stop != self.live.GetStopID():
+            self._stop = self.live.GetStopID()
+            self._frames.clear()
+        if thread.GetThreadID() not in self._frames:
+            self._frames[thread.GetThreadID()] = self._unwound(thread)
+        return list(self._frames[thread.GetThreadID()])
+
+    def _unwound(self, thread):
         frames = []
         for level in range(min(thread.GetNumFrames(), MAX_NATIVE)):
             frame = thread.GetFrameAtIndex(level)
