@@ -5181,6 +5181,99 @@ class Owners:
         return sum(1 for frame in frames if frame.name and frame.name.startswith(self._eval_loop) and not frame.is_inline)
 
 
+# gdb-scripts/walk/bytecode.py
+
+"""The instructions of a frame's code around the current one, as they are executed."""
+
+
+# The most bytes of code that are decoded to find where instructions begin.
+MAX_BYTECODE = 16 * 1024
+# The most constants and names of one code object.
+MAX_CONSTANTS = 4096
+# How many instructions before and after the current one.
+INSTRUCTIONS_BEFORE = 8
+INSTRUCTIONS_AFTER = 4
+
+
+class Instruction:
+    """One instruction; `kind` tells what its argument is (src/layout/opcodes.rs)."""
+
+    def __init__(self, offset, end, name, argument, kind):
+        self.offset = offset
+        self.end = end
+        self.name = name
+        self.argument = argument
+        self.kind = kind
+
+
+def instructions(runtime, frame):
+    """Pairs of instruction and whether it is the current one; none where that is not in the code."""
+    code = runtime.code(frame.code)
+    found = list(_decode(runtime, code)) if code is not None else []
+    # From a call that runs in the same loop, 3.11 and 3.12 go on at the last of its caches.
+    current = [index for index, one in enumerate(found) if one.offset <= frame.lasti < one.end]
+    if not current:
+        return []
+    first = max(current[0] - INSTRUCTIONS_BEFORE, 0)
+    shown = found[first : current[0] + 1 + INSTRUCTIONS_AFTER]
+    return [(one, one is found[current[0]]) for one in shown]
+
+
+def _opcodes(minor):
+    """The instructions of one minor version by number: name, caches behind it, what its argument is."""
+    # Indented where the helper is one function.
+    rows = [line.strip().split("\t") for line in OPCODES.strip().splitlines()]
+    return {int(row[1]): (row[2], int(row[3]), row[4]) for row in rows if row[0] == str(minor)}
+
+
+def _decode(runtime, code):
+    if runtime.has("code.code_adaptive"):
+        # The size counts code units.
+        size = runtime.size_of(code.address) * CODE_UNIT
+    else:
+        size = runtime.size_of(runtime.ptr(code.address, "code.bytecode"))
+    data = runtime.memory.bytes(code.instructions, min(max(size, 0), MAX_BYTECODE))
+    opcodes = _opcodes(release_of(runtime.layout.version)[1])
+    at = 0
+    extended = 0
+    while at + CODE_UNIT <= len(data):
+        number = data[at]
+        name, caches, kind = opcodes.get(number, ("<%d>" % number, 0, "number"))
+        argument = extended << 8 | data[at + 1]
+        extended = argument & 0xFFFFFF if name == "EXTENDED_ARG" else 0
+        end = at + CODE_UNIT * (1 + caches)
+        yield Instruction(at, end, name, argument, kind)
+        at = end
+
+
+def meaning(runtime, frame, one):
+    """What an argument stands for: a name, a constant, the target of a jump; None where it is but a number."""
+    code = runtime.code(frame.code)
+    kind, _, number = one.kind.replace(">>", "*").partition("*")
+    number = int(number or 0)
+    if kind == "const":
+        return _item(runtime, code, "code.consts", one.argument, runtime.text)
+    if kind == "name":
+        return _item(runtime, code, "code.names", one.argument >> number, lambda name: runtime.name_or(name, "?"))
+    names = [name for name, _ in code.slots]
+    if kind == "local":
+        return names[one.argument] if one.argument < len(names) else None
+    if kind == "local-pair":
+        pair = (one.argument >> 4, one.argument & 15)
+        return ", ".join(names[index] for index in pair) if max(pair) < len(names) else None
+    if kind == "cell":
+        cells = [name for name, slot in code.slots if slot & (FAST_CELL | FAST_FREE)]
+        return cells[one.argument] if one.argument < len(cells) else None
+    distance = one.argument * number
+    targets = {"forward": one.end + distance, "back": one.end - distance, "absolute": distance}
+    return "to %d" % targets[kind] if kind in targets else None
+
+
+def _item(runtime, code, field, index, show):
+    items = list(runtime.tuple_items(runtime.ptr(code.address, field), MAX_CONSTANTS))
+    return show(items[index]) if index < len(items) else None
+
+
 # gdb-scripts/walk/calls.py
 
 """What native frames do for Python: built-in functions, waiting for the GIL, collecting garbage.
@@ -5217,6 +5310,8 @@ VECTORCALLS = ("PyObject_Vectorcall", "_PyObject_Vectorcall", "_PyObject_MakeTpC
 # ml_flags (Include/methodobject.h) as they are in the names of these functions (Objects/methodobject.c).
 CONVENTIONS = {0x04: "NOARGS", 0x08: "O", 0x80: "FASTCALL", 0x82: "FASTCALL_KEYWORDS", 0x282: "FASTCALL_KEYWORDS_METHOD"}
 CONVENTION = 0x28E
+# Of references in frames (Include/internal/pycore_stackref.h).
+STACK_REF_TAGS = 3
 # `syscall` on x86_64; its first argument stays in rdi.
 SYSCALL = b"\x0f\x05"
 # How far before `collecting` the state of the collector begins (`struct _gc_runtime_state`).
@@ -5314,7 +5409,7 @@ class Calls:
         if not has_call:
             called, caller = self._direct_call(values, natives)
             if not called:
-                called, caller = self._vanished_call(values, natives)
+                called, caller = self._vanished_call(frame, values, natives)
             if called:
                 found.append((caller, function(called)))
         if COLLECTING not in texts:
@@ -5403,15 +5498,25 @@ class Calls:
         outer = [n for n in self.natives if native is not None and n.level > native.level and not n.is_inline]
         return (function, outer[0]) if outer else (0, None)
 
-    def _vanished_call(self, values, inner):
+    def _vanished_call(self, frame, values, inner):
         """(object, native frame that called it) of a built-in function that ended with a call of another one, and so is gone
         from the stack; (0, None) where there is none."""
-        last = [native for native in inner if not native.is_inline][-1:]
-        if not last or self.name(last[0]) not in VECTORCALLS:
+        inner = [native for native in inner if not native.is_inline]
+        # What the eval loop calls keeps the object that it calls; since 3.15 it may be a function that has no name.
+        names = [self.name(native) for native in inner[-2:]]
+        if frame is None or not any(name in VECTORCALLS for name in names) or not self._is_at_call(frame):
             return 0, None
-        words = self._words(last[0])
+        words = {word & ~STACK_REF_TAGS for word in self._words(inner[-1])}
         functions = [word for word in self._those_of(values, FUNCTIONS) if word in words]
-        return (functions[0], last[0]) if len(functions) == 1 else (0, None)
+        return (functions[0], inner[-1]) if len(functions) == 1 else (0, None)
+
+    def _is_at_call(self, frame):
+        """Whether a Python frame is at an instruction that calls."""
+        try:
+            found = instructions(self.runtime, frame)
+        except Unreadable:
+            return False
+        return any(one.name.startswith("CALL") for one, is_current in found if is_current)
 
     def _is_one_of(self, word, types):
         return any(self.runtime.is_type(word, name) for name in types)
@@ -5535,99 +5640,6 @@ def _containing(ranges, address):
         if start <= address < end:
             return native
     return None
-
-
-# gdb-scripts/walk/bytecode.py
-
-"""The instructions of a frame's code around the current one, as they are executed."""
-
-
-# The most bytes of code that are decoded to find where instructions begin.
-MAX_BYTECODE = 16 * 1024
-# The most constants and names of one code object.
-MAX_CONSTANTS = 4096
-# How many instructions before and after the current one.
-INSTRUCTIONS_BEFORE = 8
-INSTRUCTIONS_AFTER = 4
-
-
-class Instruction:
-    """One instruction; `kind` tells what its argument is (src/layout/opcodes.rs)."""
-
-    def __init__(self, offset, end, name, argument, kind):
-        self.offset = offset
-        self.end = end
-        self.name = name
-        self.argument = argument
-        self.kind = kind
-
-
-def instructions(runtime, frame):
-    """Pairs of instruction and whether it is the current one; none where that is not in the code."""
-    code = runtime.code(frame.code)
-    found = list(_decode(runtime, code)) if code is not None else []
-    # From a call that runs in the same loop, 3.11 and 3.12 go on at the last of its caches.
-    current = [index for index, one in enumerate(found) if one.offset <= frame.lasti < one.end]
-    if not current:
-        return []
-    first = max(current[0] - INSTRUCTIONS_BEFORE, 0)
-    shown = found[first : current[0] + 1 + INSTRUCTIONS_AFTER]
-    return [(one, one is found[current[0]]) for one in shown]
-
-
-def _opcodes(minor):
-    """The instructions of one minor version by number: name, caches behind it, what its argument is."""
-    # Indented where the helper is one function.
-    rows = [line.strip().split("\t") for line in OPCODES.strip().splitlines()]
-    return {int(row[1]): (row[2], int(row[3]), row[4]) for row in rows if row[0] == str(minor)}
-
-
-def _decode(runtime, code):
-    if runtime.has("code.code_adaptive"):
-        # The size counts code units.
-        size = runtime.size_of(code.address) * CODE_UNIT
-    else:
-        size = runtime.size_of(runtime.ptr(code.address, "code.bytecode"))
-    data = runtime.memory.bytes(code.instructions, min(max(size, 0), MAX_BYTECODE))
-    opcodes = _opcodes(release_of(runtime.layout.version)[1])
-    at = 0
-    extended = 0
-    while at + CODE_UNIT <= len(data):
-        number = data[at]
-        name, caches, kind = opcodes.get(number, ("<%d>" % number, 0, "number"))
-        argument = extended << 8 | data[at + 1]
-        extended = argument & 0xFFFFFF if name == "EXTENDED_ARG" else 0
-        end = at + CODE_UNIT * (1 + caches)
-        yield Instruction(at, end, name, argument, kind)
-        at = end
-
-
-def meaning(runtime, frame, one):
-    """What an argument stands for: a name, a constant, the target of a jump; None where it is but a number."""
-    code = runtime.code(frame.code)
-    kind, _, number = one.kind.replace(">>", "*").partition("*")
-    number = int(number or 0)
-    if kind == "const":
-        return _item(runtime, code, "code.consts", one.argument, runtime.text)
-    if kind == "name":
-        return _item(runtime, code, "code.names", one.argument >> number, lambda name: runtime.name_or(name, "?"))
-    names = [name for name, _ in code.slots]
-    if kind == "local":
-        return names[one.argument] if one.argument < len(names) else None
-    if kind == "local-pair":
-        pair = (one.argument >> 4, one.argument & 15)
-        return ", ".join(names[index] for index in pair) if max(pair) < len(names) else None
-    if kind == "cell":
-        cells = [name for name, slot in code.slots if slot & (FAST_CELL | FAST_FREE)]
-        return cells[one.argument] if one.argument < len(cells) else None
-    distance = one.argument * number
-    targets = {"forward": one.end + distance, "back": one.end - distance, "absolute": distance}
-    return "to %d" % targets[kind] if kind in targets else None
-
-
-def _item(runtime, code, field, index, show):
-    items = list(runtime.tuple_items(runtime.ptr(code.address, field), MAX_CONSTANTS))
-    return show(items[index]) if index < len(items) else None
 
 
 # gdb-scripts/walk/dump.py
