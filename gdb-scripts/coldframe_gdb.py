@@ -6391,11 +6391,14 @@ def _coldframe():
         def __init__(self):
             # The native frames of a thread, while the process stands still: gdb takes a minute for 50,000.
             self._frames = {}
+            # By process: where the unwind tables of files are.
+            self._tables = {}
             gdb.events.cont.connect(self._forget)
             gdb.events.new_objfile.connect(self._forget)
 
         def _forget(self, event):
             self._frames.clear()
+            self._tables.clear()
 
         def process(self):
             inferior = gdb.selected_inferior()
@@ -6433,7 +6436,11 @@ def _coldframe():
             return [(start, end) for start, end, section, _ in self._sections() if section in (".data", ".bss", ".PyRuntime")]
 
         def unwind_tables(self):
-            return {path: start for start, _, section, path in self._sections() if section == ".eh_frame_hdr"}
+            process = self.process()
+            if process not in self._tables:
+                found = self._sections()
+                self._tables[process] = {path: start for start, _, section, path in found if section == ".eh_frame_hdr"}
+            return self._tables[process]
 
         def file_of(self, address):
             space = gdb.current_progspace()

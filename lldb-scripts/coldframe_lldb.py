@@ -6492,8 +6492,9 @@ class Lldb(Debugger):
         self.target = target
         self.live = target.GetProcess()
         self._recorded = None
-        # The native frames of each thread, and of which stop they are.
+        # The native frames of each thread and the unwind tables of files, and of which stop they are.
         self._frames = {}
+        self._tables = None
         self._stop = None
 
     def process(self):
@@ -6548,6 +6549,12 @@ class Lldb(Debugger):
         return list(self._sections((".data", ".bss")))
 
     def unwind_tables(self):
+        self._forget_other_stops()
+        if self._tables is None:
+            self._tables = self._unwind_tables()
+        return self._tables
+
+    def _unwind_tables(self):
         tables = {}
         for module in self.target.module_iter():
             section = module.FindSection(".eh_frame_hdr")
@@ -6593,12 +6600,16 @@ class Lldb(Debugger):
 
     def frames(self):
         thread = self._thread()
-        if self._stop != self.live.GetStopID():
-            self._stop = self.live.GetStopID()
-            self._frames.clear()
+        self._forget_other_stops()
         if thread.GetThreadID() not in self._frames:
             self._frames[thread.GetThreadID()] = self._unwound(thread)
         return list(self._frames[thread.GetThreadID()])
+
+    def _forget_other_stops(self):
+        if self._stop != self.live.GetStopID():
+            self._stop = self.live.GetStopID()
+            self._frames.clear()
+            self._tables = None
 
     def _unwound(self, thread):
         frames = []
