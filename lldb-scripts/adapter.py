@@ -181,6 +181,12 @@ class Lldb(Debugger):
             frame = thread.GetFrameAtIndex(level)
             name = _named(frame.GetFunctionName())
             frames.append(NativeFrame(level, frame.GetPC(), frame.GetSP(), name, frame.IsInlined(), frame))
+        # lldb 19 leaves out the function itself where its code is in several places, as that of the eval loop: then
+        # what was inlined into it stands for it.
+        for native, outer in zip(frames, frames[1:] + [None]):
+            if native.is_inline and (outer is None or outer.sp != native.sp):
+                native.is_inline = False
+                native.name = self.function_name(native.pc)
         return frames
 
     def selected_level(self):

@@ -220,8 +220,10 @@ class Calls:
         """(object, native frame that called it) of the built-in function that the eval loop called itself; (0, None) where
         none of these native frames is in one of the functions on its value stack."""
         function, native = self._called(self._those_of(values, FUNCTIONS), inner)
-        outer = [n for n in self.natives if native is not None and n.level > native.level and not n.is_inline]
-        return (function, outer[0]) if outer else (0, None)
+        outer = native.level + 1 if native is not None else len(self.natives)
+        while outer < len(self.natives) and self.natives[outer].is_inline:
+            outer += 1
+        return (function, self.natives[outer]) if outer < len(self.natives) else (0, None)
 
     def _vanished_call(self, frame, values, inner):
         """(object, native frame that called it) of a built-in function that ended with a call of another one, and so is gone
@@ -248,8 +250,11 @@ class Calls:
 
     def _words(self, native):
         """What is in its registers, and on its part of the C stack."""
-        ends = [outer.sp for outer in self.natives if outer.level > native.level and outer.sp > native.sp]
-        size = min(ends[0] - native.sp if ends else 0, MAX_SEARCH)
+        # Inlined functions share the frame of what they are inlined into.
+        outer = native.level + 1
+        while outer < len(self.natives) and self.natives[outer].sp <= native.sp:
+            outer += 1
+        size = min(self.natives[outer].sp - native.sp if outer < len(self.natives) else 0, MAX_SEARCH)
         words = list(self.debugger.named_registers(native).values())
         try:
             words += self.runtime.memory.words(native.sp, size // WORD)
