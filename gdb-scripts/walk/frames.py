@@ -225,6 +225,7 @@ class Frames(Values):
                     continue
                 is_entry = shim is None and self.u8(address, "frame.is_entry") != 0
             except Unreadable:
+                self.is_cut = True
                 break
             try:
                 frame, is_hidden = self._interpreter_frame(address, anchor, owner)

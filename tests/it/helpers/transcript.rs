@@ -109,14 +109,20 @@ fn agrees(local: &Value, helper: &str) -> bool {
 
 /// Whether both are of one frame.
 fn is_frame(report: &str, helper: &str) -> bool {
-    let parts: Vec<&str> = report
-        .split(['\'', ',', ' ', '>'])
-        .filter(|part| !part.is_empty())
-        .collect();
-    let [.., file, "line", line, "code", function] = parts[..] else {
+    let Some((_, place)) = report
+        .split_once(", file '")
+        .filter(|_| report.starts_with("<frame at "))
+    else {
         return false;
     };
-    helper.starts_with("Frame 0x") && helper.contains(&format!("for file {file}, line {line}, in {function} ("))
+    let Some((file, place)) = place.split_once("', line ") else {
+        return false;
+    };
+    let Some((line, function)) = place.split_once(", code ") else {
+        return false;
+    };
+    let function = function.strip_suffix('>').unwrap_or(function);
+    helper.starts_with("Frame 0x") && helper.contains(&format!(", for file {file}, line {line}, in {function} ("))
 }
 
 /// Whether what a helper shows of a tuple, list, dict or exception of a further class is all in the report, which names the
@@ -125,18 +131,18 @@ fn is_part(report: &str, helper: &str) -> bool {
     let helper = helper.split("<unreadable>").next().unwrap_or_default();
     let helper = helper.trim_end_matches("...(truncated)").trim_end_matches(",)");
     let end = report.find('…').unwrap_or(report.len());
-    let is_cut = end < report.len();
     let words = |text: &str| -> Vec<String> {
         let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
-        words.filter(|word| !word.is_empty()).map(str::to_string).collect()
+        // `at remote 0x…`
+        let words = words.filter(|word| !word.is_empty() && *word != "remote");
+        words.map(str::to_string).collect()
     };
     let known = words(&report[..end]);
     let shown = words(helper);
-    if is_cut {
-        let first = shown.iter().take_while(|word| known.contains(word)).count();
-        return first * 2 >= known.len().min(shown.len());
+    if end < report.len() {
+        // Attributes of what the report names only stand between.
+        return known.iter().filter(|word| shown.contains(word)).count() * 2 >= known.len();
     }
-    // `at remote 0x…`, and attributes of what the report names only.
     helper.starts_with(|c: char| !c.is_alphanumeric() || class_of(helper) == class_of(report))
         && shown.iter().all(|word| known.contains(word))
 }
@@ -304,4 +310,6 @@ fn values_are_told_apart() {
     let frame = local("frame", "<frame at 0x7f10, file 'a.py', line 3, code f>");
     assert!(agrees(&frame, "Frame 0x10, for file a.py, line 3, in f ()"));
     assert!(!agrees(&frame, "Frame 0x10, for file a.py, line 4, in f ()"));
+    let module = local("frame", "<frame at 0x7f10, file 'a.py', line 3, code <module>>");
+    assert!(agrees(&module, "Frame 0x10, for file a.py, line 3, in <module> ()"));
 }
