@@ -149,7 +149,7 @@ impl Environment {
         let mut set: Vec<(OsString, OsString)> = vec![
             (
                 "LD_PRELOAD".into(),
-                preload(env::var_os("LD_PRELOAD").as_deref(), &installed.handler),
+                preload(env::var_os("LD_PRELOAD").as_deref(), &installed.preload),
             ),
             (
                 "ASAN_OPTIONS".into(),

@@ -2,7 +2,8 @@
 //!
 //! [`Variables`] takes a few frames with their registers ([`crate::unwind::Unwinder::frames`]), finds the functions at
 //! each ([`scope`]), evaluates where their variables are ([`place`]) and describes their types ([`types`]). What comes
-//! of it is plain data, which a dump keeps: offline it needs no image. [`render`] reads the values.
+//! of it is plain data, which a dump keeps: offline it needs no image. [`render`] reads the values, but for what
+//! [`secrets`] leaves out.
 //!
 //! Invariant: nothing of a Python version is known here: objects are shown by `python`.
 
@@ -11,6 +12,7 @@ mod info;
 mod place;
 mod render;
 mod scope;
+mod secrets;
 mod types;
 
 use std::cell::OnceCell;
@@ -27,6 +29,7 @@ use info::Info;
 use place::Places;
 
 pub use render::Renderer;
+pub use secrets::Secrets;
 
 /// The most variables of one function that are shown.
 const MAX_VARIABLES: usize = 100;

@@ -110,6 +110,7 @@ struct Walk<'a, 'm> {
     symbolizer: &'a Symbolizer<'a>,
     notes: &'a Notes,
     options: &'a Options,
+    redactor: &'a Redactor,
 }
 
 /// Analyses a process. What a dump names as redacted stays so.
@@ -158,6 +159,7 @@ pub fn analyze_redacted(subject: Subject<'_, '_>, options: &Options, redactor: &
         symbolizer,
         notes,
         options,
+        redactor,
     };
     let found = walk.threads(&mut sources);
     // What capture did not find was not there.

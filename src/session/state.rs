@@ -91,8 +91,10 @@ fn waits_for(target: &dyn Target, thread: &Thread, range: AddrRange) -> bool {
         && target.memory().read_array::<2>(registers.pc().sub(2)) == Ok(SYSCALL)
 }
 
-/// Without what linkers and compilers add: `select@@GLIBC_2.2.5`, `take_gil.constprop.0`, and glibc's `64` and `_time64`.
+/// Without what linkers and compilers add: `select@@GLIBC_2.2.5`, `take_gil.constprop.0`, and glibc's `_time64` and
+/// `__GI_`, the name by which it calls a function of its own.
 fn plain(name: &str) -> &str {
+    let name = name.strip_prefix("__GI_").unwrap_or(name);
     let end = name.find(['@', '.']).unwrap_or(name.len());
     let name = match name[..end].strip_prefix("__") {
         Some(name) => name.trim_start_matches("libc_"),
@@ -128,6 +130,7 @@ mod tests {
     #[test]
     fn by_names_of_functions() {
         assert_eq!(state(&["__poll", "poll_poll"]).as_deref(), Some("in poll"));
+        assert_eq!(state(&["__GI___clock_nanosleep"]).as_deref(), Some("sleeping"));
         let sleep = ["__select", "pysleep.constprop.0", "time_sleep"];
         assert_eq!(state(&sleep).as_deref(), Some("sleeping"));
         let gil = [

@@ -40,6 +40,8 @@ pub enum Place {
     Bytes(Vec<u8>),
     /// Nowhere: the compiler left it out, or it was in a register that a call has changed since.
     Nowhere,
+    /// Left out at capture, by the rules of redaction.
+    Redacted,
 }
 
 /// A type of C, C++ or Rust as far as values of it are shown.
@@ -82,6 +84,8 @@ pub enum Form {
     Struct(Vec<Member>),
     /// Items of one type, and how many.
     Array(Box<NativeType>, u64),
+    /// A member that was left out at capture, by the rules of redaction.
+    Redacted,
     /// Something that is not shown.
     #[default]
     Other,

@@ -61,12 +61,16 @@ mod no_locals;
 mod numpy;
 /// The opcodes of each version, and the bytecode that is shown.
 mod opcodes;
+/// Programs of every kind run as without coldframe.
+mod ordinary;
 /// The Python package, its pytest plugin.
 mod package;
 /// Programs that are not Python, sanitizers, other libcs, roots without anything.
 mod preload_harmless;
 /// Which Pythons are at hand.
 mod pythons;
+/// `coldframe dump` asks the handler where ptrace is denied.
+mod question;
 /// The report gets to a person.
 mod reach;
 /// Records, where no helper could run.
