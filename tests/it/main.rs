@@ -57,6 +57,8 @@ mod matrix;
 mod native;
 /// The same of live CPythons, with their symbols.
 mod native_python;
+/// Variables of native frames, as gdb has them.
+mod native_variables;
 /// Values of variables stay where they are.
 mod no_locals;
 /// numpy's arrays and scalars.
