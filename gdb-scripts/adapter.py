@@ -7,14 +7,12 @@ import re
 import gdb
 
 from walk.commands import COMMANDS, run
-from walk.debugger import Debugger, NativeFrame, Problem, Thread
+from walk.debugger import MAX_NATIVE, Debugger, NativeFrame, Problem, Thread
 from walk.memory import Unreadable
 from walk.runtime import open_runtime
 
-# The most native frames that are looked at: gdb takes a while for each.
-MAX_NATIVE = 50000
 # Registers that a function keeps for its caller, and those arguments come in.
-REGISTERS = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rdi", "rsi", "x19", "x20", "x21", "x22", "x23", "x24", "x0")
+REGISTERS = ("rip", "rsp", "rbx", "rbp", "r12", "r13", "r14", "r15", "rdi", "rsi", "x19", "x20", "x21", "x22", "x23", "x24", "x0")
 GENERAL_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "rip", "eflags")
 GENERAL_REGISTERS += ("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
 # Files are mapped in pages.
@@ -87,6 +85,9 @@ class Gdb(Debugger):
     def writable_ranges(self):
         return [(start, end) for start, end, section, _ in self._sections() if section in (".data", ".bss", ".PyRuntime")]
 
+    def unwind_tables(self):
+        return {path: start for start, _, section, path in self._sections() if section == ".eh_frame_hdr"}
+
     def file_of(self, address):
         space = gdb.current_progspace()
         return gdb.solib_name(address) or space.filename
@@ -138,14 +139,8 @@ class Gdb(Debugger):
     def select(self, native):
         native.handle.select()
 
-    def registers(self, native):
-        values = []
-        for name in REGISTERS:
-            try:
-                values.append(int(native.handle.read_register(name)) & (1 << 64) - 1)
-            except (gdb.error, ValueError):
-                continue
-        return values
+    def named_registers(self, native):
+        return _registers(native.handle, REGISTERS)
 
     def argument(self, native, name):
         try:
@@ -180,7 +175,6 @@ class Gdb(Debugger):
         threads = sorted(gdb.selected_inferior().threads(), key=lambda thread: thread.num)
         return [Thread(t.num, t.ptid[1] or t.ptid[2], t.name, t.num == number) for t in threads]
 
-
     def on_thread(self, thread, function):
         selected, frame = gdb.selected_thread(), _selected_frame()
         wanted = [known for known in gdb.selected_inferior().threads() if known.num == thread.number]
@@ -195,17 +189,10 @@ class Gdb(Debugger):
                 frame.select()
 
     def general_registers(self):
-        registers = {}
         try:
-            frame = gdb.newest_frame()
+            return _registers(gdb.newest_frame(), GENERAL_REGISTERS)
         except gdb.error:
-            return registers
-        for name in GENERAL_REGISTERS:
-            try:
-                registers[name] = int(frame.read_register(name)) & (1 << 64) - 1
-            except (gdb.error, ValueError):
-                continue
-        return registers
+            return {}
 
     def siginfo(self):
         try:
@@ -244,6 +231,16 @@ class Gdb(Debugger):
 
     def executable(self):
         return gdb.current_progspace().filename
+
+
+def _registers(frame, names):
+    values = {}
+    for name in names:
+        try:
+            values[name] = int(frame.read_register(name)) & (1 << 64) - 1
+        except (gdb.error, ValueError):
+            continue
+    return values
 
 
 def _selected_frame():

@@ -2621,12 +2621,15 @@ def _coldframe():
 
     """What the walk asks of a debugger. gdb-scripts/adapter.py and lldb-scripts/adapter.py answer."""
 
+    # The most native frames that are looked at: debuggers take a while for each.
+    MAX_NATIVE = 50000
+
 
     class NativeFrame:
         """One native frame of the selected thread.
 
         `level` is the debugger's own number, `name` the function or None, `is_inline` true of a function inlined into the
-        next frame, `handle` whatever the debugger needs.
+        next frame, `handle` whatever the debugger needs, None where it does not know the frame.
         """
 
         def __init__(self, level, pc, sp, name, is_inline, handle):
@@ -2654,6 +2657,9 @@ def _coldframe():
 
     class Debugger:
         """The questions, with the answers of one that knows nothing."""
+
+        # Whether its stacks may end before the thread's own end.
+        ends_early = False
 
         def process(self):
             """What tells this process (and its start) from others; None where there is none."""
@@ -2694,13 +2700,21 @@ def _coldframe():
         def select(self, native):
             """Selects a native frame."""
 
-        def registers(self, native):
-            """The values of registers in that frame, as far as they are known."""
-            return []
+        def named_registers(self, native):
+            """Registers in that frame by name, as far as they are known."""
+            return {}
 
         def argument(self, native, name):
             """The value of an argument by debug information, or 0."""
             return 0
+
+        def unwind_tables(self):
+            """Where the sections `.eh_frame_hdr` are, by the files that `file_of` tells."""
+            return {}
+
+        def function_name(self, pc):
+            """The function that holds `pc`, by symbols; None where that is not known."""
+            return None
 
         def function_start(self, pc):
             """Where the function that holds `pc` begins, by symbols; 0 where that is not known."""
@@ -2782,6 +2796,10 @@ def _coldframe():
     # The longest table of lines.
     MAX_BYTES = 1 << 20
     WORD = 8
+    # From `m_ml` to `vectorcall` (Include/cpython/methodobject.h), and from `tp_name` to `tp_call` (Include/cpython/object.h);
+    # the same in all supported versions.
+    VECTORCALL_AFTER = 32
+    CALL_AFTER = 104
 
 
     class TypeInfo:
@@ -3137,6 +3155,18 @@ def _coldframe():
         def c_function(self, obj):
             """The address of the function that a `builtin_function_or_method` calls."""
             return self.ptr(self.ptr(obj, "builtin.definition"), "method_def.function")
+
+        def c_function_flags(self, obj):
+            """How that function is called (`ml_flags`)."""
+            return self.memory.u32(self.at(self.ptr(obj, "builtin.definition"), "method_def.function") + WORD)
+
+        def c_function_vectorcall(self, obj):
+            """The address of what calls that function; 0 where only `tp_call` does."""
+            return self.memory.u64(self.at(obj, "builtin.definition") + VECTORCALL_AFTER)
+
+        def type_call(self, address):
+            """The address of `tp_call` of a type."""
+            return self.memory.u64(self.at(address, "type_object.name") + CALL_AFTER)
 
 
     # gdb-scripts/walk/values.py
@@ -4052,8 +4082,10 @@ def _coldframe():
     PTHREAD_TID = 720
     # Structures of `_asyncio` (src/layout/schema.rs, `EXTENSION_STRUCTURES`), a part of the interpreter or a module.
     EXTENSION_STRUCTURES = ("task", "future", "future_iterator")
-    # What only debug builds export (Objects/object.c).
-    DEBUG_COUNTERS = ("_Py_RefTotal", "_Py_GetRefTotal", "_PyDebug_PrintTotalRefs")
+    # What only debug builds export, all of them (Objects/object.c).
+    DEBUG_COUNTER = "_Py_RefTotal"
+    # Structures whose sizes tell whether a built-in row is that of a build: all fields need not be looked up then.
+    TELLING_SIZES = ("interpreter", "thread", "runtime", "frame", "frame_object", "code", "object")
 
 
     class ThreadState:
@@ -4154,6 +4186,20 @@ def _coldframe():
             # -1 means not created yet (Python/ceval_gil.h).
             return locked == 1, holder
 
+        def gil_range(self, interpreter):
+            """(start, end) of an interpreter's GIL: a thread that waits for an address in there waits for the GIL."""
+            if self.has("interpreter.gil"):
+                start = self.ptr(interpreter.address, "interpreter.gil")
+            else:
+                start = self.at(self.layout.runtime, "runtime.gil_locked") - self.layout.offsets["gil.locked"]
+            return start, start + self.layout.offsets.get("gil.size", 0)
+
+        def collecting(self, interpreter):
+            """The address of what tells that garbage is being collected."""
+            if self.has("interpreter.gc_collecting"):
+                return self.at(interpreter.address, "interpreter.gc_collecting")
+            return self.at(self.layout.runtime, "runtime.gc_collecting")
+
         def module_dict(self, interpreter, name):
             """The namespace of an imported module; 0 where it was not imported."""
             try:
@@ -4237,14 +4283,14 @@ def _coldframe():
 
     def _places(debugger, memory):
         """Where `_PyRuntime` may be: its symbol, its section (3.10+), or what its cookie tells (3.13+)."""
-        tried = [debugger.symbol("_PyRuntime")]
-        tried += debugger.sections(".PyRuntime")
-        if not any(tried):
-            tried += _cookies(debugger, memory)
         seen = set()
-        for place in tried:
-            if place and place not in seen:
-                seen.add(place)
+        for ask in (lambda: [debugger.symbol("_PyRuntime")], lambda: debugger.sections(".PyRuntime")):
+            for place in ask():
+                if place and place not in seen:
+                    seen.add(place)
+                    yield place
+        if not seen:
+            for place in _cookies(debugger, memory):
                 yield place
 
 
@@ -4292,31 +4338,53 @@ def _coldframe():
             yield "this is CPython %d.%d; the helper knows %s" % (release_of(version)[:2] + (supported(),))
             return
         own = stated.offsets if stated else {}
-        # A --with-pydebug build exports what counts its references.
-        is_debug = any(debugger.symbol(name) for name in DEBUG_COUNTERS)
+        is_debug = debugger.symbol(DEBUG_COUNTER) != 0
         row = row_for(version, free_threaded, is_debug)
-        dwarf = debugger.dwarf_offsets(schema(row))
-        # That of extension modules alone has few of the structures.
-        if "interpreter.threads_head" in dwarf and "code.filename" in dwarf:
-            offsets = dict(_of_extensions(row, dwarf), **dict(dwarf, **own))
-            layout = Layout(version, free_threaded, runtime, offsets, behaviour, "debug information")
+
+        def made_of(offsets, source):
+            layout = Layout(version, free_threaded, runtime, offsets, behaviour, source)
             layout.is_debug = is_debug
-            yield _with_exact_version(memory, layout)
+            return _with_exact_version(memory, layout)
+
+        source = "_Py_DebugOffsets, completed by built-in row %s" if own else "built-in row %s"
+        sizes = debugger.dwarf_offsets(_sizes(row))
+        # Debug information of extension modules alone has none of these.
+        if "interpreter.size" in sizes:
+            # Before its final release a version still moves its fields.
+            is_final = version & 0xF0 == 0xF0
+            exact = made_of(dict(row.offsets, **own), source) if row is not None and is_final else None
+            better = row_for(exact.version, free_threaded, is_debug) if exact is not None else None
+            if better is not None and better.release == release_of(exact.version) and _has_sizes(better, sizes):
+                exact.offsets = dict(better.offsets, **own)
+                exact.source = (source + ", which the debug information confirms") % better.title
+                yield exact
+            dwarf = debugger.dwarf_offsets(schema(row))
+            yield made_of(dict(_of_extensions(row, dwarf), **dict(dwarf, **own)), "debug information")
         if row is None:
             yield "there is no built-in layout of CPython %s" % version_text(version)
             return
-        # Before its final release a version still moves its fields.
         if version & 0xF0 != 0xF0:
             yield "CPython %s is a prerelease, whose layout only its debug information tells" % version_text(version)
             return
-        source = "_Py_DebugOffsets, completed by built-in row %s" if own else "built-in row %s"
-        layout = Layout(version, free_threaded, runtime, dict(row.offsets, **own), behaviour, source % row.title)
-        layout.is_debug = is_debug
-        exact = _with_exact_version(memory, layout)
+        exact = made_of(dict(row.offsets, **own), source % row.title)
         better = row_for(exact.version, free_threaded, is_debug)
         exact.offsets = dict(better.offsets, **own)
         exact.source = source % better.title
         yield exact
+
+
+    def _sizes(row):
+        """What debug information is asked for first: the sizes of a few structures."""
+        for slot, structures, members in schema(row):
+            structure, _, field = slot.partition(".")
+            if field == "size" and structure in TELLING_SIZES:
+                yield slot, structures, members
+
+
+    def _has_sizes(row, sizes):
+        """Whether a row has these sizes, and all that tell."""
+        known = [name + ".size" for name in TELLING_SIZES if name + ".size" in row.offsets]
+        return all(row.offsets[slot] == sizes.get(slot) for slot in known)
 
 
     def _of_extensions(row, dwarf):
@@ -4734,13 +4802,382 @@ def _coldframe():
             info = runtime.type_at(info.base)
 
 
-    # gdb-scripts/walk/stack.py
+    # gdb-scripts/walk/unwind.py
 
-    """The merged stack of the selected thread: native frames, with the Python frames that each runs."""
+    """Where functions begin, and how to leave them: the tables of unwinders, which stripped files have, too.
+
+    `.eh_frame_hdr` and `.eh_frame` (Linux Standard Base, Core, 10.6), and the instructions in there (DWARF 5, 6.4.2).
+    """
+
+    import struct
 
 
-    # The function of the eval loop; compilers split off a `.cold` part.
-    EVAL = "_PyEval_EvalFrameDefault"
+    # DW_EH_PE_…: how a pointer is written, and what it counts from.
+    FORMATS = {0x00: "<Q", 0x02: "<H", 0x03: "<I", 0x04: "<Q", 0x0A: "<h", 0x0B: "<i", 0x0C: "<q"}
+    FORMAT = 0x0F
+    FROM = 0x70
+    FROM_HERE = 0x10
+    # The table of `.eh_frame_hdr` as linkers write it: pairs of 4 bytes, from the section's start on.
+    SORTED_PAIRS = 0x3B
+    PAIR = 8
+    # Registers by their numbers in the tables (System V ABI, x86_64); the last one stands for the return address.
+    REGISTER_NUMBERS = {"rbx": 3, "rbp": 6, "rsp": 7, "r12": 12, "r13": 13, "r14": 14, "r15": 15, "rip": 16}
+    RSP, RIP = 7, 16
+    # DW_CFA_…: those with their first number in the upper two bits, and the others.
+    ADVANCE, SAVED_AT, RESTORE = 1, 2, 3
+    ADVANCE_1, ADVANCE_2, ADVANCE_4 = 2, 3, 4
+    SAVED_AT_EXTENDED, RESTORE_EXTENDED, UNDEFINED, SAME_VALUE = 5, 6, 7, 8
+    REMEMBER, RECALL = 0x0A, 0x0B
+    DEF_CFA, DEF_CFA_REGISTER, DEF_CFA_OFFSET = 0x0C, 0x0D, 0x0E
+    ARGUMENTS_SIZE = 0x2E
+    # The longest text that says what entries have.
+    MAX_AUGMENTATION = 16
+    # The most instructions of one function, and the deepest nesting of what they remember.
+    MAX_INSTRUCTIONS = 1 << 16
+    MAX_REMEMBERED = 64
+
+
+    class Cursor:
+        """Values from memory, one behind the other."""
+
+        def __init__(self, memory, at):
+            self._memory = memory
+            self.at = at
+
+        def value(self, text):
+            size = struct.calcsize(text)
+            data = self._memory.bytes(self.at, size)
+            self.at += size
+            return struct.unpack(text, data)[0]
+
+        def u8(self):
+            return self.value("<B")
+
+        def leb(self, is_signed=False):
+            """A number in LEB128, of at most 64 bits."""
+            number = shift = 0
+            while shift < 64:
+                byte = self.u8()
+                number |= (byte & 0x7F) << shift
+                shift += 7
+                if not byte & 0x80:
+                    return number - (1 << shift) if is_signed and byte & 0x40 else number
+            raise Unreadable("number at 0x%x" % self.at)
+
+        def pointer(self, encoding):
+            """An address, written as `encoding` says."""
+            here = self.at
+            text = FORMATS.get(encoding & FORMAT)
+            if text is None or encoding & FROM not in (0, FROM_HERE):
+                raise Unreadable("pointer at 0x%x" % here)
+            number = self.value(text)
+            return (number + here if encoding & FROM else number) & (1 << 64) - 1
+
+
+    class Tables:
+        """The tables of all files of a process, each found when it is asked for."""
+
+        def __init__(self, debugger, memory):
+            self._debugger = debugger
+            self._memory = memory
+            self._headers = None
+            self._functions = {}
+
+        def function(self, pc):
+            """The entry for `pc`; None where there is none."""
+            if pc not in self._functions:
+                if self._headers is None:
+                    self._headers = self._debugger.unwind_tables()
+                header = self._headers.get(self._debugger.file_of(pc))
+                self._functions[pc] = function_at(self._memory, header, pc) if header else None
+            return self._functions[pc]
+
+        def frames(self):
+            """The native frames of the selected thread: those of the debugger, and those beyond, where its stack may end early."""
+            found = self._debugger.frames()
+            if found and self._debugger.ends_early:
+                found += self._older_frames(found[-1], MAX_NATIVE - len(found))
+            return found
+
+        def _older_frames(self, native, limit):
+            """The native frames that called `native`, which is the last one that the debugger found."""
+            found = []
+            known = self._debugger.named_registers(native)
+            registers = {number: known[name] for name, number in REGISTER_NUMBERS.items() if name in known}
+            # A call may be the last instruction of its function.
+            pc = native.pc if native.level == 0 else native.pc - 1
+            while len(found) < limit:
+                function = self.function(pc)
+                try:
+                    caller = function.caller(self._memory, registers, pc) if function is not None else {}
+                except (Unreadable, KeyError):
+                    break
+                # Stacks grow downwards.
+                if not caller or caller[RSP] <= registers.get(RSP, 0):
+                    break
+                registers = caller
+                pc = registers[RIP] if function.is_signal_frame else registers[RIP] - 1
+                level = native.level + len(found) + 1
+                name = self._debugger.function_name(registers[RIP])
+                found.append(NativeFrame(level, registers[RIP], registers[RSP], name, False, None))
+            return found
+
+
+    class Function:
+        """An entry of the table: `start` and `end` of its code, and the instructions that tell how to leave it."""
+
+        def __init__(self, start, end, alignments, programs, is_signal_frame):
+            self.start = start
+            self.end = end
+            self._code_alignment, self._data_alignment = alignments
+            # (address, end) of what all functions of its kind begin with, and of its own.
+            self._programs = programs
+            self.is_signal_frame = is_signal_frame
+
+        def caller(self, memory, registers, pc):
+            """The registers of the caller by number, as far as the table tells; {} at the end of the stack. `pc` is in the
+            instruction that is executed."""
+            (base, distance), rules = self._rules(memory, pc)
+            frame = (registers[base] + distance) & (1 << 64) - 1
+            found = dict(registers)
+            found[RSP] = frame
+            found.pop(RIP, None)
+            for number, rule in rules.items():
+                found.pop(number, None)
+                if rule is not None:
+                    found[number] = memory.u64(frame + rule)
+            return found if found.get(RIP) else {}
+
+        def _rules(self, memory, pc):
+            """((register, distance) of the frame's end, where there the caller's registers are); a register that is lost has
+            None."""
+            cfa, rules = (RSP, 8), {}
+            initial, remembered = {}, []
+            location = self.start
+            for index, (at, end) in enumerate(self._programs):
+                cursor = Cursor(memory, at)
+                if index:
+                    initial = dict(rules)
+                for _ in range(MAX_INSTRUCTIONS):
+                    if cursor.at >= end or location > pc:
+                        break
+                    byte = cursor.u8()
+                    high, low = byte >> 6, byte & 0x3F
+                    if high == ADVANCE:
+                        location += low * self._code_alignment
+                    elif high == SAVED_AT:
+                        rules[low] = cursor.leb() * self._data_alignment
+                    elif high == RESTORE:
+                        _restore(rules, initial, low)
+                    elif byte in (ADVANCE_1, ADVANCE_2, ADVANCE_4):
+                        text = {ADVANCE_1: "<B", ADVANCE_2: "<H", ADVANCE_4: "<I"}[byte]
+                        location += cursor.value(text) * self._code_alignment
+                    elif byte == SAVED_AT_EXTENDED:
+                        rules[cursor.leb()] = cursor.leb() * self._data_alignment
+                    elif byte == RESTORE_EXTENDED:
+                        _restore(rules, initial, cursor.leb())
+                    elif byte == UNDEFINED:
+                        rules[cursor.leb()] = None
+                    elif byte == SAME_VALUE:
+                        rules.pop(cursor.leb(), None)
+                    elif byte == REMEMBER and len(remembered) < MAX_REMEMBERED:
+                        remembered.append((cfa, dict(rules)))
+                    elif byte == RECALL and remembered:
+                        cfa, rules = remembered.pop()
+                    elif byte == DEF_CFA:
+                        cfa = cursor.leb(), cursor.leb()
+                    elif byte == DEF_CFA_REGISTER:
+                        cfa = cursor.leb(), cfa[1]
+                    elif byte == DEF_CFA_OFFSET:
+                        cfa = cfa[0], cursor.leb()
+                    elif byte == ARGUMENTS_SIZE:
+                        cursor.leb()
+                    elif byte:
+                        # Expressions: of signal frames and linkers' own code.
+                        raise Unreadable("unwind instruction 0x%x at 0x%x" % (byte, cursor.at - 1))
+            return cfa, rules
+
+
+    def _restore(rules, initial, number):
+        rules.pop(number, None)
+        if number in initial:
+            rules[number] = initial[number]
+
+
+    def function_at(memory, header, pc):
+        """The entry for `pc` in the table of one file, whose `.eh_frame_hdr` is at `header`; None where there is none."""
+        try:
+            entry = _find_entry(memory, header, pc)
+            function = _read_entry(memory, entry) if entry else None
+        except (Unreadable, KeyError):
+            return None
+        return function if function is not None and function.start <= pc < function.end else None
+
+
+    def _find_entry(memory, header, pc):
+        """The address of the table entry of the last function that begins at or before `pc`; 0 where there is none."""
+        cursor = Cursor(memory, header)
+        version, frames, counted, pairs = cursor.u8(), cursor.u8(), cursor.u8(), cursor.u8()
+        if version != 1 or pairs != SORTED_PAIRS:
+            return 0
+        cursor.pointer(frames)
+        count = cursor.pointer(counted)
+        low, high = 0, min(count, 1 << 24)
+        while low < high:
+            middle = (low + high) // 2
+            if header + memory.i32(cursor.at + middle * PAIR) <= pc:
+                low = middle + 1
+            else:
+                high = middle
+        return header + memory.i32(cursor.at + (low - 1) * PAIR + 4) if low else 0
+
+
+    def _read_entry(memory, entry):
+        cursor = Cursor(memory, entry)
+        size = cursor.value("<I")
+        end = cursor.at + size
+        common = cursor.at
+        common -= cursor.value("<I")
+        alignments, encoding, is_signal_frame, program = _read_common(memory, common)
+        start = cursor.pointer(encoding)
+        length = cursor.pointer(encoding & FORMAT)
+        skipped = cursor.leb()
+        cursor.at += skipped
+        return Function(start, start + length, alignments, [program, (cursor.at, end)], is_signal_frame)
+
+
+    def _read_common(memory, at):
+        """What functions share: alignments, how pointers are written, whether it is of signal frames, and where the
+        instructions are that all begin with."""
+        cursor = Cursor(memory, at)
+        size = cursor.value("<I")
+        end = cursor.at + size
+        if cursor.value("<I") != 0:
+            raise Unreadable("no common unwind information at 0x%x" % at)
+        version = cursor.u8()
+        text = memory.c_string(cursor.at, MAX_AUGMENTATION)
+        cursor.at += len(text) + 1
+        alignments = cursor.leb(), cursor.leb(True)
+        column = cursor.u8() if version == 1 else cursor.leb()
+        if not text.startswith("z") or column != RIP:
+            raise Unreadable("common unwind information at 0x%x" % at)
+        size = cursor.leb()
+        program = cursor.at + size
+        encoding = 0
+        for letter in text[1:]:
+            if letter == "R":
+                encoding = cursor.u8()
+            elif letter == "L":
+                cursor.u8()
+            elif letter == "P":
+                # Its value is of no interest, its length is.
+                cursor.at += struct.calcsize(FORMATS[cursor.u8() & FORMAT])
+        return alignments, encoding, "S" in text, (program, end)
+
+
+    # gdb-scripts/walk/owners.py
+
+    """Which native thread runs a thread state.
+
+    The states of the main interpreter are made by the threads that they are of. Those of others may have been made by another
+    one, which they then name: where they run is told by the stack that the records of their runs lie on, or, where there are
+    none, by the stack that has as many eval loops.
+    """
+
+
+
+    class Owners:
+        """The thread states of a process, by the native threads that run them."""
+
+        def __init__(self, debugger, runtime, eval_loop):
+            self._debugger = debugger
+            self._runtime = runtime
+            # What the names of the eval loop's functions begin with.
+            self._eval_loop = eval_loop
+            self._interpreters = runtime.interpreters()
+            self._stacks = None
+            self._owners = None
+
+        def states_of(self, thread):
+            """The thread states of the selected native thread, those of inner interpreters first."""
+            claimed = self._runtime.states_of(thread.tid, self._debugger.thread_pointer())
+            if len(self._interpreters) < 2:
+                return claimed
+            owners = self._all()
+            return [state for each in self._interpreters for state in each.threads if owners.get(state.address) == thread.tid]
+
+        def of(self, state):
+            """The kernel's id of the thread that runs a state; 0 where it is not known."""
+            if len(self._interpreters) < 2:
+                return self._runtime.kernel_id(state)
+            return self._all().get(state.address, 0)
+
+        def _all(self):
+            """The kernel's id of each state's thread, by the state's address."""
+            if self._owners is None:
+                self._stacks = {}
+                for thread in self._debugger.threads():
+                    self._stacks[thread.tid] = self._debugger.on_thread(thread, self._stack)
+                self._owners = {}
+                self._assign()
+            return self._owners
+
+        def _stack(self):
+            """(stack pointer, `pthread_self()`) of the selected thread."""
+            return self._debugger.general_registers().get("rsp", 0), self._debugger.thread_pointer()
+
+        def _assign(self):
+            unsure = []
+            taken = {}
+            for each in reversed(self._interpreters):
+                for state in each.threads:
+                    runs = [run for run in self._runtime.runs(state.address) if run]
+                    claim = self._claim(state)
+                    by_record = self._by_record(runs[0][0].anchor) if runs else 0
+                    if by_record or not runs or each is self._interpreters[-1]:
+                        self._owners[state.address] = by_record or claim
+                        taken[by_record or claim] = taken.get(by_record or claim, 0) + len(runs)
+                    else:
+                        unsure.append((state, claim, len(runs)))
+            loops = {}
+            for state, claim, count in unsure:
+                for tid in [claim] + list(self._stacks):
+                    if tid in self._stacks and tid not in loops:
+                        loops[tid] = self._loops(tid)
+                    if loops.get(tid, 0) >= taken.get(tid, 0) + count:
+                        self._owners[state.address] = tid
+                        taken[tid] = taken.get(tid, 0) + count
+                        break
+
+        def _claim(self, state):
+            for tid, (_, pointer) in self._stacks.items():
+                if pointer and pointer == state.thread_id:
+                    return tid
+            tid = self._runtime.kernel_id(state)
+            return tid if tid in self._stacks else 0
+
+        def _by_record(self, record):
+            """The thread whose stack an address lies on: stacks do not overlap, so it is the one whose stack pointer comes next
+            below."""
+            below = [(sp, tid) for tid, (sp, _) in self._stacks.items() if 0 < sp <= record]
+            return max(below)[1] if below else 0
+
+        def _loops(self, tid):
+            """How many eval loops are on a thread's stack."""
+            thread = next(thread for thread in self._debugger.threads() if thread.tid == tid)
+            tables = Tables(self._debugger, self._runtime.memory)
+            frames = self._debugger.on_thread(thread, tables.frames)
+            return sum(1 for frame in frames if frame.name and frame.name.startswith(self._eval_loop) and not frame.is_inline)
+
+
+    # gdb-scripts/walk/calls.py
+
+    """What native frames do for Python: built-in functions, waiting for the GIL, collecting garbage.
+
+    Functions are told by name, or, where a file has no symbols, by the addresses that objects have of them.
+    """
+
+
     # Functions of the collector (Modules/gcmodule.c, since 3.13 Python/gc.c and Python/gc_free_threading.c).
     COLLECTORS = (
         "collect",
@@ -4751,12 +5188,242 @@ def _coldframe():
         "gc_collect_region",
         "gc_collect_internal",
     )
+    # What they are in the words of CPython's own helper.
+    COLLECTING = "Garbage-collecting"
+    WAITING = "Waiting for the GIL"
     # The longest stack range of one native frame that is searched for an object.
     MAX_SEARCH = 4096
-    # How far into a C function a pc may be that has no symbol.
+    # How far into a C function a pc may be whose beginning is not known.
     MAX_FUNCTION = 1 << 12
-    # Types of functions written in C.
+    # Types of functions written in C, and what calls those: by tp_call, or by the `vectorcall` of each.
     FUNCTIONS = ("builtin_function_or_method", "builtin_method")
+    METHOD_WRAPPERS = ("method-wrapper",)
+    CALL = "cfunction_call"
+    VECTORCALL = "cfunction_vectorcall_"
+    WRAPPER_CALL = "wrapper_call"
+    # What the eval loop calls objects by: it keeps the object, to check what that returns (Objects/call.c).
+    VECTORCALLS = ("PyObject_Vectorcall", "_PyObject_Vectorcall", "_PyObject_MakeTpCall")
+    # ml_flags (Include/methodobject.h) as they are in the names of these functions (Objects/methodobject.c).
+    CONVENTIONS = {0x04: "NOARGS", 0x08: "O", 0x80: "FASTCALL", 0x82: "FASTCALL_KEYWORDS", 0x282: "FASTCALL_KEYWORDS_METHOD"}
+    CONVENTION = 0x28E
+    # `syscall` on x86_64; its first argument stays in rdi.
+    SYSCALL = b"\x0f\x05"
+    # How far before `collecting` the state of the collector begins (`struct _gc_runtime_state`).
+    COLLECTOR_STATE = 512
+
+
+    class Calls:
+        """The native frames of one thread with these thread states."""
+
+        def __init__(self, debugger, runtime, tables, natives, states):
+            self.debugger = debugger
+            self.runtime = runtime
+            self.natives = natives
+            self.states = states
+            self._tables = tables
+            # Names of functions by their addresses.
+            self._known = {}
+            self._has_builtins = False
+            self._collector = None
+
+        # Functions.
+
+        def start(self, native):
+            """(address where the function of a native frame begins or 0, whether that is certain)."""
+            # A call may be the last instruction of its function.
+            pc = native.pc - 1 if native.level else native.pc
+            function = self._tables.function(pc)
+            return (function.start, True) if function is not None else (self.debugger.function_start(pc), False)
+
+        def name(self, native):
+            """The name of a native frame's function; of those that matter here, also where there are no symbols."""
+            if native.name is None and self.states:
+                if not self._has_builtins:
+                    self._has_builtins = True
+                    self._know_builtins()
+                start, is_certain = self.start(native)
+                native.name = self._known.get(start) if is_certain else None
+            return native.name or ""
+
+        def _know_builtins(self):
+            """Learns from the built-in functions what calls them."""
+            runtime = self.runtime
+            try:
+                builtins = runtime.module_dict(self.states[0].interpreter, "builtins")
+                for _, function in runtime.dict_items(builtins) if builtins else ():
+                    if self._is_one_of(function, FUNCTIONS):
+                        self._know_function(function)
+            except Unreadable:
+                pass
+
+        def _know_function(self, function):
+            runtime = self.runtime
+            self._known[runtime.type_call(runtime.type_address(function))] = CALL
+            vectorcall = runtime.c_function_vectorcall(function)
+            if vectorcall:
+                convention = CONVENTIONS.get(runtime.c_function_flags(function) & CONVENTION)
+                self._known[vectorcall] = VECTORCALL + (convention or "")
+
+        def _know_those(self, values, natives):
+            """Learns from the objects on a value stack what calls them."""
+            for word in values if any(native.name is None for native in natives) else ():
+                try:
+                    if self._is_one_of(word, METHOD_WRAPPERS):
+                        self._known[self.runtime.type_call(self.runtime.type_address(word))] = WRAPPER_CALL
+                    elif self._is_one_of(word, FUNCTIONS):
+                        self._know_function(word)
+                except Unreadable:
+                    continue
+
+        # Entries of a stack.
+
+        def notes(self, natives, frame, function):
+            """[(native frame, text)] of the native frames, innermost first, that a Python frame called, in the words of
+            CPython's helper. `function` tells an object's text."""
+            found, has_call = [], False
+            values = self.runtime.value_stack(frame) if frame is not None else []
+            self._know_those(values, natives)
+            for index, native in enumerate(natives):
+                name = self.name(native)
+                if name == "take_gil":
+                    found.append((native, WAITING))
+                elif name in COLLECTORS:
+                    found.append((native, COLLECTING))
+                elif name.startswith(VECTORCALL) or name in (CALL, "cfunction_call_varargs"):
+                    called = self._object_in(native, "func", FUNCTIONS, natives[:index], values)
+                    found.append((native, function(called) if called else "(a built-in function, whose object was not found)"))
+                    has_call = True
+                elif name == WRAPPER_CALL:
+                    called = self._object_in(native, "wp", METHOD_WRAPPERS, None, values)
+                    found.append((native, function(called) if called else "(a method-wrapper, whose object was not found)"))
+                    has_call = True
+            texts = [text for _, text in found]
+            if natives and natives[0] is self.natives[0] and WAITING not in texts and self._waits_for_gil():
+                found.insert(0, (natives[0], WAITING))
+            if not has_call:
+                called, caller = self._direct_call(values, natives)
+                if not called:
+                    called, caller = self._vanished_call(values, natives)
+                if called:
+                    found.append((caller, function(called)))
+            if COLLECTING not in texts:
+                collector = self._collects(natives)
+                found += [(collector, COLLECTING)] if collector is not None else []
+            return sorted(found, key=lambda pair: pair[0].level)
+
+        def _waits_for_gil(self):
+            """Whether the thread stands in a system call on an address in a GIL of its own."""
+            registers = self.debugger.general_registers()
+            try:
+                if not self.states or self.runtime.memory.bytes(registers["rip"] - 2, 2) != SYSCALL:
+                    return False
+                return any(
+                    start <= registers["rdi"] < end
+                    for start, end in (self.runtime.gil_range(state.interpreter) for state in self.states)
+                )
+            except (Unreadable, KeyError):
+                return False
+
+        def _collects(self, natives):
+            """The innermost of these native frames that works on the state of the collector, while that collects; None where
+            there is none, or another thread may be the one that does."""
+            if self._collector is None:
+                self._collector = self._collector_ranges()
+            for native in natives if self._collector else ():
+                words = self._words(native)
+                if any(start <= word < end for word in words for start, end in self._collector):
+                    return native
+            return None
+
+        def _collector_ranges(self):
+            """Where the collectors are that run in this thread."""
+            found = []
+            for state in self.states:
+                try:
+                    locked, holder = self.runtime.gil(state.interpreter)
+                    place = self.runtime.collecting(state.interpreter)
+                    if locked and holder == state.address and self.runtime.memory.i32(place) == 1:
+                        found.append((place - COLLECTOR_STATE, place))
+                except Unreadable:
+                    continue
+            return found
+
+        def _object_in(self, native, argument, types, inner, values):
+            """The object that a C function works for: its argument by debug information, else whatever of that type is on
+            the value stack of the Python frame that called it, in registers, or on its part of the C stack."""
+            known = self.debugger.argument(native, argument)
+            if known and self._is_one_of(known, types):
+                return known
+            called = self._those_of(values, types)
+            seen = self._those_of(values + self._words(native), types)
+            if inner is None:
+                return seen[0] if seen else 0
+            # A function that ends with a call of another one may be gone from the stack.
+            alone = called if len(called) == 1 else seen if len(seen) == 1 else [0]
+            return self._called(seen, inner)[0] or alone[0]
+
+        def _those_of(self, words, types):
+            found = []
+            for word in words:
+                if word not in found and self._is_one_of(word, types):
+                    found.append(word)
+            return found
+
+        def _called(self, functions, inner):
+            """The one of several built-in functions that one of these native frames is in, and that frame."""
+            best = (0, None, -1)
+            starts = [self.start(native) for native in inner] if functions else []
+            for function in functions:
+                try:
+                    address = self.runtime.c_function(function)
+                except Unreadable:
+                    continue
+                for native, (start, is_certain) in zip(inner, starts):
+                    # Where symbols were stripped, the nearest one may lie before the function.
+                    is_near = not is_certain and start < address <= native.pc < address + MAX_FUNCTION
+                    if (address == start or is_near) and address > best[2]:
+                        best = (function, native, address)
+            return best[0], best[1]
+
+        def _direct_call(self, values, inner):
+            """(object, native frame that called it) of the built-in function that the eval loop called itself; (0, None) where
+            none of these native frames is in one of the functions on its value stack."""
+            function, native = self._called(self._those_of(values, FUNCTIONS), inner)
+            outer = [n for n in self.natives if native is not None and n.level > native.level and not n.is_inline]
+            return (function, outer[0]) if outer else (0, None)
+
+        def _vanished_call(self, values, inner):
+            """(object, native frame that called it) of a built-in function that ended with a call of another one, and so is gone
+            from the stack; (0, None) where there is none."""
+            last = [native for native in inner if not native.is_inline][-1:]
+            if not last or self.name(last[0]) not in VECTORCALLS:
+                return 0, None
+            words = self._words(last[0])
+            functions = [word for word in self._those_of(values, FUNCTIONS) if word in words]
+            return (functions[0], last[0]) if len(functions) == 1 else (0, None)
+
+        def _is_one_of(self, word, types):
+            return any(self.runtime.is_type(word, name) for name in types)
+
+        def _words(self, native):
+            """What is in its registers, and on its part of the C stack."""
+            ends = [outer.sp for outer in self.natives if outer.level > native.level and outer.sp > native.sp]
+            size = min(ends[0] - native.sp if ends else 0, MAX_SEARCH)
+            words = list(self.debugger.named_registers(native).values())
+            try:
+                words += self.runtime.memory.words(native.sp, size // WORD)
+            except Unreadable:
+                pass
+            return words
+
+
+    # gdb-scripts/walk/stack.py
+
+    """The merged stack of the selected thread: native frames, with the Python frames that each runs."""
+
+
+    # The function of the eval loop; compilers split off a `.cold` part.
+    EVAL = "_PyEval_EvalFrameDefault"
 
 
     class Entry:
@@ -4778,13 +5445,15 @@ def _coldframe():
     class Stack:
         """The stack of the selected thread."""
 
-        def __init__(self, debugger, runtime, tid):
+        def __init__(self, debugger, runtime, thread):
             self.debugger = debugger
             self.runtime = runtime
-            self.natives = debugger.frames()
-            self.states = runtime.states_of(tid, debugger.thread_pointer())
+            tables = Tables(debugger, runtime.memory)
+            self.natives = tables.frames()
+            self.states = Owners(debugger, runtime, EVAL).states_of(thread)
             if not self.states:
                 self.states = self._states_by_stack()
+            self.calls = Calls(debugger, runtime, tables, self.natives, self.states)
             self.entries = self._merge()
 
         def has_python(self):
@@ -4822,24 +5491,19 @@ def _coldframe():
                 by_level[native.level] = run
             loose += plain[len(loops) :]
             entries = []
-            since = []
-            has_call = False
+            segment = []
             for native in self.natives:
                 frames = by_level.get(native.level)
-                if frames is not None:
-                    function, caller = (0, None) if has_call else self._direct_call(frames[0], since)
-                    if function:
-                        entries.append(Entry(caller, [], self.runtime.text(function)))
-                    entries.append(Entry(native, frames, None))
-                    since = []
-                    has_call = False
+                if frames is None:
+                    segment.append(native)
                     continue
-                note = self._note(native, since, by_level)
-                if note:
-                    entries.append(Entry(native, [], note))
-                    has_call = has_call or note.startswith(("<", "("))
-                since.append(native)
-            return entries + [Entry(None, run, None) for run in loose]
+                entries += self._notes(segment, frames[0])
+                entries.append(Entry(native, frames, None))
+                segment = []
+            return entries + self._notes(segment, None) + [Entry(None, run, None) for run in loose]
+
+        def _notes(self, natives, frame):
+            return [Entry(native, [], text) for native, text in self.calls.notes(natives, frame, self.runtime.text)]
 
         def _ranges(self):
             """(start, end, native) of what each native frame has of the stack."""
@@ -4853,83 +5517,6 @@ def _coldframe():
             if last is not None and (not last.name or last.name.startswith(EVAL)):
                 ranges.append((last.sp, last.sp + MAX_SEARCH, last))
             return ranges
-
-        def _note(self, native, inner, by_level):
-            """What a native frame says to a Python programmer, in the words of CPython's helper; None for nothing."""
-            name = native.name or ""
-            if name == "take_gil":
-                return "Waiting for the GIL"
-            if name in COLLECTORS:
-                return "Garbage-collecting"
-            if name.startswith("cfunction_vectorcall_") or name in ("cfunction_call", "cfunction_call_varargs"):
-                function = self._object_in(native, "func", FUNCTIONS, inner, by_level)
-                return self.runtime.text(function) if function else "(a built-in function, whose object was not found)"
-            if name == "wrapper_call":
-                wrapper = self._object_in(native, "wp", ("method-wrapper",), None, by_level)
-                return self.runtime.text(wrapper) if wrapper else "(a method-wrapper, whose object was not found)"
-            return None
-
-        def _object_in(self, native, argument, types, inner, by_level):
-            """The object that a C function works for: its argument by debug information, else whatever of that type is on
-            the value stack of the Python frame that called it, in registers, or on its part of the C stack."""
-            runtime = self.runtime
-            known = self.debugger.argument(native, argument)
-            if known and self._is_one_of(known, types):
-                return known
-            outer = [n for n in self.natives if n.level > native.level and n.level in by_level]
-            words = []
-            if outer and by_level[outer[0].level]:
-                words = runtime.value_stack(by_level[outer[0].level][0])
-            called = self._those_of(words, types)
-            seen = self._those_of(words + self.debugger.registers(native) + list(self._stack_words(native)), types)
-            if inner is None:
-                return seen[0] if seen else 0
-            # A function that ends with a call of another one may be gone from the stack.
-            alone = called if len(called) == 1 else seen if len(seen) == 1 else [0]
-            return self._called(seen, inner)[0] or alone[0]
-
-        def _those_of(self, words, types):
-            found = []
-            for word in words:
-                if word not in found and self._is_one_of(word, types):
-                    found.append(word)
-            return found
-
-        def _called(self, functions, inner):
-            """The one of several built-in functions that one of these native frames is in, and that frame."""
-            best = (0, None, -1)
-            starts = [self.debugger.function_start(native.pc) for native in inner]
-            for function in functions:
-                try:
-                    address = self.runtime.c_function(function)
-                except Unreadable:
-                    continue
-                for native, start in zip(inner, starts):
-                    # Where symbols were stripped, the nearest one may lie before the function.
-                    is_exact = address == start
-                    is_near = start < address <= native.pc < address + MAX_FUNCTION
-                    if (is_exact or is_near) and address > best[2]:
-                        best = (function, native, address)
-            return best[0], best[1]
-
-        def _direct_call(self, frame, inner):
-            """(object, native frame that called it) of the built-in function that a Python frame called, where no name of a
-            native frame tells; (0, None) where there is none."""
-            functions = [word for word in self.runtime.value_stack(frame) if self._is_one_of(word, FUNCTIONS)]
-            function, native = self._called(functions, inner)
-            outer = [n for n in self.natives if native is not None and n.level > native.level and not n.is_inline]
-            return (function, outer[0]) if outer else (0, None)
-
-        def _is_one_of(self, word, types):
-            return any(self.runtime.is_type(word, name) for name in types)
-
-        def _stack_words(self, native):
-            ends = [outer.sp for outer in self.natives if outer.level > native.level and outer.sp > native.sp]
-            size = min(ends[0] - native.sp if ends else 0, MAX_SEARCH)
-            try:
-                return self.runtime.memory.words(native.sp, size // WORD)
-            except Unreadable:
-                return ()
 
 
     def _containing(ranges, address):
@@ -5349,14 +5936,20 @@ def _coldframe():
     SELECTION = Selection()
 
 
+    def selected_thread(debugger):
+        """The selected native thread; one without an id where there is none."""
+        selected = [thread for thread in debugger.threads() if thread.is_selected]
+        return selected[0] if selected else Thread(0, 0, None, True)
+
+
     class View:
         """What one command sees: the runtime, the stack of the selected thread, the selection."""
 
         def __init__(self, debugger):
             self.debugger = debugger
             self.runtime = open_runtime(debugger)
-            self.thread = next((thread for thread in debugger.threads() if thread.is_selected), None)
-            self.stack = Stack(debugger, self.runtime, self.thread.tid if self.thread else 0)
+            self.thread = selected_thread(debugger)
+            self.stack = Stack(debugger, self.runtime, self.thread)
             if not self.stack.has_python():
                 raise Problem(NO_STATE)
             # (entry, python frame or None) in the order of py-bt.
@@ -5369,7 +5962,7 @@ def _coldframe():
             level = self.debugger.selected_level()
             native = next((native for native in self.stack.natives if native.level == level), None)
             place = (native.level, native.sp, native.pc) if native is not None else None
-            return (self.debugger.process(), self.thread and self.thread.tid, place)
+            return (self.debugger.process(), self.thread.tid, place)
 
         def position(self):
             """The index of the selected position; where none was selected, the first at or outside of the native frame."""
@@ -5531,6 +6124,7 @@ def _coldframe():
         """List the Python threads of all interpreters: native thread, name, who holds the GIL, where it is."""
         runtime = open_runtime(debugger)
         natives = {thread.tid: thread for thread in debugger.threads()}
+        owners = Owners(debugger, runtime, EVAL)
         known = set()
         for interpreter in reversed(runtime.interpreters()):
             try:
@@ -5540,7 +6134,7 @@ def _coldframe():
             names = runtime.thread_names(interpreter)
             yield "Interpreter %d" % interpreter.number
             for state in reversed(interpreter.threads):
-                tid = runtime.kernel_id(state)
+                tid = owners.of(state)
                 native = natives.get(tid)
                 known.add(tid)
                 mark = "*" if native is not None and native.is_selected else " "
@@ -5586,8 +6180,7 @@ def _coldframe():
     def py_exc(debugger, argument):
         """Print the exceptions of the selected thread: the one that is being raised, and those that are being handled."""
         runtime = open_runtime(debugger)
-        thread = next((thread for thread in debugger.threads() if thread.is_selected), None)
-        states = runtime.states_of(thread.tid if thread else 0, debugger.thread_pointer())
+        states = Owners(debugger, runtime, EVAL).states_of(selected_thread(debugger))
         if not states:
             raise Problem(NO_STATE)
         found = [pair for state in states for pair in exceptions(runtime, state.address)]
@@ -5603,11 +6196,12 @@ def _coldframe():
         """List the asyncio tasks of all interpreters that are not done: name, coroutine, what each waits for, its frames."""
         runtime = open_runtime(debugger)
         natives = {thread.tid: thread for thread in debugger.threads()}
+        owners = Owners(debugger, runtime, EVAL)
         count = 0
         for interpreter in reversed(runtime.interpreters()):
             threads = {}
             for state in interpreter.threads:
-                threads[state.address] = threads[state.thread_id] = natives.get(runtime.kernel_id(state))
+                threads[state.address] = threads[state.thread_id] = natives.get(owners.of(state))
             found, is_cut = tasks(runtime, interpreter)
             count += len(found)
             for task in found:
@@ -5723,10 +6317,8 @@ def _coldframe():
     import gdb
 
 
-    # The most native frames that are looked at: gdb takes a while for each.
-    MAX_NATIVE = 50000
     # Registers that a function keeps for its caller, and those arguments come in.
-    REGISTERS = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rdi", "rsi", "x19", "x20", "x21", "x22", "x23", "x24", "x0")
+    REGISTERS = ("rip", "rsp", "rbx", "rbp", "r12", "r13", "r14", "r15", "rdi", "rsi", "x19", "x20", "x21", "x22", "x23", "x24", "x0")
     GENERAL_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "rip", "eflags")
     GENERAL_REGISTERS += ("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
     # Files are mapped in pages.
@@ -5799,6 +6391,9 @@ def _coldframe():
         def writable_ranges(self):
             return [(start, end) for start, end, section, _ in self._sections() if section in (".data", ".bss", ".PyRuntime")]
 
+        def unwind_tables(self):
+            return {path: start for start, _, section, path in self._sections() if section == ".eh_frame_hdr"}
+
         def file_of(self, address):
             space = gdb.current_progspace()
             return gdb.solib_name(address) or space.filename
@@ -5850,14 +6445,8 @@ def _coldframe():
         def select(self, native):
             native.handle.select()
 
-        def registers(self, native):
-            values = []
-            for name in REGISTERS:
-                try:
-                    values.append(int(native.handle.read_register(name)) & (1 << 64) - 1)
-                except (gdb.error, ValueError):
-                    continue
-            return values
+        def named_registers(self, native):
+            return _registers(native.handle, REGISTERS)
 
         def argument(self, native, name):
             try:
@@ -5892,7 +6481,6 @@ def _coldframe():
             threads = sorted(gdb.selected_inferior().threads(), key=lambda thread: thread.num)
             return [Thread(t.num, t.ptid[1] or t.ptid[2], t.name, t.num == number) for t in threads]
 
-
         def on_thread(self, thread, function):
             selected, frame = gdb.selected_thread(), _selected_frame()
             wanted = [known for known in gdb.selected_inferior().threads() if known.num == thread.number]
@@ -5907,17 +6495,10 @@ def _coldframe():
                     frame.select()
 
         def general_registers(self):
-            registers = {}
             try:
-                frame = gdb.newest_frame()
+                return _registers(gdb.newest_frame(), GENERAL_REGISTERS)
             except gdb.error:
-                return registers
-            for name in GENERAL_REGISTERS:
-                try:
-                    registers[name] = int(frame.read_register(name)) & (1 << 64) - 1
-                except (gdb.error, ValueError):
-                    continue
-            return registers
+                return {}
 
         def siginfo(self):
             try:
@@ -5956,6 +6537,16 @@ def _coldframe():
 
         def executable(self):
             return gdb.current_progspace().filename
+
+
+    def _registers(frame, names):
+        values = {}
+        for name in names:
+            try:
+                values[name] = int(frame.read_register(name)) & (1 << 64) - 1
+            except (gdb.error, ValueError):
+                continue
+        return values
 
 
     def _selected_frame():

@@ -7,14 +7,12 @@ import lldb
 from minidump import Recorded
 from walk.children import children
 from walk.commands import COMMANDS, run
-from walk.debugger import Debugger, NativeFrame, Problem, Thread
+from walk.debugger import MAX_NATIVE, Debugger, NativeFrame, Problem, Thread
 from walk.memory import Unreadable
 from walk.runtime import open_runtime
 
-# The most native frames that are looked at.
-MAX_NATIVE = 50000
 # Registers that a function keeps for its caller, and those arguments come in.
-REGISTERS = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rdi", "rsi", "x19", "x20", "x21", "x22", "x23", "x24", "x0")
+REGISTERS = ("rip", "rsp", "rbx", "rbp", "r12", "r13", "r14", "r15", "rdi", "rsi", "x19", "x20", "x21", "x22", "x23", "x24", "x0")
 GENERAL_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "rip", "eflags")
 GENERAL_REGISTERS += ("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
 # Files are mapped in pages.
@@ -51,6 +49,8 @@ CATEGORY = "coldframe"
 
 class Lldb(Debugger):
     """One target of lldb."""
+
+    ends_early = True
 
     def __init__(self, target):
         self.target = target
@@ -108,6 +108,15 @@ class Lldb(Debugger):
     def writable_ranges(self):
         return list(self._sections((".data", ".bss")))
 
+    def unwind_tables(self):
+        tables = {}
+        for module in self.target.module_iter():
+            section = module.FindSection(".eh_frame_hdr")
+            address = section.GetLoadAddress(self.target) if section.IsValid() else lldb.LLDB_INVALID_ADDRESS
+            if address != lldb.LLDB_INVALID_ADDRESS:
+                tables[module.GetFileSpec().fullpath] = address
+        return tables
+
     def file_of(self, address):
         return self.target.ResolveLoadAddress(address).GetModule().GetFileSpec().fullpath
 
@@ -148,8 +157,7 @@ class Lldb(Debugger):
         frames = []
         for level in range(min(thread.GetNumFrames(), MAX_NATIVE)):
             frame = thread.GetFrameAtIndex(level)
-            name = frame.GetFunctionName()
-            name = None if not name or name.startswith(UNNAMED) else name
+            name = _named(frame.GetFunctionName())
             frames.append(NativeFrame(level, frame.GetPC(), frame.GetSP(), name, frame.IsInlined(), frame))
         return frames
 
@@ -157,11 +165,13 @@ class Lldb(Debugger):
         return self._thread().GetSelectedFrame().GetFrameID()
 
     def select(self, native):
-        self._thread().SetSelectedFrame(native.level)
+        # Frames that lldb does not know leave its selection as it is.
+        if native.handle is not None:
+            self._thread().SetSelectedFrame(native.level)
 
-    def registers(self, native):
-        values = (self._register(native.handle, name) for name in REGISTERS)
-        return [value for value in values if value is not None]
+    def named_registers(self, native):
+        values = {name: self._register(native.handle, name) for name in REGISTERS if native.handle is not None}
+        return {name: value for name, value in values.items() if value is not None}
 
     def _register(self, frame, name):
         error = lldb.SBError()
@@ -170,10 +180,15 @@ class Lldb(Debugger):
         return number if number is not None and error.Success() else None
 
     def argument(self, native, name):
+        if native.handle is None:
+            return 0
         value = native.handle.FindVariable(name)
         error = lldb.SBError()
         number = value.GetValueAsUnsigned(error) if value.IsValid() else 0
         return number if error.Success() else 0
+
+    def function_name(self, pc):
+        return _named(self.target.ResolveLoadAddress(pc).GetSymbol().GetName())
 
     def function_start(self, pc):
         symbol = self.target.ResolveLoadAddress(pc).GetSymbol()
@@ -202,7 +217,6 @@ class Lldb(Debugger):
         selected = self._thread().GetThreadID()
         threads = [self.live.GetThreadAtIndex(index) for index in range(self.live.GetNumThreads())]
         return [Thread(t.GetIndexID(), t.GetThreadID(), t.GetName(), t.GetThreadID() == selected) for t in threads]
-
 
     def on_thread(self, thread, function):
         selected = self._thread()
@@ -253,6 +267,11 @@ class Lldb(Debugger):
 
     def executable(self):
         return self.target.GetExecutable().fullpath
+
+
+def _named(name):
+    """The name of a function; None where lldb made it up."""
+    return None if not name or name.startswith(UNNAMED) else name
 
 
 def _member(kind, path):

@@ -4,13 +4,14 @@ import os
 import re
 
 from .bytecode import instructions, meaning
-from .debugger import Problem
+from .debugger import Problem, Thread
 from .dump import write_dump
 from .exceptions import describe, exceptions
 from .frames import source_lines
 from .memory import Unreadable
+from .owners import Owners
 from .runtime import open_runtime
-from .stack import Stack
+from .stack import EVAL, Stack
 from .tasks import tasks
 
 NO_STATE = "This thread has no Python state"
@@ -28,14 +29,20 @@ class Selection:
 SELECTION = Selection()
 
 
+def selected_thread(debugger):
+    """The selected native thread; one without an id where there is none."""
+    selected = [thread for thread in debugger.threads() if thread.is_selected]
+    return selected[0] if selected else Thread(0, 0, None, True)
+
+
 class View:
     """What one command sees: the runtime, the stack of the selected thread, the selection."""
 
     def __init__(self, debugger):
         self.debugger = debugger
         self.runtime = open_runtime(debugger)
-        self.thread = next((thread for thread in debugger.threads() if thread.is_selected), None)
-        self.stack = Stack(debugger, self.runtime, self.thread.tid if self.thread else 0)
+        self.thread = selected_thread(debugger)
+        self.stack = Stack(debugger, self.runtime, self.thread)
         if not self.stack.has_python():
             raise Problem(NO_STATE)
         # (entry, python frame or None) in the order of py-bt.
@@ -48,7 +55,7 @@ class View:
         level = self.debugger.selected_level()
         native = next((native for native in self.stack.natives if native.level == level), None)
         place = (native.level, native.sp, native.pc) if native is not None else None
-        return (self.debugger.process(), self.thread and self.thread.tid, place)
+        return (self.debugger.process(), self.thread.tid, place)
 
     def position(self):
         """The index of the selected position; where none was selected, the first at or outside of the native frame."""
@@ -210,6 +217,7 @@ def py_threads(debugger, argument):
     """List the Python threads of all interpreters: native thread, name, who holds the GIL, where it is."""
     runtime = open_runtime(debugger)
     natives = {thread.tid: thread for thread in debugger.threads()}
+    owners = Owners(debugger, runtime, EVAL)
     known = set()
     for interpreter in reversed(runtime.interpreters()):
         try:
@@ -219,7 +227,7 @@ def py_threads(debugger, argument):
         names = runtime.thread_names(interpreter)
         yield "Interpreter %d" % interpreter.number
         for state in reversed(interpreter.threads):
-            tid = runtime.kernel_id(state)
+            tid = owners.of(state)
             native = natives.get(tid)
             known.add(tid)
             mark = "*" if native is not None and native.is_selected else " "
@@ -265,8 +273,7 @@ def py_mixed_bt(debugger, argument):
 def py_exc(debugger, argument):
     """Print the exceptions of the selected thread: the one that is being raised, and those that are being handled."""
     runtime = open_runtime(debugger)
-    thread = next((thread for thread in debugger.threads() if thread.is_selected), None)
-    states = runtime.states_of(thread.tid if thread else 0, debugger.thread_pointer())
+    states = Owners(debugger, runtime, EVAL).states_of(selected_thread(debugger))
     if not states:
         raise Problem(NO_STATE)
     found = [pair for state in states for pair in exceptions(runtime, state.address)]
@@ -282,11 +289,12 @@ def py_tasks(debugger, argument):
     """List the asyncio tasks of all interpreters that are not done: name, coroutine, what each waits for, its frames."""
     runtime = open_runtime(debugger)
     natives = {thread.tid: thread for thread in debugger.threads()}
+    owners = Owners(debugger, runtime, EVAL)
     count = 0
     for interpreter in reversed(runtime.interpreters()):
         threads = {}
         for state in interpreter.threads:
-            threads[state.address] = threads[state.thread_id] = natives.get(runtime.kernel_id(state))
+            threads[state.address] = threads[state.thread_id] = natives.get(owners.of(state))
         found, is_cut = tasks(runtime, interpreter)
         count += len(found)
         for task in found:

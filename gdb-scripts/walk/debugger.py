@@ -1,11 +1,14 @@
 """What the walk asks of a debugger. gdb-scripts/adapter.py and lldb-scripts/adapter.py answer."""
 
+# The most native frames that are looked at: debuggers take a while for each.
+MAX_NATIVE = 50000
+
 
 class NativeFrame:
     """One native frame of the selected thread.
 
     `level` is the debugger's own number, `name` the function or None, `is_inline` true of a function inlined into the
-    next frame, `handle` whatever the debugger needs.
+    next frame, `handle` whatever the debugger needs, None where it does not know the frame.
     """
 
     def __init__(self, level, pc, sp, name, is_inline, handle):
@@ -33,6 +36,9 @@ class Problem(Exception):
 
 class Debugger:
     """The questions, with the answers of one that knows nothing."""
+
+    # Whether its stacks may end before the thread's own end.
+    ends_early = False
 
     def process(self):
         """What tells this process (and its start) from others; None where there is none."""
@@ -73,13 +79,21 @@ class Debugger:
     def select(self, native):
         """Selects a native frame."""
 
-    def registers(self, native):
-        """The values of registers in that frame, as far as they are known."""
-        return []
+    def named_registers(self, native):
+        """Registers in that frame by name, as far as they are known."""
+        return {}
 
     def argument(self, native, name):
         """The value of an argument by debug information, or 0."""
         return 0
+
+    def unwind_tables(self):
+        """Where the sections `.eh_frame_hdr` are, by the files that `file_of` tells."""
+        return {}
+
+    def function_name(self, pc):
+        """The function that holds `pc`, by symbols; None where that is not known."""
+        return None
 
     def function_start(self, pc):
         """Where the function that holds `pc` begins, by symbols; 0 where that is not known."""

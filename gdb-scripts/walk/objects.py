@@ -32,6 +32,10 @@ MAX_TABLE = 1 << 16
 # The longest table of lines.
 MAX_BYTES = 1 << 20
 WORD = 8
+# From `m_ml` to `vectorcall` (Include/cpython/methodobject.h), and from `tp_name` to `tp_call` (Include/cpython/object.h);
+# the same in all supported versions.
+VECTORCALL_AFTER = 32
+CALL_AFTER = 104
 
 
 class TypeInfo:
@@ -387,3 +391,15 @@ class Objects:
     def c_function(self, obj):
         """The address of the function that a `builtin_function_or_method` calls."""
         return self.ptr(self.ptr(obj, "builtin.definition"), "method_def.function")
+
+    def c_function_flags(self, obj):
+        """How that function is called (`ml_flags`)."""
+        return self.memory.u32(self.at(self.ptr(obj, "builtin.definition"), "method_def.function") + WORD)
+
+    def c_function_vectorcall(self, obj):
+        """The address of what calls that function; 0 where only `tp_call` does."""
+        return self.memory.u64(self.at(obj, "builtin.definition") + VECTORCALL_AFTER)
+
+    def type_call(self, address):
+        """The address of `tp_call` of a type."""
+        return self.memory.u64(self.at(address, "type_object.name") + CALL_AFTER)

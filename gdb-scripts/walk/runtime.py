@@ -16,8 +16,10 @@ MAX_THREADS = 20000
 PTHREAD_TID = 720
 # Structures of `_asyncio` (src/layout/schema.rs, `EXTENSION_STRUCTURES`), a part of the interpreter or a module.
 EXTENSION_STRUCTURES = ("task", "future", "future_iterator")
-# What only debug builds export (Objects/object.c).
-DEBUG_COUNTERS = ("_Py_RefTotal", "_Py_GetRefTotal", "_PyDebug_PrintTotalRefs")
+# What only debug builds export, all of them (Objects/object.c).
+DEBUG_COUNTER = "_Py_RefTotal"
+# Structures whose sizes tell whether a built-in row is that of a build: all fields need not be looked up then.
+TELLING_SIZES = ("interpreter", "thread", "runtime", "frame", "frame_object", "code", "object")
 
 
 class ThreadState:
@@ -118,6 +120,20 @@ class Runtime(Frames):
         # -1 means not created yet (Python/ceval_gil.h).
         return locked == 1, holder
 
+    def gil_range(self, interpreter):
+        """(start, end) of an interpreter's GIL: a thread that waits for an address in there waits for the GIL."""
+        if self.has("interpreter.gil"):
+            start = self.ptr(interpreter.address, "interpreter.gil")
+        else:
+            start = self.at(self.layout.runtime, "runtime.gil_locked") - self.layout.offsets["gil.locked"]
+        return start, start + self.layout.offsets.get("gil.size", 0)
+
+    def collecting(self, interpreter):
+        """The address of what tells that garbage is being collected."""
+        if self.has("interpreter.gc_collecting"):
+            return self.at(interpreter.address, "interpreter.gc_collecting")
+        return self.at(self.layout.runtime, "runtime.gc_collecting")
+
     def module_dict(self, interpreter, name):
         """The namespace of an imported module; 0 where it was not imported."""
         try:
@@ -201,14 +217,14 @@ def find_layout(debugger, memory):
 
 def _places(debugger, memory):
     """Where `_PyRuntime` may be: its symbol, its section (3.10+), or what its cookie tells (3.13+)."""
-    tried = [debugger.symbol("_PyRuntime")]
-    tried += debugger.sections(".PyRuntime")
-    if not any(tried):
-        tried += _cookies(debugger, memory)
     seen = set()
-    for place in tried:
-        if place and place not in seen:
-            seen.add(place)
+    for ask in (lambda: [debugger.symbol("_PyRuntime")], lambda: debugger.sections(".PyRuntime")):
+        for place in ask():
+            if place and place not in seen:
+                seen.add(place)
+                yield place
+    if not seen:
+        for place in _cookies(debugger, memory):
             yield place
 
 
@@ -256,31 +272,53 @@ def _candidates(debugger, memory, runtime):
         yield "this is CPython %d.%d; the helper knows %s" % (release_of(version)[:2] + (supported(),))
         return
     own = stated.offsets if stated else {}
-    # A --with-pydebug build exports what counts its references.
-    is_debug = any(debugger.symbol(name) for name in DEBUG_COUNTERS)
+    is_debug = debugger.symbol(DEBUG_COUNTER) != 0
     row = row_for(version, free_threaded, is_debug)
-    dwarf = debugger.dwarf_offsets(schema(row))
-    # That of extension modules alone has few of the structures.
-    if "interpreter.threads_head" in dwarf and "code.filename" in dwarf:
-        offsets = dict(_of_extensions(row, dwarf), **dict(dwarf, **own))
-        layout = Layout(version, free_threaded, runtime, offsets, behaviour, "debug information")
+
+    def made_of(offsets, source):
+        layout = Layout(version, free_threaded, runtime, offsets, behaviour, source)
         layout.is_debug = is_debug
-        yield _with_exact_version(memory, layout)
+        return _with_exact_version(memory, layout)
+
+    source = "_Py_DebugOffsets, completed by built-in row %s" if own else "built-in row %s"
+    sizes = debugger.dwarf_offsets(_sizes(row))
+    # Debug information of extension modules alone has none of these.
+    if "interpreter.size" in sizes:
+        # Before its final release a version still moves its fields.
+        is_final = version & 0xF0 == 0xF0
+        exact = made_of(dict(row.offsets, **own), source) if row is not None and is_final else None
+        better = row_for(exact.version, free_threaded, is_debug) if exact is not None else None
+        if better is not None and better.release == release_of(exact.version) and _has_sizes(better, sizes):
+            exact.offsets = dict(better.offsets, **own)
+            exact.source = (source + ", which the debug information confirms") % better.title
+            yield exact
+        dwarf = debugger.dwarf_offsets(schema(row))
+        yield made_of(dict(_of_extensions(row, dwarf), **dict(dwarf, **own)), "debug information")
     if row is None:
         yield "there is no built-in layout of CPython %s" % version_text(version)
         return
-    # Before its final release a version still moves its fields.
     if version & 0xF0 != 0xF0:
         yield "CPython %s is a prerelease, whose layout only its debug information tells" % version_text(version)
         return
-    source = "_Py_DebugOffsets, completed by built-in row %s" if own else "built-in row %s"
-    layout = Layout(version, free_threaded, runtime, dict(row.offsets, **own), behaviour, source % row.title)
-    layout.is_debug = is_debug
-    exact = _with_exact_version(memory, layout)
+    exact = made_of(dict(row.offsets, **own), source % row.title)
     better = row_for(exact.version, free_threaded, is_debug)
     exact.offsets = dict(better.offsets, **own)
     exact.source = source % better.title
     yield exact
+
+
+def _sizes(row):
+    """What debug information is asked for first: the sizes of a few structures."""
+    for slot, structures, members in schema(row):
+        structure, _, field = slot.partition(".")
+        if field == "size" and structure in TELLING_SIZES:
+            yield slot, structures, members
+
+
+def _has_sizes(row, sizes):
+    """Whether a row has these sizes, and all that tell."""
+    known = [name + ".size" for name in TELLING_SIZES if name + ".size" in row.offsets]
+    return all(row.offsets[slot] == sizes.get(slot) for slot in known)
 
 
 def _of_extensions(row, dwarf):

@@ -1,26 +1,11 @@
 """The merged stack of the selected thread: native frames, with the Python frames that each runs."""
 
-from .memory import Unreadable
-from .objects import WORD
+from .calls import MAX_SEARCH, Calls
+from .owners import Owners
+from .unwind import Tables
 
 # The function of the eval loop; compilers split off a `.cold` part.
 EVAL = "_PyEval_EvalFrameDefault"
-# Functions of the collector (Modules/gcmodule.c, since 3.13 Python/gc.c and Python/gc_free_threading.c).
-COLLECTORS = (
-    "collect",
-    "gc_collect_main",
-    "gc_collect_full",
-    "gc_collect_young",
-    "gc_collect_increment",
-    "gc_collect_region",
-    "gc_collect_internal",
-)
-# The longest stack range of one native frame that is searched for an object.
-MAX_SEARCH = 4096
-# How far into a C function a pc may be that has no symbol.
-MAX_FUNCTION = 1 << 12
-# Types of functions written in C.
-FUNCTIONS = ("builtin_function_or_method", "builtin_method")
 
 
 class Entry:
@@ -42,13 +27,15 @@ class Entry:
 class Stack:
     """The stack of the selected thread."""
 
-    def __init__(self, debugger, runtime, tid):
+    def __init__(self, debugger, runtime, thread):
         self.debugger = debugger
         self.runtime = runtime
-        self.natives = debugger.frames()
-        self.states = runtime.states_of(tid, debugger.thread_pointer())
+        tables = Tables(debugger, runtime.memory)
+        self.natives = tables.frames()
+        self.states = Owners(debugger, runtime, EVAL).states_of(thread)
         if not self.states:
             self.states = self._states_by_stack()
+        self.calls = Calls(debugger, runtime, tables, self.natives, self.states)
         self.entries = self._merge()
 
     def has_python(self):
@@ -86,24 +73,19 @@ class Stack:
             by_level[native.level] = run
         loose += plain[len(loops) :]
         entries = []
-        since = []
-        has_call = False
+        segment = []
         for native in self.natives:
             frames = by_level.get(native.level)
-            if frames is not None:
-                function, caller = (0, None) if has_call else self._direct_call(frames[0], since)
-                if function:
-                    entries.append(Entry(caller, [], self.runtime.text(function)))
-                entries.append(Entry(native, frames, None))
-                since = []
-                has_call = False
+            if frames is None:
+                segment.append(native)
                 continue
-            note = self._note(native, since, by_level)
-            if note:
-                entries.append(Entry(native, [], note))
-                has_call = has_call or note.startswith(("<", "("))
-            since.append(native)
-        return entries + [Entry(None, run, None) for run in loose]
+            entries += self._notes(segment, frames[0])
+            entries.append(Entry(native, frames, None))
+            segment = []
+        return entries + self._notes(segment, None) + [Entry(None, run, None) for run in loose]
+
+    def _notes(self, natives, frame):
+        return [Entry(native, [], text) for native, text in self.calls.notes(natives, frame, self.runtime.text)]
 
     def _ranges(self):
         """(start, end, native) of what each native frame has of the stack."""
@@ -117,83 +99,6 @@ class Stack:
         if last is not None and (not last.name or last.name.startswith(EVAL)):
             ranges.append((last.sp, last.sp + MAX_SEARCH, last))
         return ranges
-
-    def _note(self, native, inner, by_level):
-        """What a native frame says to a Python programmer, in the words of CPython's helper; None for nothing."""
-        name = native.name or ""
-        if name == "take_gil":
-            return "Waiting for the GIL"
-        if name in COLLECTORS:
-            return "Garbage-collecting"
-        if name.startswith("cfunction_vectorcall_") or name in ("cfunction_call", "cfunction_call_varargs"):
-            function = self._object_in(native, "func", FUNCTIONS, inner, by_level)
-            return self.runtime.text(function) if function else "(a built-in function, whose object was not found)"
-        if name == "wrapper_call":
-            wrapper = self._object_in(native, "wp", ("method-wrapper",), None, by_level)
-            return self.runtime.text(wrapper) if wrapper else "(a method-wrapper, whose object was not found)"
-        return None
-
-    def _object_in(self, native, argument, types, inner, by_level):
-        """The object that a C function works for: its argument by debug information, else whatever of that type is on
-        the value stack of the Python frame that called it, in registers, or on its part of the C stack."""
-        runtime = self.runtime
-        known = self.debugger.argument(native, argument)
-        if known and self._is_one_of(known, types):
-            return known
-        outer = [n for n in self.natives if n.level > native.level and n.level in by_level]
-        words = []
-        if outer and by_level[outer[0].level]:
-            words = runtime.value_stack(by_level[outer[0].level][0])
-        called = self._those_of(words, types)
-        seen = self._those_of(words + self.debugger.registers(native) + list(self._stack_words(native)), types)
-        if inner is None:
-            return seen[0] if seen else 0
-        # A function that ends with a call of another one may be gone from the stack.
-        alone = called if len(called) == 1 else seen if len(seen) == 1 else [0]
-        return self._called(seen, inner)[0] or alone[0]
-
-    def _those_of(self, words, types):
-        found = []
-        for word in words:
-            if word not in found and self._is_one_of(word, types):
-                found.append(word)
-        return found
-
-    def _called(self, functions, inner):
-        """The one of several built-in functions that one of these native frames is in, and that frame."""
-        best = (0, None, -1)
-        starts = [self.debugger.function_start(native.pc) for native in inner]
-        for function in functions:
-            try:
-                address = self.runtime.c_function(function)
-            except Unreadable:
-                continue
-            for native, start in zip(inner, starts):
-                # Where symbols were stripped, the nearest one may lie before the function.
-                is_exact = address == start
-                is_near = start < address <= native.pc < address + MAX_FUNCTION
-                if (is_exact or is_near) and address > best[2]:
-                    best = (function, native, address)
-        return best[0], best[1]
-
-    def _direct_call(self, frame, inner):
-        """(object, native frame that called it) of the built-in function that a Python frame called, where no name of a
-        native frame tells; (0, None) where there is none."""
-        functions = [word for word in self.runtime.value_stack(frame) if self._is_one_of(word, FUNCTIONS)]
-        function, native = self._called(functions, inner)
-        outer = [n for n in self.natives if native is not None and n.level > native.level and not n.is_inline]
-        return (function, outer[0]) if outer else (0, None)
-
-    def _is_one_of(self, word, types):
-        return any(self.runtime.is_type(word, name) for name in types)
-
-    def _stack_words(self, native):
-        ends = [outer.sp for outer in self.natives if outer.level > native.level and outer.sp > native.sp]
-        size = min(ends[0] - native.sp if ends else 0, MAX_SEARCH)
-        try:
-            return self.runtime.memory.words(native.sp, size // WORD)
-        except Unreadable:
-            return ()
 
 
 def _containing(ranges, address):

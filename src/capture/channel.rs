@@ -16,6 +16,7 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use coldframe_handler::wire::Question;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use thiserror::Error;
 
@@ -62,6 +63,27 @@ pub enum DeliverError {
     /// The supervisor has the whole report but is stopped. It prints when it is continued; the caller must not.
     #[error("the supervisor took the report but did not answer in time")]
     NotAcknowledged,
+}
+
+/// Sends a delivery to who asked for it.
+///
+/// # Errors
+/// As [`deliver`].
+pub fn answer(question: Question, delivery: &Delivery) -> Result<(), DeliverError> {
+    deliver_to(&address(&question_name(question), &question_token(question)), delivery)
+}
+
+fn address(name: &str, token: &str) -> String {
+    format!("{name}:{token}")
+}
+
+/// Only who was asked knows the random number in it.
+fn question_name(question: Question) -> String {
+    format!("coldframe-question-{:016x}", question.0)
+}
+
+fn question_token(question: Question) -> String {
+    format!("{:0TOKEN_SIZE$x}", question.0)
 }
 
 /// Sends a delivery to the supervisor named by the environment and waits until it is printed, for [`TIMEOUT`] at most.
@@ -123,6 +145,8 @@ pub struct Listener {
     socket: UnixListener,
     name: String,
     token: String,
+    /// Whose helpers are believed, beside root's and this user's.
+    peer: Option<u32>,
     connections: Vec<Connection>,
 }
 
@@ -145,13 +169,29 @@ impl Listener {
     /// # Errors
     /// When the system has no sockets or no random numbers to give.
     pub fn new() -> io::Result<Self> {
-        let name = format!("coldframe-{}", random_hex(8)?);
+        Self::named(
+            format!("coldframe-{}", random_hex(8)?),
+            random_hex(TOKEN_SIZE / 2)?,
+            None,
+        )
+    }
+
+    /// Listens for the answer to a question, of a process of that user.
+    ///
+    /// # Errors
+    /// When the system has no sockets.
+    pub fn for_answer(question: Question, uid: u32) -> io::Result<Self> {
+        Self::named(question_name(question), question_token(question), Some(uid))
+    }
+
+    fn named(name: String, token: String, peer: Option<u32>) -> io::Result<Self> {
         let socket = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket,
             name,
-            token: random_hex(TOKEN_SIZE / 2)?,
+            token,
+            peer,
             connections: Vec::new(),
         })
     }
@@ -159,7 +199,7 @@ impl Listener {
     /// The value of COLDFRAME_SUPERVISOR that leads here.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("{}:{}", self.name, self.token)
+        address(&self.name, &self.token)
     }
 
     /// What to poll for reading.
@@ -181,7 +221,7 @@ impl Listener {
         while self.connections.len() < MAX_CONNECTIONS
             && let Ok((stream, _)) = self.socket.accept()
         {
-            if stream.set_nonblocking(true).is_ok() && peer_is_trusted(&stream) {
+            if stream.set_nonblocking(true).is_ok() && peer_is_trusted(&stream, self.peer) {
                 self.connections.push(Connection {
                     stream,
                     received: Vec::new(),
@@ -251,10 +291,15 @@ fn parse(message: &[u8], token: &[u8]) -> Progress {
     })
 }
 
-/// Whether the other end runs as this user or as root. A child of root may be anyone; there the token alone decides.
-fn peer_is_trusted(stream: &UnixStream) -> bool {
+/// Whether the other end runs as root or as the user that is expected: `wanted`, or else this one. A child of root may be
+/// anyone; there the token alone decides.
+fn peer_is_trusted(stream: &UnixStream, wanted: Option<u32>) -> bool {
     let euid = nix::unistd::geteuid().as_raw();
-    getsockopt(stream, PeerCredentials).is_ok_and(|peer| euid == 0 || peer.uid() == 0 || peer.uid() == euid)
+    let is_trusted = |uid| match wanted {
+        Some(wanted) => uid == wanted,
+        None => euid == 0 || uid == euid,
+    };
+    getsockopt(stream, PeerCredentials).is_ok_and(|peer| peer.uid() == 0 || is_trusted(peer.uid()))
 }
 
 fn random_hex(size: usize) -> io::Result<String> {

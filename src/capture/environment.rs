@@ -49,6 +49,8 @@ pub const REDACT: &str = "COLDFRAME_REDACT";
 pub const ARGUMENTS: &str = "COLDFRAME_ARGS";
 /// Whether native stacks are reduced to addresses.
 pub const SANITIZE_STACKS: &str = "COLDFRAME_SANITIZE_STACKS";
+/// Whether exceptions that nobody catches leave a dump.
+pub const EXCEPTIONS: &str = "COLDFRAME_EXCEPTIONS";
 
 /// The most dumps in the folder.
 pub const MAX_DUMPS: &str = "COLDFRAME_MAX_DUMPS";
@@ -107,6 +109,11 @@ pub const VARIABLES: &[Variable] = &[
         setter: Setter::Both,
     },
     Variable {
+        name: EXCEPTIONS,
+        meaning: "1: Python exceptions that nobody catches leave a dump; needs what `run --on-exception` puts into PYTHONPATH",
+        setter: Setter::Run,
+    },
+    Variable {
         name: MAX_DUMPS,
         meaning: "how many dumps and records the folder keeps; the oldest are removed first [default: 1000]",
         setter: Setter::Both,
@@ -149,7 +156,7 @@ impl Environment {
         let mut set: Vec<(OsString, OsString)> = vec![
             (
                 "LD_PRELOAD".into(),
-                preload(env::var_os("LD_PRELOAD").as_deref(), &installed.handler),
+                preload(env::var_os("LD_PRELOAD").as_deref(), &installed.preload),
             ),
             (
                 "ASAN_OPTIONS".into(),

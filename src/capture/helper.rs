@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use coldframe_handler::wire;
 
 use super::annotations::annotated;
-use super::channel::{DeliverError, Delivery, deliver};
+use super::channel::{DeliverError, Delivery, answer, deliver};
 use super::environment;
 use super::privacy::Privacy;
 use super::request::{self, RequestError};
@@ -77,6 +77,7 @@ pub fn capture(
             wire::Occasion::Crash => Trigger::Signal,
             wire::Occasion::Request => Trigger::Request,
             wire::Occasion::Timeout => Trigger::Timeout,
+            wire::Occasion::Exception => Trigger::Exception,
         },
         destination: output.map_or_else(|| Destination::Folder(dump_folder()), Destination::File),
         privacy: Privacy::from_env(),
@@ -94,6 +95,11 @@ pub fn capture(
         dump,
         report: packed::pack(report)?.into_bytes(),
     };
+    // Who asked prints it; where nobody waits any more it goes the usual way.
+    let answered = request.question().map(|question| answer(question, &delivery));
+    if matches!(answered, Some(Ok(()) | Err(DeliverError::NotAcknowledged))) {
+        return Ok(());
+    }
     match deliver(&delivery) {
         // A stopped supervisor has the report and prints it when it goes on.
         Ok(()) | Err(DeliverError::NotAcknowledged) => {}

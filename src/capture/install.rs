@@ -17,8 +17,8 @@ use memmap2::MmapOptions;
 use nix::unistd::{AccessFlags, access};
 use thiserror::Error;
 
-use super::outdated;
 use super::sound::{check_folder, check_path, io_error, open_file};
+use super::{multilib, outdated};
 
 /// File name of the helper, which the handler looks for beside itself.
 pub const HELPER_NAME: &str = "coldframe";
@@ -28,8 +28,10 @@ const STAMP_NAME: &str = "coldframe.compared";
 /// Handler and helper, ready for use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installed {
-    /// Absolute path of the handler library, for LD_PRELOAD. The helper lies beside it.
+    /// Absolute path of the handler library. The helper lies beside it.
     pub handler: PathBuf,
+    /// What LD_PRELOAD says: the same, or a path that programs of 32 bits take, too.
+    pub preload: PathBuf,
 }
 
 /// Why a folder cannot hold handler and helper.
@@ -86,8 +88,12 @@ pub enum InstallError {
 pub fn find_or_install() -> Result<Installed, InstallError> {
     let euid = nix::unistd::geteuid().as_raw();
     let binary = env::current_exe().map_err(|error| io_error("find", Path::new("/proc/self/exe"), error))?;
-    if let Ok(installed) = in_place(&binary, euid) {
-        return Ok(installed);
+    let in_place = in_place(&binary, euid);
+    let suffices = |installed: &Installed| installed.preload != installed.handler || !multilib::is_needed();
+    if let Ok(installed) = in_place.as_ref()
+        && suffices(installed)
+    {
+        return Ok(installed.clone());
     }
     let mut reasons = Vec::new();
     for folder in candidates(&|name| env::var_os(name), euid) {
@@ -95,6 +101,9 @@ pub fn find_or_install() -> Result<Installed, InstallError> {
             Ok(installed) => return Ok(installed),
             Err(error) => reasons.push(error.to_string()),
         }
+    }
+    if let Ok(installed) = in_place {
+        return Ok(installed);
     }
     Err(InstallError::Exhausted { reasons })
 }
@@ -132,7 +141,11 @@ pub fn in_place(binary: &Path, euid: u32) -> Result<Installed, InstallError> {
     check_folder(folder, euid)?;
     open_file(binary, euid, 0o5)?;
     prove_executable(&handler, binary)?;
-    Ok(Installed { handler })
+    let preload = multilib::is_needed().then(|| multilib::find(folder, euid).ok());
+    Ok(Installed {
+        preload: preload.flatten().unwrap_or_else(|| handler.clone()),
+        handler,
+    })
 }
 
 /// Extracts into a folder below `base` whose name tells version and content; what is there already is checked, and
@@ -166,7 +179,12 @@ pub fn install_below(base: &Path, binary: &Path, euid: u32) -> Result<Installed,
     prove_executable(&handler, &helper)?;
     outdated::mark_used(&folder);
     outdated::remove_outdated(&base, &folder, euid);
-    Ok(Installed { handler })
+    // Without it, programs of 32 bits print a line more.
+    let preload = multilib::is_needed().then(|| multilib::prepare(&folder, euid).ok());
+    Ok(Installed {
+        preload: preload.flatten().unwrap_or_else(|| handler.clone()),
+        handler,
+    })
 }
 
 /// Puts both into `folder` itself, for an image or a package: `coldframe` there then uses the handler beside it.
@@ -185,10 +203,11 @@ pub fn install_into(folder: &Path, binary: &Path, euid: u32) -> Result<Installed
     let helper = folder.join(HELPER_NAME);
     let mut source = File::open(binary).map_err(|error| io_error("open", binary, error))?;
     replace(&helper, 0o755, &mut |file| io::copy(&mut source, file).map(|_| ()))?;
+    multilib::prepare(&folder, euid)?;
     in_place(&helper, euid)
 }
 
-fn make_folder(folder: &Path) -> Result<(), InstallError> {
+pub(super) fn make_folder(folder: &Path) -> Result<(), InstallError> {
     if folder.is_dir() {
         return Ok(());
     }
@@ -313,7 +332,11 @@ fn same_content(one: &mut File, other: &mut File) -> io::Result<bool> {
 }
 
 /// Puts a new file in place of whatever has that name, at once for everybody who looks.
-fn replace(path: &Path, mode: u32, fill: &mut dyn FnMut(&mut File) -> io::Result<()>) -> Result<(), InstallError> {
+pub(super) fn replace(
+    path: &Path,
+    mode: u32,
+    fill: &mut dyn FnMut(&mut File) -> io::Result<()>,
+) -> Result<(), InstallError> {
     let temporary = temporary_name(path);
     let result = OpenOptions::new()
         .write(true)
@@ -331,7 +354,7 @@ fn replace(path: &Path, mode: u32, fill: &mut dyn FnMut(&mut File) -> io::Result
     })
 }
 
-fn temporary_name(path: &Path) -> PathBuf {
+pub(super) fn temporary_name(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(format!(".{:016x}", RandomState::new().build_hasher().finish()));

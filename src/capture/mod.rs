@@ -4,7 +4,7 @@
 //! command's environment, [`supervisor`] runs it and ends as it did. At a crash the handler starts the [`helper`],
 //! which reads what the handler left ([`request`]), stops and analyses the process, chooses which bytes are kept
 //! ([`select::select`]) and writes the file ([`write::write_dump`]); [`channel`] carries the report to the supervisor.
-//! Where no helper could run, the handler wrote a
+//! [`question`] asks the handler of a process that may not be looked at from outside. Where no helper could run, the handler wrote a
 //! record itself ([`crate::source::record`]), and [`leftover`] tells which.
 //!
 //! Main types: [`install::Installed`], [`environment::Environment`], [`supervisor::Ending`], [`channel::Delivery`],
@@ -18,15 +18,18 @@ pub mod channel;
 mod clean;
 mod deep;
 pub mod environment;
+pub mod exceptions;
 mod extent;
 pub mod helper;
 pub mod install;
 pub mod leftover;
 pub mod limits;
+mod multilib;
 pub mod oom;
 mod origin;
 mod outdated;
 pub mod privacy;
+pub mod question;
 mod recording;
 pub mod request;
 mod scrub;

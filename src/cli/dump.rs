@@ -1,16 +1,19 @@
 //! `coldframe dump PID`: a minidump of a process that goes on.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, bail};
 use clap::Args;
 use coldframe::capture::annotations::annotated;
 use coldframe::capture::environment::choose_dump_folder;
 use coldframe::capture::privacy::Privacy;
+use coldframe::capture::question;
 use coldframe::capture::snapshot::{self, Destination, Occasion};
-use coldframe::report::Report;
 use coldframe::report::model::Trigger;
+use coldframe::report::{Report, packed};
 use coldframe::source::LiveProcess;
 use coldframe::source::live::AttachError;
 
@@ -28,6 +31,9 @@ const HOLD_TIME: Duration = Duration::from_secs(5);
 ///
 /// The process is stopped for some milliseconds while its stacks and what hangs on them are read; no signal is sent to
 /// it, and nothing is started in it. Prints a short report and the path of the dump.
+///
+/// Where ptrace is denied (Yama), a process under `coldframe run` or with `coldframe.enable()` is asked for a dump of
+/// itself, by its own settings.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -64,11 +70,7 @@ pub struct Dump {
 impl Dump {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let pid = self.pid.or(self.pid_option).unwrap_or_default();
-        let destination = match &self.output {
-            Some(path) => Destination::File(path.clone()),
-            None => Destination::Folder(choose_dump_folder(None).path),
-        };
-        let (report, dump) = take(pid, Trigger::Request, destination, self.privacy.settled())?;
+        let (report, dump) = self.capture(pid)?;
         let style = self.color.style(std::io::IsTerminal::is_terminal(&std::io::stdout()));
         let text = render(&report, self.report, style);
         if !text.is_empty() {
@@ -86,6 +88,66 @@ impl Dump {
             }
         }
     }
+}
+
+impl Dump {
+    /// From here where that is allowed, else by the handler inside the process, else as far as it goes from here.
+    fn capture(&self, pid: u32) -> anyhow::Result<(Report, Option<PathBuf>)> {
+        let destination = match &self.output {
+            Some(path) => Destination::File(path.clone()),
+            None => Destination::Folder(choose_dump_folder(None).path),
+        };
+        let attached = LiveProcess::attach(pid, Instant::now() + STOP_TIME);
+        let is_denied = match &attached {
+            Ok(process) => process.is_denied(),
+            Err(error) => matches!(error, AttachError::NotPermitted { .. }),
+        };
+        // The helper stops the threads itself.
+        drop(attached);
+        if is_denied {
+            match self.ask(pid) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => say(format_args!("the handler inside is not asked: {error:#}")),
+            }
+        }
+        Ok(take(pid, Trigger::Request, destination, self.privacy.settled())?)
+    }
+
+    /// The dump that the process makes of itself.
+    fn ask(&self, pid: u32) -> anyhow::Result<(Report, Option<PathBuf>)> {
+        if self.privacy.asked() != Privacy::default() {
+            bail!("the handler in process {pid} would leave out what that process asked for, and no more");
+        }
+        let answer = question::ask(pid)?;
+        let mut report = packed::unpack(&String::from_utf8_lossy(&answer.report))?;
+        let dump = answer.dump.map(|path| match path.exists() {
+            true => path,
+            // Of a container, say.
+            false => Path::new(&format!("/proc/{pid}/root")).join(path.strip_prefix("/").unwrap_or(&path)),
+        });
+        let dump = match (dump, &self.output) {
+            (Some(from), Some(to)) => {
+                move_file(&from, to).with_context(|| format!("the dump stays in {}", from.display()))?;
+                Some(to.clone())
+            }
+            (dump, _) => dump,
+        };
+        report.input.path = dump.as_ref().map(|path| path.display().to_string());
+        Ok((report, dump))
+    }
+}
+
+/// Also to another file system; readable by this user alone.
+fn move_file(from: &Path, to: &Path) -> std::io::Result<()> {
+    if fs::rename(from, to).is_ok() {
+        return Ok(());
+    }
+    let mut source = fs::File::open(from)?;
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut copy = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    std::io::copy(&mut source, &mut copy)?;
+    copy.persist(to)?;
+    fs::remove_file(from)
 }
 
 /// Captures a process that goes on.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::addr::Addr;
 use crate::python::{Limits, Python, Value};
+use crate::redact::REDACTED;
 use crate::source::variables::{Form, NativeType, NativeVariable, Place};
 use crate::source::{Memory, MemoryExt};
 
@@ -32,6 +33,7 @@ impl Renderer<'_, '_> {
         let kind = &variable.kind;
         Some(match &variable.place {
             Place::Nowhere => return None,
+            Place::Redacted => redacted(kind),
             Place::Bytes(bytes) => self.of_bytes(kind, bytes, 0),
             Place::Memory(at) => self.at(kind, *at, 0),
         })
@@ -66,6 +68,7 @@ impl Renderer<'_, '_> {
             Form::Object => return self.object(kind, Addr(word)),
             Form::Text => value.text = self.text(Addr(word)),
             Form::Code => value.text = pointer(word),
+            Form::Redacted => return redacted(kind),
             Form::Pointer(target) => {
                 value.text = pointer(word);
                 if let Some(target) = target
@@ -157,7 +160,17 @@ impl Renderer<'_, '_> {
     }
 }
 
-fn word(bytes: &[u8]) -> u64 {
+fn redacted(kind: &NativeType) -> Value {
+    Value {
+        type_name: Some(kind.name.clone()),
+        text: REDACTED.to_string(),
+        is_readable: true,
+        is_redacted: true,
+        ..Value::default()
+    }
+}
+
+pub(super) fn word(bytes: &[u8]) -> u64 {
     let mut word = [0; 8];
     for (to, from) in word.iter_mut().zip(bytes) {
         *to = *from;

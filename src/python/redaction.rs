@@ -47,7 +47,7 @@ enum Text {
 
 impl Python<'_> {
     /// Redacts what a variable, key or attribute leads to, if its name is secret.
-    pub(super) fn redact_named(&self, name: &str, object: Addr) {
+    pub fn redact_named(&self, name: &str, object: Addr) {
         let Some(redactor) = self.redactor.filter(|redactor| redactor.is_secret_name(name)) else {
             return;
         };

@@ -7,6 +7,7 @@ use crate::addr::Addr;
 use crate::layout::{Layout, Provider};
 use crate::python::{Hook, Interpreter};
 use crate::report::model::{self, Gc, Gil, Hooks, LayoutProvider, Python, Thread};
+use crate::source::maps::Mapping;
 use crate::stack::roles;
 
 impl Walk<'_, '_> {
@@ -77,9 +78,15 @@ impl Walk<'_, '_> {
         hooks.profile.sort_unstable();
         hooks.monitoring_tools = python.monitoring_tools(interpreter);
         let eval = python.eval_frame(interpreter);
-        // CPython's own is somewhere in its own image, by whatever name.
         let module = self.target.modules().find(eval);
-        if !eval.is_null() && module.is_none_or(|module| module.range.start != layout.image) {
+        let is_code = |mapping: &Mapping| mapping.execute && mapping.range.contains(eval);
+        let is_other = match module {
+            // CPython's own is somewhere in its own image, by whatever name.
+            Some(module) => module.range.start != layout.image,
+            // A compiler at run time may have made it. Anything but code is a field of another build than the layout's.
+            None => self.target.mappings().iter().any(is_code),
+        };
+        if is_other {
             let name = self.function(eval).filter(|name| !roles::is_eval(name));
             let name = name.unwrap_or_else(|| eval.to_string());
             hooks.eval_frame = Some(match module {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::frames::{FrameBuilder, value_variable};
 use super::{LOOKUP_TIME, ThreadStack, Walk};
 use crate::addr::Addr;
-use crate::native::{self, Renderer, Variables};
+use crate::native::{self, Renderer, Secrets, Variables};
 use crate::report::model;
 use crate::source::Thread;
 use crate::source::streams::NativeStep;
@@ -67,6 +67,12 @@ impl Walk<'_, '_> {
             time: self.options.lookup_time.unwrap_or(LOOKUP_TIME),
         };
         let mut found = variables.of_frames(&frames, |index| wanted.get(index) == Some(&true));
+        let secrets = Secrets {
+            memory: self.target.memory(),
+            python: self.python,
+            redactor: self.redactor,
+        };
+        secrets.hide(&mut found);
         found.extend(recorded.iter().cloned());
         found
     }

@@ -91,7 +91,7 @@ pub struct LiveProcess {
     maps_text: String,
     private_ranges: Vec<AddrRange>,
     /// Lets the threads go when dropped.
-    _stopped: StoppedThreads,
+    stopped: StoppedThreads,
     /// ptrace requests are valid only from the OS thread that seized.
     _not_send: PhantomData<*const ()>,
 }
@@ -167,7 +167,7 @@ impl LiveProcess {
             },
             maps_text,
             private_ranges,
-            _stopped: stopped,
+            stopped,
             _not_send: PhantomData,
         })
     }
@@ -200,6 +200,9 @@ impl LiveProcess {
             address: fault.crash.address,
             sender: fault.crash.sender,
         });
+        if fault.crash.signal == libc::SIGILL {
+            facts.context.process.cpu_flags = process::cpu_info("flags");
+        }
         facts.crash = Some(fault.crash);
         self
     }
@@ -210,6 +213,11 @@ impl LiveProcess {
         self.facts.context.annotations = annotations.notes;
         self.facts.context.breadcrumbs = annotations.breadcrumbs;
         self
+    }
+
+    /// Whether the kernel did not let threads of it be stopped; a debugger may hold them, or ptrace is denied.
+    pub fn is_denied(&self) -> bool {
+        self.stopped.is_denied()
     }
 
     /// The process id in our own pid namespace.

@@ -2,7 +2,9 @@
 
 use std::mem::size_of;
 
-use coldframe_handler::wire::{CrashRequest, FPSTATE_SIZE, Occasion, REQUEST_MAGIC, UC_GREGS_OFFSET, VERSION};
+use coldframe_handler::wire::{
+    CrashRequest, FPSTATE_SIZE, Occasion, Question, REQUEST_MAGIC, UC_GREGS_OFFSET, VERSION,
+};
 use thiserror::Error;
 
 use super::{Crash, Registers};
@@ -100,6 +102,14 @@ pub struct OtherVersion {
 }
 
 impl Request {
+    /// The question that the process answers by this dump, where `coldframe dump` asked it.
+    #[must_use]
+    pub fn question(&self) -> Option<Question> {
+        (self.occasion == Occasion::Request)
+            .then(|| Question::in_siginfo(&self.siginfo))
+            .flatten()
+    }
+
     /// Interprets the request in these bytes, such as those of a `.rec` file; `None` when there are not enough of them,
     /// or they begin no request.
     ///

@@ -18,6 +18,8 @@ import lldb
 VERSION = "GNU gdb (lldb) 13.1"
 # Variables of the environment that the program is not to see.
 HIDDEN = ("PYTHONPATH", "COLDFRAME_GDB_ARGUMENTS")
+# Where the kernel puts executables that can be anywhere, without randomised addresses.
+POSITION_INDEPENDENT = 0x555555554000
 # The most frames of a backtrace.
 MAX_FRAMES = 64
 
@@ -86,7 +88,14 @@ class Session:
         elif word == "set":
             return self.assign(re.sub(r"^variable ", "", argument))
         elif word == "break" and argument.startswith("*"):
-            self.target.BreakpointCreateByAddress(int(argument[1:], 16))
+            # Before the program runs, lldb has no use for an address of memory.
+            address = int(argument[1:], 16)
+            address -= POSITION_INDEPENDENT if address >= POSITION_INDEPENDENT else 0
+            self.target.BreakpointCreateBySBAddress(self.target.GetModuleAtIndex(0).ResolveFileAddress(address))
+        elif word == "break-in":
+            path, offset = argument.rsplit(" ", 1)
+            module = self.target.AddModule(path, None, None)
+            self.target.BreakpointCreateBySBAddress(module.ResolveFileAddress(int(offset)))
         elif word == "break":
             self.target.BreakpointCreateByName(argument)
         elif word == "run":

@@ -110,7 +110,7 @@ def outcomes(python, helper, options, stripped):
                 settings.append("set environment LD_LIBRARY_PATH %s" % folder)
         elif options.debug_files:
             settings.append("set debug-file-directory %s" % options.debug_files)
-        place = gdb_for(folder, settings, options, breakpoint_of(copy) if stripped and library is None else None)
+        place = gdb_for(folder, settings, options, places_of(copy, environment) if stripped else {})
         environment["PATH"] = "%s:%s" % (place, environment["PATH"])
         if options.suite:
             tests = os.path.join(folder, "suite")
@@ -128,50 +128,65 @@ def outcomes(python, helper, options, stripped):
         shutil.rmtree(folder)
 
 
-def gdb_for(folder, settings, options, address):
-    """A folder with a `gdb` that begins with these settings, ends if the program does not, and that breaks at an address
-    where the suite asks for the function `builtin_id`, of which no symbol may be left."""
+def gdb_for(folder, settings, options, places):
+    """A folder with a `gdb` that begins with these settings, and breaks at these places (wrapper.py)."""
     place = os.path.join(folder, "gdb")
     wrapper = os.path.join(place, "gdb")
     os.mkdir(place)
+    debugger = shutil.which(options.lldb or "gdb")
     with open(wrapper, "w") as script:
-        script.write("#!%s\nimport json, os, subprocess, sys\n" % sys.executable)
-        script.write("os.environ.pop('LD_LIBRARY_PATH', None)\n")
-        debugger = [shutil.which("gdb")]
-        if options.lldb:
-            stand_in = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lldb_as_gdb.py")
-            debugger = [shutil.which(options.lldb), "--no-lldbinit", "--batch", "-o", "command script import " + stand_in]
-        debugger = ["timeout", "--kill-after=5", "300"] + debugger
-        first = [part for setting in settings for part in ("-iex", setting)]
-        script.write("arguments = %r + sys.argv[1:]\n" % first)
-        if address:
-            replaced = "argument.replace('break builtin_id', 'break *%s')" % address
-            script.write("arguments = [%s for argument in arguments]\n" % replaced)
-        if options.lldb:
-            script.write("os.environ['COLDFRAME_GDB_ARGUMENTS'] = json.dumps(arguments)\narguments = []\n")
-        script.write("arguments = %r + arguments\n" % debugger)
-        script.write("done = subprocess.run(arguments, stdout=subprocess.PIPE)\n")
-        # lldb repeats the command that it was given.
-        script.write("text = done.stdout.split(b'lldb_as_gdb.py\\n', 1)[-1]\n")
-        # The suite skips a test as soon as gdb shows a function without a name.
-        script.write("sys.stdout.buffer.write(text.replace(b' ?? ()', b' (no symbol)'))\n")
-        script.write("sys.exit(done.returncode)\n")
+        script.write("#!%s\nimport sys\n" % sys.executable)
+        script.write("sys.dont_write_bytecode = True\nsys.path.insert(0, %r)\n" % os.path.dirname(os.path.abspath(__file__)))
+        arguments = (debugger, bool(options.lldb), settings, places)
+        script.write("import wrapper\nwrapper.main(*%r)\n" % (arguments,))
     os.chmod(wrapper, 0o755)
     return place
 
 
-def breakpoint_of(python):
-    """The address of the function behind `id`, without randomised addresses, as gdb runs programs; None where its symbol
-    is there."""
-    symbols = subprocess.run(["nm", python], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
-    if b" builtin_id" in symbols:
-        return None
-    # PyCFunctionObject.m_ml, and PyMethodDef.ml_meth of it.
-    code = (
-        "from ctypes import c_void_p as p;"
-        "print(hex(p.from_address(p.from_address(id(id) + object.__basicsize__).value + 8).value))"
-    )
-    return subprocess.check_output(["setarch", "-R", python, "-S", "-c", code]).decode().strip()
+# Where functions are that the suite stops at, as objects tell: `PyMethodDef.ml_meth` of built-in functions, slots of types.
+# What the collector begins with is inlined: the first that it calls for a dict stands for it.
+FUNCTIONS = """
+import json, os
+from ctypes import c_void_p
+word = lambda address: c_void_p.from_address(address).value
+head = object.__basicsize__
+built_in = lambda function: word(word(id(function) + head) + 8)
+slot = lambda kind, place: word(id(kind) + head + 8 + place)
+found = {"builtin_id": built_in(id), "wrapper_call": slot(type([].__len__), 104), "update_refs": slot(dict, 160)}
+names = {}
+try:
+    import _testcapi
+    # As debuggers see it: by the path that it is loaded from.
+    names[os.path.realpath(_testcapi.__file__)] = _testcapi.__file__
+    found.update((name, built_in(getattr(_testcapi, name))) for name in dir(_testcapi) if name.startswith("meth_"))
+except ImportError:
+    pass
+ranges = []
+for line in open("/proc/self/maps"):
+    words = line.split()
+    start, end = (int(word, 16) for word in words[0].split("-"))
+    ranges.append((start, end, words[5] if len(words) > 5 else ""))
+def place(address):
+    path = next(path for start, end, path in ranges if start <= address < end)
+    return names.get(path, path), address - min(start for start, _, other in ranges if other == path), address
+print(json.dumps({name: place(address) for name, address in found.items()}))
+"""
+
+
+def places_of(python, environment):
+    """By function: file and offset, or None and the address for the executable's own, without randomised addresses, as
+    debuggers run programs. Only functions of which no symbol is left."""
+    command = ["setarch", "-R", python, "-S", "-c", FUNCTIONS]
+    found = json.loads(subprocess.check_output(command, env=environment).decode())
+    places, symbols = {}, {}
+    for name, (path, offset, address) in found.items():
+        if path not in symbols:
+            listing = subprocess.run(["nm", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+            symbols[path] = {line.split()[-1] for line in listing.decode().splitlines() if line.strip()}
+        if name not in symbols[path]:
+            is_own = os.path.realpath(path) == os.path.realpath(python)
+            places[name] = (None, address) if is_own else (path, offset)
+    return places
 
 
 def asked(python, expression):
@@ -206,6 +221,7 @@ def main():
     parser.add_argument("--suite", metavar="DIR", help="the folder Lib of CPython's sources, for builds without the suite")
     parser.add_argument("--debug-files", metavar="DIR", help="where gdb finds separate debug files")
     parser.add_argument("--stock", metavar="FILE", help="CPython's helper, where it does not lie beside the interpreter")
+    parser.add_argument("--ours", action="store_true", help="coldframe's helper alone")
     parser.add_argument("--lldb", metavar="LLDB", help="run it on this lldb; HELPER is what `coldframe helpers lldb` printed")
     options = parser.parse_args()
     worse = False
@@ -215,18 +231,20 @@ def main():
     for python in options.pythons:
         for stripped in (True,) if options.stripped_only else (False, True) if options.stripped else (False,):
             # CPython has no helper for lldb.
-            stock = {"": "absent"} if options.lldb else outcomes(python, stock_helper(python, options), options, stripped)
+            alone = options.lldb or options.ours
+            stock = {"": "absent"} if alone else outcomes(python, stock_helper(python, options), options, stripped)
             ours = outcomes(python, options.helper, options, stripped)
             title = version_of(python) + (", no debug information" if stripped else "")
             if not stock or not ours:
                 print("| %s | no suite | | |" % title)
                 continue
             passed = [sum(1 for outcome in found.values() if outcome == "pass") for found in (stock, ours)]
-            print("| %s | %d | %d | %d |" % (title, len(ours), passed[0], passed[1]), flush=True)
-            for test in sorted(ours if options.lldb else set(stock) | set(ours)):
+            cells = (title, len(ours), "" if alone else passed[0], passed[1])
+            print("| %s | %d | %s | %d |" % cells, flush=True)
+            for test in sorted(ours if alone else set(stock) | set(ours)):
                 before, after = stock.get(test, "absent"), ours.get(test, "absent")
                 worse = worse or before == "pass" != after
-                if options.lldb:
+                if alone:
                     differences += ["- %s, `%s`: %s" % (title, test, after)] if after != "pass" else []
                 elif before != after:
                     differences.append("- %s, `%s`: %s with CPython's helper, %s with coldframe's" % (title, test, before, after))

@@ -136,6 +136,7 @@ pub fn bare(program: &OsStr, folder: &Folder) -> Command {
         "CI_PROJECT_DIR",
         "COLDFRAME_ARGS",
         "COLDFRAME_DIR",
+        "COLDFRAME_EXCEPTIONS",
         "COLDFRAME_IGNORE",
         "COLDFRAME_LOCALS",
         "COLDFRAME_MAX_BYTES",
@@ -214,16 +215,14 @@ pub fn one_report(result: &Output, signal: i32) -> serde_json::Value {
     reports[0]["crash"].clone()
 }
 
-/// The first file of that name below a folder.
+/// The first file of that name below a folder: in it rather than further below.
 pub fn find(folder: &Path, name: &str) -> Option<std::path::PathBuf> {
-    fs::read_dir(folder).ok()?.flatten().find_map(|entry| {
-        let path = entry.path();
-        if path.is_dir() {
-            find(&path, name)
-        } else {
-            (path.file_name()? == name).then_some(path)
-        }
-    })
+    if folder.join(name).is_file() {
+        return Some(folder.join(name));
+    }
+    let entries = fs::read_dir(folder).ok()?.flatten();
+    let mut folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    folders.find_map(|entry| find(&entry.path(), name))
 }
 
 /// The only record in the dump folder.

@@ -1,6 +1,7 @@
 //! The generated debugger helpers, against `analyze` on the same core and dump.
 
-mod transcript;
+mod suite;
+pub mod transcript;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,12 +11,12 @@ use coldframe::helpers::{Debugger, generate};
 use coldframe::layout::builtin_table;
 use serde_json::Value;
 
-use crate::cores::{Crash, DEFAULT_FILTER, crash, kernel_writes_cores, report};
+use crate::cores::{DEFAULT_FILTER, crash, kernel_writes_cores, report};
 use crate::golden::{repository, updating};
 use crate::harness::{COLDFRAME, Folder, bare, output, skip, stderr};
 use crate::pythons::{Python, pythons};
 use crate::tools::find_program;
-use transcript::{commands, differences, dump_differences, python_frames, task_differences};
+use transcript::{commands, differences, dump_differences, task_differences};
 
 /// Where the helpers for all versions lie, to be used without coldframe.
 const COMMITTED: [(Debugger, &str); 2] = [
@@ -24,7 +25,7 @@ const COMMITTED: [(Debugger, &str); 2] = [
 ];
 
 /// The lldb that this machine has, newest first.
-fn lldb() -> Option<&'static str> {
+pub fn lldb() -> Option<&'static str> {
     let names = [
         "lldb-21", "lldb-20", "lldb-19", "lldb-18", "lldb-17", "lldb-16", "lldb-15", "lldb-14", "lldb",
     ];
@@ -116,12 +117,12 @@ fn debug(folder: &Folder, mut process: Command) -> String {
 }
 
 /// What the gdb helper says of a core.
-fn gdb(crash: &Crash, python: &Path, core: &Path, commands: &[String]) -> String {
-    gdb_with(&[repository(COMMITTED[0].1)], crash, python, core, commands)
+pub fn gdb(folder: &Folder, python: &Path, core: &Path, commands: &[String]) -> String {
+    gdb_with(&[repository(COMMITTED[0].1)], folder, python, core, commands)
 }
 
 /// What gdb says of a core after it has read these scripts.
-fn gdb_with(scripts: &[PathBuf], crash: &Crash, python: &Path, core: &Path, commands: &[String]) -> String {
+fn gdb_with(scripts: &[PathBuf], folder: &Folder, python: &Path, core: &Path, commands: &[String]) -> String {
     let mut process = Command::new("gdb");
     process.args(["-nx", "-batch", "-iex", "set auto-load off"]);
     for script in scripts {
@@ -134,11 +135,11 @@ fn gdb_with(scripts: &[PathBuf], crash: &Crash, python: &Path, core: &Path, comm
         });
     }
     process.arg(python).arg(core);
-    debug(&crash.folder, process)
+    debug(folder, process)
 }
 
 /// What the lldb helper says of a core or a minidump.
-fn lldb_on(lldb: &str, crash: &Crash, python: Option<&Path>, core: &Path, commands: &[String]) -> String {
+pub fn lldb_on(lldb: &str, folder: &Folder, python: Option<&Path>, core: &Path, commands: &[String]) -> String {
     let mut process = Command::new(lldb);
     process.args(["--no-lldbinit", "--batch", "-o"]);
     process.arg(format!(
@@ -152,14 +153,14 @@ fn lldb_on(lldb: &str, crash: &Crash, python: Option<&Path>, core: &Path, comman
         });
     }
     process.arg("--core").arg(core).args(python);
-    debug(&crash.folder, process)
+    debug(folder, process)
 }
 
-/// `coldframe export-core` of the dump.
-fn exported(crash: &Crash) -> PathBuf {
-    let core = crash.folder.join("exported.core");
-    let mut process = bare(COLDFRAME.as_ref(), &crash.folder);
-    process.arg("export-core").arg(&crash.dump).arg("-o").arg(&core);
+/// `coldframe export-core` of a dump.
+pub fn exported(folder: &Folder, dump: &Path) -> PathBuf {
+    let core = dump.with_extension("exported");
+    let mut process = bare(COLDFRAME.as_ref(), folder);
+    process.arg("export-core").arg(dump).arg("-o").arg(&core);
     let done = output(process);
     assert!(done.status.success(), "{}", stderr(&done));
     core
@@ -172,8 +173,8 @@ fn compare(python: &Python, sample: &str) -> Vec<String> {
     let what = format!("{sample} on {}", python.version);
     let of_core = report(&crash.folder, &[&crash.core]);
     let of_dump = report(&crash.folder, &[&crash.dump]);
-    let exported = exported(&crash);
-    let commands = commands(python_frames(&of_core).len());
+    let exported = exported(&crash.folder, &crash.dump);
+    let commands = commands(&of_core);
     let mut found = Vec::new();
     let mut check = |how: &str, expected: &Value, text: String| {
         let lines = differences(expected, &text).into_iter();
@@ -183,16 +184,16 @@ fn compare(python: &Python, sample: &str) -> Vec<String> {
         check(
             "gdb on the core",
             &of_core,
-            gdb(&crash, executable, &crash.core, &commands),
+            gdb(&crash.folder, executable, &crash.core, &commands),
         );
         check(
             "gdb on the exported core",
             &of_dump,
-            gdb(&crash, executable, &exported, &commands),
+            gdb(&crash.folder, executable, &exported, &commands),
         );
     }
     if let Some(lldb) = lldb() {
-        let on = |program: Option<&Path>, core: &Path| lldb_on(lldb, &crash, program, core, &commands);
+        let on = |program: Option<&Path>, core: &Path| lldb_on(lldb, &crash.folder, program, core, &commands);
         check("lldb on the core", &of_core, on(Some(executable), &crash.core));
         check("lldb on the dump", &of_dump, on(None, &crash.dump));
         check("lldb on the exported core", &of_dump, on(Some(executable), &exported));
@@ -272,11 +273,12 @@ fn tasks_and_dumps_of_helpers() {
         };
         if find_program("gdb").is_some() {
             check("gdb", &|commands| {
-                gdb(&crash, &python.executable, &crash.core, commands)
+                gdb(&crash.folder, &python.executable, &crash.core, commands)
             });
         }
         if let Some(lldb) = lldb() {
-            let on = |commands: &[String]| lldb_on(lldb, &crash, Some(&python.executable), &crash.core, commands);
+            let on =
+                |commands: &[String]| lldb_on(lldb, &crash.folder, Some(&python.executable), &crash.core, commands);
             check("lldb", &on);
         }
     }
@@ -323,12 +325,12 @@ fn bytecode_of_helpers() {
             assert_eq!(found, expected, "{debugger} on {}", python.version);
         };
         if find_program("gdb").is_some() {
-            check("gdb", &gdb(&crash, &python.executable, &crash.core, &commands));
+            check("gdb", &gdb(&crash.folder, &python.executable, &crash.core, &commands));
         }
         if let Some(lldb) = lldb() {
             check(
                 "lldb",
-                &lldb_on(lldb, &crash, Some(&python.executable), &crash.core, &commands),
+                &lldb_on(lldb, &crash.folder, Some(&python.executable), &crash.core, &commands),
             );
         }
     }
@@ -365,7 +367,7 @@ fn takes_the_place_of_cpythons_own() {
     .map(str::to_string);
     let run = |scripts: &[&PathBuf]| {
         let scripts: Vec<PathBuf> = scripts.iter().map(|script| (*script).clone()).collect();
-        gdb_with(&scripts, &crash, &python.executable, &crash.core, &commands)
+        gdb_with(&scripts, &crash.folder, &python.executable, &crash.core, &commands)
     };
     let parts = |text: &str| {
         text.split_once("@bt\n")

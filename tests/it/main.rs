@@ -22,6 +22,8 @@ mod debuginfod;
 mod denied;
 /// Dumps of live processes: written, read back, opened by other readers.
 mod dump;
+/// Python exceptions that nobody catches.
+mod exceptions;
 /// Extension modules and their packages.
 mod extensions;
 mod findings;
@@ -55,18 +57,24 @@ mod matrix;
 mod native;
 /// The same of live CPythons, with their symbols.
 mod native_python;
+/// Variables of native frames, as gdb has them.
+mod native_variables;
 /// Values of variables stay where they are.
 mod no_locals;
 /// numpy's arrays and scalars.
 mod numpy;
 /// The opcodes of each version, and the bytecode that is shown.
 mod opcodes;
+/// Programs of every kind run as without coldframe.
+mod ordinary;
 /// The Python package, its pytest plugin.
 mod package;
 /// Programs that are not Python, sanitizers, other libcs, roots without anything.
 mod preload_harmless;
 /// Which Pythons are at hand.
 mod pythons;
+/// `coldframe dump` asks the handler where ptrace is denied.
+mod question;
 /// The report gets to a person.
 mod reach;
 /// Records, where no helper could run.
@@ -94,5 +102,7 @@ mod triggers;
 mod unknown_pythons;
 /// Virtual environments with packages.
 mod venv;
+/// Filling the cache beforehand.
+mod warm;
 /// The wheels.
 mod wheel;

@@ -48,9 +48,15 @@ use core::sync::atomic::Ordering;
 static CONSTRUCTOR: extern "C" fn(usize, *const *const u8, *const *const u8) = constructor;
 
 extern "C" fn constructor(_argc: usize, _argv: *const *const u8, envp: *const *const u8) {
+    demand::hang(&coldframe_door);
     // SAFETY: called once by the loader, before any other thread runs code of this library.
     unsafe { handler::install(envp) }
 }
+
+/// The page by which `coldframe dump` knows that this process answers: `wire::DOOR`, see [`demand`].
+#[unsafe(no_mangle)]
+#[used]
+pub static coldframe_door: sys::Shared<demand::Door> = sys::Shared::new(demand::Door::new());
 
 /// Interposes `pthread_create(3)` so that every thread gets an alternate signal stack.
 ///
@@ -172,8 +178,22 @@ pub extern "C" fn coldframe_is_enabled() -> c_int {
 /// `path` must be null or zero-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coldframe_dump(path: *const u8) -> c_int {
+    let nobody = [0; wire::SIGINFO_SIZE];
     // SAFETY: as the caller promises.
-    match unsafe { handler::capture_on_demand(wire::Occasion::Request, path) } {
+    match unsafe { handler::capture_on_demand(wire::Occasion::Request, &nobody, path) } {
+        Ok(()) => 0,
+        Err(None) => -1,
+        Err(Some((failure, _))) => failure as c_int,
+    }
+}
+
+/// A dump for an exception that is being handled because nobody catches it; where and what is printed is as at a crash.
+/// Returns what [`coldframe_dump`] does.
+#[unsafe(no_mangle)]
+pub extern "C" fn coldframe_dump_exception() -> c_int {
+    let nobody = [0; wire::SIGINFO_SIZE];
+    // SAFETY: no path.
+    match unsafe { handler::capture_on_demand(wire::Occasion::Exception, &nobody, core::ptr::null()) } {
         Ok(()) => 0,
         Err(None) => -1,
         Err(Some((failure, _))) => failure as c_int,

@@ -6,9 +6,11 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use crate::sys::{SIG_DFL, SIG_IGN, Shared, SigAction, clock, disposition, identity, set_disposition, signal};
+use crate::sys::{
+    SA_RESTART, SIG_DFL, SIG_IGN, Shared, SigAction, clock, disposition, identity, set_disposition, signal,
+};
 use crate::syscall;
-use crate::wire::SIGINFO_SIZE;
+use crate::wire::{QUESTION_SIGNAL, SIGINFO_SIZE};
 
 /// The signals that are captured, all of which end a process by default.
 pub const SIGNALS: [i32; 7] = [
@@ -46,9 +48,14 @@ pub unsafe fn install(action: &SigAction) {
             continue;
         }
         *slot = found;
+        let mut action = *action;
+        if signal == QUESTION_SIGNAL {
+            // The program goes on after it.
+            action.flags |= u64::from(SA_RESTART);
+        }
         if slot.handler != SIG_IGN {
             // SAFETY: as the caller promises.
-            unsafe { set_disposition(signal, action) };
+            unsafe { set_disposition(signal, &action) };
         }
     }
 }

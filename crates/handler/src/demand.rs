@@ -3,17 +3,63 @@
 //! By the same means as a crash: the helper is a grandchild behind a keeper, so that the program sees no SIGCHLD and no child
 //! that it did not start. A timer sends a signal instead of waking a thread, because the hang that it is for may hold
 //! whatever a thread would need.
+//!
+//! `coldframe dump PID` may ask from outside ([`crate::handler::answer`]), where Yama keeps it from looking itself. It
+//! must know beforehand that the handler is in force, since the signal ends a process without it; and it can read
+//! /proc/PID/maps, but no memory. So a page of ours, the door, is read-only exactly while questions are taken.
 
 use core::ffi::c_int;
 use core::mem::transmute;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
+use crate::altstack::PAGE_SIZE;
 use crate::chain::{DEFAULT, SIGNALS};
 use crate::handler::{action, capture_on_demand};
 use crate::sys::{SA_RESTART, SIG_DFL, SIG_ERR, SIG_IGN, Shared, SigAction, disposition, errno, identity};
 use crate::sys::{set_disposition, signal};
 use crate::syscall;
-use crate::wire::Occasion;
+use crate::wire::{Occasion, SIGINFO_SIZE};
+
+/// The siginfo of dumps that the process itself asks for.
+const NOBODY: [u8; SIGINFO_SIZE] = [0; SIGINFO_SIZE];
+
+/// A page that holds nothing.
+#[repr(C, align(4096))]
+pub struct Door([u8; PAGE_SIZE]);
+
+impl Door {
+    /// The page.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self([0; PAGE_SIZE])
+    }
+}
+
+impl Default for Door {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Where the door is; 0 before the constructor said so.
+static DOOR: AtomicUsize = AtomicUsize::new(0);
+
+/// Says where the door is, before [`open`].
+pub fn hang(door: &'static Shared<Door>) {
+    DOOR.store(door.get() as usize, Ordering::Relaxed);
+}
+
+/// Shows that questions are taken, or no longer.
+pub fn open(is_open: bool) {
+    const PROT_READ: usize = 1;
+    const PROT_WRITE: usize = 2;
+    let door = DOOR.load(Ordering::Relaxed);
+    if door != 0 {
+        let protection = if is_open { PROT_READ } else { PROT_READ | PROT_WRITE };
+        // SAFETY: a whole page of ours, which nobody reads or writes.
+        unsafe { syscall!(MPROTECT, door, PAGE_SIZE, protection) };
+    }
+}
 
 /// Signals are numbered from 1 to 64.
 const LAST_SIGNAL: c_int = 64;
@@ -96,7 +142,7 @@ unsafe extern "C" fn on_signal(number: i32, info: *const u8, context: *const u8)
     if word != NOTHING {
         // A failure leaves no dump; there is nobody to tell.
         // SAFETY: no path.
-        let _ = unsafe { capture_on_demand(Occasion::Request, core::ptr::null()) };
+        let _ = unsafe { capture_on_demand(Occasion::Request, &NOBODY, core::ptr::null()) };
     }
     let before = before(number);
     match before.handler {
@@ -181,7 +227,7 @@ unsafe extern "C" fn on_timer(_signal: i32, info: *const u8, _context: *const u8
         return;
     }
     // SAFETY: no path.
-    let _ = unsafe { capture_on_demand(Occasion::Timeout, core::ptr::null()) };
+    let _ = unsafe { capture_on_demand(Occasion::Timeout, &NOBODY, core::ptr::null()) };
     if EXITS.load(Ordering::Relaxed) {
         // SAFETY: takes no pointer.
         unsafe { syscall!(EXIT_GROUP, 1) };

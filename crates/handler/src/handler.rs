@@ -8,10 +8,10 @@ use crate::sys::{
     HANDLER_FLAGS, SS_DISABLE, Shared, SigAction, Stack, clock, identity, read_memory, set_signal_mask, signal,
 };
 use crate::wire::{
-    CrashRequest, FPSTATE_SIZE, HelperFailure, KERNEL_UCONTEXT_SIZE, Occasion, REQUEST_MAGIC, SIGINFO_SIZE,
-    UC_FPSTATE_OFFSET, UC_STACK_OFFSET, VERSION,
+    CrashRequest, FPSTATE_SIZE, HelperFailure, KERNEL_UCONTEXT_SIZE, Occasion, QUESTION_SIGNAL, Question,
+    REQUEST_MAGIC, SIGINFO_SIZE, UC_FPSTATE_OFFSET, UC_STACK_OFFSET, VERSION,
 };
-use crate::{altstack, annotations, chain, gate, image, interpose, record, settings, spawn, syscall};
+use crate::{altstack, annotations, chain, demand, gate, image, interpose, record, settings, spawn, syscall};
 
 /// Every signal.
 const ALL: u64 = u64::MAX;
@@ -75,6 +75,7 @@ pub unsafe fn enable() {
     ACTIVE.store(true, Ordering::Relaxed);
     // SAFETY: `on_signal` keeps to what is allowed in signal handlers.
     unsafe { chain::install(&action()) };
+    demand::open(true);
 }
 
 /// Takes the handler away again.
@@ -82,6 +83,7 @@ pub unsafe fn enable() {
 /// # Safety
 /// By one thread at a time.
 pub unsafe fn disable() {
+    demand::open(false);
     ACTIVE.store(false, Ordering::Relaxed);
     // SAFETY: as the caller promises.
     unsafe { chain::uninstall(&action()) };
@@ -100,7 +102,33 @@ pub fn action() -> SigAction {
 /// The handler.
 unsafe extern "C" fn on_signal(signal: i32, info: *const u8, context: *const u8) {
     // SAFETY: the kernel's arguments, or those of a handler that calls us as a plain function; both are checked.
-    unsafe { die(signal, info, context, &chain::previous(signal), true) }
+    unsafe {
+        if !answer(signal, info) {
+            die(signal, info, context, &chain::previous(signal), true);
+        }
+    }
+}
+
+/// Whether the signal is no crash but a question of `coldframe dump`. One that somebody still waits for is answered by a
+/// dump.
+///
+/// # Safety
+/// For handlers, with their arguments.
+pub unsafe fn answer(signal: i32, info: *const u8) -> bool {
+    if signal != QUESTION_SIGNAL {
+        return false;
+    }
+    // SAFETY: unreadable arguments are an answer.
+    let (copy, _) = unsafe { copy_info(signal, info) };
+    let Some(question) = Question::in_siginfo(&copy) else {
+        return false;
+    };
+    if is_active() && question.is_fresh(clock(1) / 1_000_000_000) {
+        // Who asked learns of a failure by waiting in vain.
+        // SAFETY: no path.
+        let _ = unsafe { capture_on_demand(Occasion::Request, &copy, core::ptr::null()) };
+    }
+    true
 }
 
 /// The same where the program chose the default action itself; `is_crash` is whether there is something to capture.
@@ -205,8 +233,8 @@ unsafe fn run(request: &CrashRequest, output: *const u8) -> Result<(), (HelperFa
     }
 }
 
-/// Captures a process that goes on, and waits until that is done. `output` is the path for the dump, zero-terminated;
-/// null lets the helper choose one, and print the report.
+/// Captures a process that goes on, and waits until that is done. `info` is the siginfo of who asked for it, or zeros.
+/// `output` is the path for the dump, zero-terminated; null lets the helper choose one, and print the report.
 ///
 /// # Errors
 /// Why nothing was captured, with the errno, exit status or signal that belongs to it; `None` where a crash is being
@@ -214,13 +242,17 @@ unsafe fn run(request: &CrashRequest, output: *const u8) -> Result<(), (HelperFa
 ///
 /// # Safety
 /// `output` must be null or zero-terminated.
-pub unsafe fn capture_on_demand(occasion: Occasion, output: *const u8) -> Result<(), Option<(HelperFailure, i32)>> {
+pub unsafe fn capture_on_demand(
+    occasion: Occasion,
+    info: &[u8; SIGINFO_SIZE],
+    output: *const u8,
+) -> Result<(), Option<(HelperFailure, i32)>> {
     let mask = set_signal_mask(ALL);
     let outcome = if gate::enter() {
         // SAFETY: this thread owns the gate and all signals are blocked; a null context is left out.
         let outcome = unsafe {
             let request = &mut *REQUEST.get();
-            describe(request, 0, &[0; SIGINFO_SIZE], core::ptr::null());
+            describe(request, 0, info, core::ptr::null());
             request.occasion = occasion as u32;
             run(request, output)
         };

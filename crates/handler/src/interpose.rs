@@ -291,6 +291,10 @@ unsafe extern "C" fn on_entry(signal: i32, info: *const u8, context: *const u8, 
     let Some(action) = behind(address) else {
         return;
     };
+    // SAFETY: the kernel's own arguments.
+    if unsafe { handler::answer(signal, info) } {
+        return;
+    }
     if action.handler == SIG_DFL {
         // SAFETY: the kernel's own arguments.
         return unsafe { handler::on_default(signal, info, context, !is_deliberate(signal, info)) };

@@ -18,6 +18,68 @@ pub const OUTPUT: &core::ffi::CStr = c"--output";
 /// The helper's last argument where it must do without ptrace(2) and process_vm_readv(2), zero-terminated.
 pub const WITHOUT_PTRACE: &core::ffi::CStr = c"--without-ptrace";
 
+/// The signal by which `coldframe dump` asks the handler for a dump, where it may not look at the process itself:
+/// SIGSYS, which is caught in any case and which nothing but a seccomp filter sends.
+pub const QUESTION_SIGNAL: i32 = 31;
+/// How long a question stays one, in seconds. A signal that was blocked meanwhile arrives when nobody waits any more.
+pub const QUESTION_SECONDS: u16 = 15;
+/// The symbol of the page that is read-only exactly while the handler takes questions, which /proc/PID/maps shows.
+pub const DOOR: &str = "coldframe_door";
+
+/// A question, as it travels in `si_value`: a mark, when it was asked (CLOCK_MONOTONIC, seconds) and a random number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question(pub u64);
+
+impl Question {
+    const MARK: u64 = 0xcf09;
+    /// Byte offset of `si_value` in the siginfo (`_rt` of include/uapi/asm-generic/siginfo.h).
+    const OFFSET: usize = 24;
+    /// `si_code` of rt_sigqueueinfo(2).
+    const SI_QUEUE: i32 = -1;
+
+    /// One that is asked now.
+    #[must_use]
+    pub const fn new(seconds: u64, number: u32) -> Self {
+        Self(Self::MARK << 48 | (seconds & 0xffff) << 32 | number as u64)
+    }
+
+    /// The question in a siginfo.
+    #[must_use]
+    pub fn in_siginfo(siginfo: &[u8]) -> Option<Self> {
+        let int = |at: usize| Some(i32::from_le_bytes(siginfo.get(at..at + 4)?.try_into().ok()?));
+        let value = siginfo.get(Self::OFFSET..Self::OFFSET + 8)?.try_into().ok()?;
+        let question = Self(u64::from_le_bytes(value));
+        let is_one = int(0)? == QUESTION_SIGNAL && int(8)? == Self::SI_QUEUE && question.0 >> 48 == Self::MARK;
+        is_one.then_some(question)
+    }
+
+    /// The siginfo that asks it, but for the sender (`si_pid`, `si_uid`).
+    #[must_use]
+    pub fn to_siginfo(self, pid: i32, uid: u32) -> [u8; SIGINFO_SIZE] {
+        let mut siginfo = [0; SIGINFO_SIZE];
+        let parts = [
+            (0, QUESTION_SIGNAL.to_le_bytes()),
+            (8, Self::SI_QUEUE.to_le_bytes()),
+            (16, pid.to_le_bytes()),
+            (20, uid.to_le_bytes()),
+            (Self::OFFSET, (self.0 as u32).to_le_bytes()),
+            (Self::OFFSET + 4, ((self.0 >> 32) as u32).to_le_bytes()),
+        ];
+        for (at, bytes) in parts {
+            for (slot, byte) in siginfo.iter_mut().skip(at).zip(bytes) {
+                *slot = byte;
+            }
+        }
+        siginfo
+    }
+
+    /// Whether somebody still waits for the answer, at this time of CLOCK_MONOTONIC.
+    #[must_use]
+    pub const fn is_fresh(self, seconds: u64) -> bool {
+        (seconds as u16).wrapping_sub((self.0 >> 32) as u16) <= QUESTION_SECONDS
+    }
+}
+
 /// Exit status of a helper that ended itself because its time was up.
 pub const OUT_OF_TIME: i32 = 4;
 
@@ -152,6 +214,8 @@ pub enum Occasion {
     Request = 1,
     /// The program was not done in the time that it set itself.
     Timeout = 2,
+    /// A Python exception that nobody catches. What becomes of the process is its own affair.
+    Exception = 3,
 }
 
 impl Occasion {
@@ -161,6 +225,7 @@ impl Occasion {
         match number {
             0 => Self::Crash,
             2 => Self::Timeout,
+            3 => Self::Exception,
             _ => Self::Request,
         }
     }
@@ -259,6 +324,26 @@ mod tests {
         );
         assert_eq!(offset_of!(libc::ucontext_t, uc_sigmask) + 8, KERNEL_UCONTEXT_SIZE);
         assert_eq!(size_of::<libc::user_fpregs_struct>(), FPSTATE_SIZE);
+    }
+
+    #[test]
+    fn questions_are_told_from_other_signals() {
+        let question = Question::new(0x1_fffe, 7);
+        let siginfo = question.to_siginfo(12, 1000);
+        assert_eq!(Question::in_siginfo(&siginfo), Some(question));
+        assert!(
+            question.is_fresh(0xfffe) && question.is_fresh(0x1_0003),
+            "the seconds wrap around"
+        );
+        assert!(!question.is_fresh(0xfffd) && !question.is_fresh(0x1_0100));
+        // Of a seccomp filter (SYS_SECCOMP is 1), another signal, another value, one that is cut off.
+        for (at, byte) in [(8, 1), (0, 11), (31, 0)] {
+            let mut other = siginfo;
+            other[at] = byte;
+            assert_eq!(Question::in_siginfo(&other), None);
+        }
+        assert_eq!(Question::in_siginfo(&siginfo[..28]), None);
+        assert_eq!(QUESTION_SIGNAL, libc::SIGSYS);
     }
 
     #[test]

@@ -95,6 +95,13 @@ impl StoppedThreads {
         find(|state| matches!(state, State::Stopped { .. })).or_else(|| find(|state| *state != State::Ended))
     }
 
+    /// Whether some may not be traced.
+    pub fn is_denied(&self) -> bool {
+        self.states
+            .values()
+            .any(|state| *state == State::Running { seized: false })
+    }
+
     /// All threads with names and, where stopped, registers. With `inner_ids` their ids are those of
     /// the pid namespace they live in.
     pub fn describe(&self, pid: u32, inner_ids: bool) -> Vec<Thread> {

@@ -2,10 +2,13 @@
 
 use serde_json::Value;
 
-/// The commands that print the frames and each frame's variables; those that begin with `@` are marks to print.
-pub fn commands(frames: usize) -> Vec<String> {
+/// Of how many frames, innermost first, variables are compared: a recursion has thousands.
+const MAX_FRAMES: usize = 20;
+
+/// The commands that print the frames of a report and each frame's variables; those that begin with `@` are marks to print.
+pub fn commands(report: &Value) -> Vec<String> {
     let mut commands = vec!["@traceback".to_string(), "py-bt".to_string()];
-    for index in 0..frames {
+    for index in 0..python_frames(report).len().min(MAX_FRAMES) {
         commands.extend([
             format!("py-frame {index}"),
             format!("@frame {index}"),
@@ -45,7 +48,7 @@ pub fn differences(report: &Value, printed: &str) -> Vec<String> {
         found.push(format!("frames {traceback:#?}, expected {places:#?} in\n{printed}"));
         return found;
     }
-    for (index, frame) in expected.iter().enumerate() {
+    for (index, frame) in expected.iter().enumerate().take(MAX_FRAMES) {
         let lines = section(&lines, &format!("@frame {index}"));
         let own = lines.iter().skip_while(|line| !line.starts_with("Locals for ")).skip(1);
         let variables: Vec<(&str, &str)> = own

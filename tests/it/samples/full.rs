@@ -244,15 +244,17 @@ fn judge(job: &Job<'_>, answer: &Value, report: &Report) -> Finding {
     }
 }
 
-/// A process that has not got its signal yet does not say which thread gets it.
+/// A process that has not got its signal yet does not say which thread gets it, nor what follows from that.
 fn as_crashed(mut report: Value, at_crash: &Value) -> std::result::Result<Report, String> {
     if report["crash"].is_null() {
         report["crash"] = at_crash["crash"].clone();
+        report["findings"] = at_crash["findings"].clone();
         let tid = at_crash["crash"]["tid"].clone();
         if let Some(threads) = report["threads"].as_array_mut() {
             threads.sort_by_key(|thread| thread["tid"] != tid);
             if let Some(thread) = threads.first_mut() {
                 thread["crashed"] = true.into();
+                thread["registers"] = at_crash["threads"][0]["registers"].clone();
             }
         }
     }
