@@ -28,7 +28,11 @@ SINGLE = {
     *("signal", "code", "address", "pc", "exception", "raised", "process", "ends", "thread"),
     *("stderr", "stack", "python", "values", "evaluator", "command", "builds"),
 }
-REPEATED = {"build", "frame", "native", "other", "qualname", "unset", "trace", "profile", "tool", "state", "finding", "work"}
+REPEATED = {
+    *("build", "frame", "native", "other", "qualname", "unset", "trace", "profile", "tool", "instrumented", "state"),
+    "part",
+    *("finding", "title", "work"),
+}
 SCOPES = {"argument", "local", "cell", "free"}
 # si_code by the name that headers use, for one signal or for all (None).
 CODES = {
@@ -409,7 +413,8 @@ def check(path, python, with_gdb):
     """The problems of one sample on one Python; None where it does not apply."""
     try:
         header = Header(path, python.version)
-        if not header.applies(python.version) or python.is_debug and header.single.get("builds") == "release":
+        builds = {header.single.get("builds")} - {None}
+        if not header.applies(python.version) or builds and builds != {"debug" if python.is_debug else "release"}:
             return None
         with tempfile.TemporaryDirectory(prefix="coldframe-samples-") as folder:
             return Check(python, header, Path(folder)).run(with_gdb)

@@ -5,6 +5,7 @@
 #: ends: signal SIGSEGV
 #: thread: main
 #: finding: null-deref certain
+#: title: null-deref *: the argument `counter` of crashext_add
 #: build: cc -g -O0 -fPIC -shared -fno-stack-protector -I{include} -o {out}/crashext.so native/crashext.c
 #: frame: count @crash
 #: frame: <module> @main

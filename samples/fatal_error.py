@@ -4,6 +4,7 @@
 #: thread: main
 #: stderr: Fatal Python error
 #: finding: fatal-error certain
+#: title[>=3.10]: fatal-error *: plugin left the interpreter in disorder
 #: frame: load @crash
 #: frame: <module> @main
 #: native: *abort in libc.so.6

@@ -12,6 +12,9 @@
 #: trace: main trace_line
 #: profile: main Profiler.event
 #: tool[>=3.12]: a coverage tool
+#: instrumented[>=3.12]: total
+#: instrumented[>=3.12]: main
+#: instrumented[>=3.12]: <module>
 """A crash while the program is traced, profiled and monitored."""
 
 import sys

@@ -4,6 +4,7 @@
 #: thread: main
 #: stderr: panicked at
 #: finding: rust-panic certain
+#: title: rust-panic *: called `Result::unwrap()` on an `Err` value: ParseIntError { kind: InvalidDigit }
 #: build: rustc -g --crate-type cdylib -o {out}/libports.so native/ports.rs
 #: frame: parse @crash
 #: frame: <module> @main

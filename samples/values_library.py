@@ -23,6 +23,7 @@ import sys
 import threading
 import time
 import uuid
+from concurrent.futures import Future
 from ctypes import memset
 
 import oracle
@@ -126,6 +127,14 @@ def show():
     thread_ended = threading.Thread(target=len, args=((),))
     thread_ended.start()
     thread_ended.join()
+
+    future, future_done, future_none = Future(), Future(), Future()
+    future_failed, future_running, future_cancelled = Future(), Future(), Future()
+    future_done.set_result([1])
+    future_none.set_result(None)
+    future_failed.set_exception(KeyError("x"))
+    future_running.set_running_or_notify_cancel()
+    future_cancelled.cancel()
 
     status, moment_struct = os.stat("/"), time.gmtime(0)
     version, flags_of_run = sys.version_info, sys.flags

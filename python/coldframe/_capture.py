@@ -7,7 +7,7 @@ import time
 import warnings
 from typing import Dict, Iterable, Optional, Union
 
-from . import _handler, _threads
+from . import _exceptions, _handler, _threads
 
 _Path = Union[str, "os.PathLike[str]"]
 
@@ -22,12 +22,14 @@ def enable(
     redact: Iterable[str] = (),
     *,
     report: str = "short",
+    exceptions: bool = False,
 ) -> bool:
     """Captures this process if it crashes: a dump in the folder ``dir``, and a report on standard error.
 
     ``dir`` is by default what COLDFRAME_DIR says, or ``./coldframe-dumps``. ``locals=False`` leaves the values of variables
     out. ``redact`` has regular expressions of names and values that are left out besides those that always are.
-    ``report`` is ``short``, ``full``, ``json`` or ``none``.
+    ``report`` is ``short``, ``full``, ``json`` or ``none``. With ``exceptions``, those that nobody catches leave a dump, too:
+    ``sys.excepthook`` and ``threading.excepthook`` get a wrapper.
 
     Returns whether crashes are captured from now on. Under ``coldframe run`` they already are, by its settings.
     Called again, it changes the settings.
@@ -43,6 +45,8 @@ def enable(
     patterns = [redact] if isinstance(redact, str) else redact
     arguments += [f"--redact={pattern}" for pattern in patterns]
     handler = _handler.load(arguments)
+    if exceptions and handler is not None:
+        _exceptions.install(handler.dump_exception)
     if handler is None or handler.is_preloaded:
         return is_enabled()
     try:

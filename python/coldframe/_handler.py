@@ -31,6 +31,7 @@ class Handler:
             ("configure", ctypes.c_int, [ctypes.POINTER(text), ctypes.c_int]),
             ("disable", None, []),
             ("dump", ctypes.c_int, [text]),
+            ("dump_exception", ctypes.c_int, []),
             ("dump_later", ctypes.c_int, [ctypes.c_uint64, ctypes.c_int]),
             ("enable", None, []),
             ("is_enabled", ctypes.c_int, []),

@@ -30,6 +30,20 @@ static PyObject *findext_use_unset(PyObject *module, PyObject *unused)
     return PyLong_FromLong(findext_follow(item));
 }
 
+/* An item that none follows. */
+static PyObject *findext_use_last(PyObject *module, PyObject *unused)
+{
+    struct item item = {{1, 2}, NULL};
+    return PyLong_FromLong(findext_follow(&item));
+}
+
+/* An instruction of 3DNow!, which no processor of today has. */
+static PyObject *findext_use_old(PyObject *module, PyObject *unused)
+{
+    __asm__ volatile(".byte 0x0f, 0x0f, 0xc0, 0x9e"); /* pfadd mm0, mm0 */
+    Py_RETURN_NONE;
+}
+
 /* Text where a pointer should be. */
 static PyObject *findext_use_text(PyObject *module, PyObject *unused)
 {
@@ -113,6 +127,8 @@ static PyMethodDef methods[] = {
     {"write_behind", findext_write_behind, METH_O, "Write one byte too many."},
     {"use_freed", findext_use_freed, METH_NOARGS, "Follow a pointer in freed memory."},
     {"use_unset", findext_use_unset, METH_NOARGS, "Follow a pointer that was never set."},
+    {"use_last", findext_use_last, METH_NOARGS, "Follow a pointer that is null."},
+    {"use_old", findext_use_old, METH_NOARGS, "Run an instruction that the processor does not have."},
     {"use_text", findext_use_text, METH_NOARGS, "Follow a pointer that is text."},
     {"write_constant", findext_write_constant, METH_NOARGS, "Write to a string literal."},
     {"check", findext_check, METH_O, "Fail an assertion, where the number is not positive."},

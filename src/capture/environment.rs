@@ -49,6 +49,8 @@ pub const REDACT: &str = "COLDFRAME_REDACT";
 pub const ARGUMENTS: &str = "COLDFRAME_ARGS";
 /// Whether native stacks are reduced to addresses.
 pub const SANITIZE_STACKS: &str = "COLDFRAME_SANITIZE_STACKS";
+/// Whether exceptions that nobody catches leave a dump.
+pub const EXCEPTIONS: &str = "COLDFRAME_EXCEPTIONS";
 
 /// The most dumps in the folder.
 pub const MAX_DUMPS: &str = "COLDFRAME_MAX_DUMPS";
@@ -105,6 +107,11 @@ pub const VARIABLES: &[Variable] = &[
         name: SANITIZE_STACKS,
         meaning: "1: of native stacks, addresses alone are recorded",
         setter: Setter::Both,
+    },
+    Variable {
+        name: EXCEPTIONS,
+        meaning: "1: Python exceptions that nobody catches leave a dump; needs what `run --on-exception` puts into PYTHONPATH",
+        setter: Setter::Run,
     },
     Variable {
         name: MAX_DUMPS,

@@ -77,6 +77,7 @@ pub fn capture(
             wire::Occasion::Crash => Trigger::Signal,
             wire::Occasion::Request => Trigger::Request,
             wire::Occasion::Timeout => Trigger::Timeout,
+            wire::Occasion::Exception => Trigger::Exception,
         },
         destination: output.map_or_else(|| Destination::Folder(dump_folder()), Destination::File),
         privacy: Privacy::from_env(),

@@ -18,6 +18,7 @@ pub mod channel;
 mod clean;
 mod deep;
 pub mod environment;
+pub mod exceptions;
 mod extent;
 pub mod helper;
 pub mod install;

@@ -316,6 +316,7 @@ impl Writer<'_> {
                 sources: &analysis.sources,
                 stacks: &deep.recorded,
                 variables: &analysis.variables,
+                structures: &analysis.structures,
                 redaction: &redaction,
                 zeroed: &zeroed,
             },

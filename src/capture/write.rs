@@ -28,7 +28,7 @@ use crate::source::runs::{self, RunsError};
 use crate::source::streams::{
     Context, RecordedLayout, RecordedRedaction, RecordedSources, RecordedStack, RecordedSymbols, stream_type,
 };
-use crate::source::variables::RecordedVariables;
+use crate::source::variables::{RecordedStructures, RecordedVariables};
 use crate::source::{Crash, Memory, Modules, Thread};
 use file::PartFile;
 use layout::Layout;
@@ -67,6 +67,8 @@ pub struct DumpContents<'a> {
     pub zeroed: &'a [AddrRange],
     /// Variables of native frames.
     pub variables: &'a [RecordedVariables],
+    /// Structures of Python types written in C.
+    pub structures: &'a RecordedStructures,
 }
 
 /// A dump that was written.
@@ -198,6 +200,9 @@ fn write_streams(file: &std::fs::File, contents: &DumpContents<'_>) -> Result<us
     if !contents.variables.is_empty() {
         out.raw_stream(stream_type::VARIABLES, &serde_json::to_vec(contents.variables)?)?;
     }
+    if !contents.structures.is_empty() {
+        out.raw_stream(stream_type::STRUCTURES, &serde_json::to_vec(contents.structures)?)?;
+    }
     if !contents.sources.is_empty() {
         out.raw_stream(stream_type::SOURCES, &serde_json::to_vec(contents.sources)?)?;
     }
@@ -285,6 +290,7 @@ mod tests {
             redaction: &target.recorded().redaction,
             zeroed: &[AddrRange::new(Addr(0x1100), 0x10), AddrRange::new(Addr(0x1_0ff0), 0x20)],
             variables: &[],
+            structures: &target.recorded().structures,
         };
         let written = write_dump(&folder.join("x.dmp"), &contents).unwrap();
         assert_eq!(written.lost_ranges, 1);

@@ -26,6 +26,7 @@ mod repeat;
 mod run;
 mod test_log;
 mod triage;
+mod warm;
 mod watcher;
 
 use std::process::ExitCode;
@@ -52,6 +53,7 @@ enum Command {
     Dump(dump::Dump),
     Env(env::Env),
     Install(install::Install),
+    Warm(warm::Warm),
     Doctor(doctor::Doctor),
     Analyze(analyze::Analyze),
     Triage(triage::Triage),
@@ -87,6 +89,7 @@ impl Cli {
             Command::Dump(command) => command.run(),
             Command::Env(command) => command.run(),
             Command::Install(command) => command.run(),
+            Command::Warm(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::Analyze(command) => command.run(),
             Command::Triage(command) => command.run(),

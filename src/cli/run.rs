@@ -8,7 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueEnum};
 use coldframe::capture::channel::Listener;
-use coldframe::capture::environment::{Environment, IGNORE, MAX_BYTES, MAX_DUMPS, ONLY, REPORT, choose_dump_folder};
+use coldframe::capture::environment::{
+    EXCEPTIONS, Environment, IGNORE, MAX_BYTES, MAX_DUMPS, ONLY, REPORT, choose_dump_folder,
+};
+use coldframe::capture::exceptions;
 use coldframe::capture::install::find_or_install;
 use coldframe::capture::leftover::{Leftover, leftovers};
 use coldframe::capture::oom::{OomKills, oom_kills};
@@ -68,6 +71,10 @@ pub struct Run {
     /// Dump every Python process of the tree when this signal arrives; the signal then goes on to CMD
     #[arg(long, value_name = "SIG", value_parser = parse_signal)]
     on_signal: Option<Signal>,
+
+    /// Dump Python processes also for exceptions that nobody catches, in any thread; they go on as without it
+    #[arg(long)]
+    on_exception: bool,
 
     /// How many dumps the folder keeps; the oldest are removed first
     #[arg(long, value_name = "N", env = MAX_DUMPS, hide_env_values = true)]
@@ -284,6 +291,15 @@ impl Run {
         set(MAX_BYTES, self.max_bytes.map(|number| number.to_string()));
         set(ONLY, list(&self.only));
         set(IGNORE, list(&self.ignore));
+        if self.on_exception {
+            match exceptions::python_path(&installed) {
+                Ok(path) => {
+                    let both = [(EXCEPTIONS.into(), "1".into()), ("PYTHONPATH".into(), path)];
+                    environment.set.extend(both);
+                }
+                Err(error) => say(format_args!("exceptions leave no dump: {error}")),
+            }
+        }
         (environment, listener, folder.path)
     }
 }

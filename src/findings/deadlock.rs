@@ -27,11 +27,74 @@ const FOR_GIL: &str = "waiting for the GIL";
 const FOR_LOCK: &str = "waiting for a lock";
 
 pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
-    // What crashed did not hang.
-    match scene.crash {
+    circle(scene).or_else(|| match scene.crash {
         None => with_gil(scene).or_else(|| all_wait(scene)),
+        // What crashed did not hang.
         Some(_) => None,
-    }
+    })
+}
+
+/// Threads each of which waits for what the next one holds, and the last for the first.
+fn circle(scene: &Scene<'_>) -> Option<Conclusion> {
+    let threads = &scene.report.threads;
+    let next = |thread: &Thread| {
+        let owner = match &thread.waits_for {
+            Some(wait) => wait.owner?,
+            None if thread.state.as_deref() == Some(FOR_GIL) => {
+                let holds = |other: &&Thread| other.holds_gil == Some(true) && other.interpreter == thread.interpreter;
+                threads.iter().find(holds)?.tid
+            }
+            None => return None,
+        };
+        threads.iter().find(|other| other.tid == owner)
+    };
+    let closed = |first: &Thread| {
+        let mut members = vec![first.tid];
+        let mut current = next(first)?;
+        while current.tid != first.tid {
+            // A circle that this one only leads to is found from a thread in it.
+            if members.contains(&current.tid) {
+                return None;
+            }
+            members.push(current.tid);
+            current = next(current)?;
+        }
+        Some(members)
+    };
+    let members = threads.iter().find_map(closed)?;
+    let members: Vec<&Thread> = members
+        .iter()
+        .filter_map(|tid| threads.iter().find(|thread| thread.tid == *tid))
+        .collect();
+    let has_end = members
+        .iter()
+        .any(|thread| thread.waits_for.as_ref().is_some_and(|wait| wait.timed));
+    let confidence = match has_end {
+        true => Confidence::Likely,
+        false => Confidence::Certain,
+    };
+    let (title, advice) = match members.as_slice() {
+        [_] => (
+            "a thread waits for a lock that it holds itself",
+            "take the lock once, or use a recursive one",
+        ),
+        _ => (
+            "threads wait for each other in a circle: none of them can go on",
+            "take locks in the same order everywhere, and let go of the GIL before native code waits for a lock",
+        ),
+    };
+    let evidence = members.iter().map(|thread| match &thread.waits_for {
+        Some(wait) => format!(
+            "thread {} waits for the {} at {}, which thread {} holds",
+            thread.tid,
+            wait.kind.name(),
+            wait.address,
+            wait.owner.unwrap_or_default()
+        ),
+        None => format!("thread {} waits for the GIL, which one of them holds", thread.tid),
+    });
+    let found = Conclusion::new(confidence, title).advise(advice);
+    Some(evidence.fold(found, Conclusion::because))
 }
 
 /// A thread that holds the GIL waits for something, while others wait for the GIL.
@@ -96,6 +159,7 @@ fn natives(thread: &Thread) -> Vec<&NativeFrame> {
 mod tests {
     use super::super::testing::Stage;
     use super::*;
+    use crate::report::model::LockWait;
 
     fn stage(frames: &[&str], states: &[&str]) -> Stage {
         let mut stage = Stage::new(0, 0, 0).stack(frames);
@@ -124,6 +188,27 @@ mod tests {
         assert_eq!(found.evidence[1], "lock (fast.so) called it");
         assert_eq!(stage(&frames, &["sleeping"]).apply(apply), None);
         assert_eq!(stage(&["work@/x/fast.so"], &[FOR_GIL]).apply(apply), None);
+    }
+
+    #[test]
+    fn a_circle_is_certain() {
+        let mut stage = stage(&["py:f@/a.py"], &[FOR_LOCK, FOR_GIL]);
+        let wait = |owner| {
+            Some(LockWait {
+                owner: Some(owner),
+                ..LockWait::default()
+            })
+        };
+        for (thread, tid) in stage.report.threads.iter_mut().zip([7, 8, 9]) {
+            thread.tid = tid;
+        }
+        stage.report.threads[1].waits_for = wait(9);
+        assert_eq!(stage.apply(circle), None, "9 waits for 7, which works");
+        stage.report.threads[0].waits_for = wait(9);
+        let found = stage.apply(circle).unwrap();
+        assert_eq!((found.confidence, found.evidence.len()), (Confidence::Certain, 2));
+        stage.report.threads[0].waits_for = wait(7);
+        assert!(stage.apply(circle).unwrap().title.ends_with("it holds itself"));
     }
 
     #[test]

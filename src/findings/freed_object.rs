@@ -8,16 +8,7 @@ const FRAMES: usize = 3;
 
 pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
     scene.crash?;
-    let freed = |frame: &'_ PythonFrame| -> Option<(String, String)> {
-        let is_freed = |variable: &&Variable| {
-            let text = variable.value.as_deref().unwrap_or_default();
-            variable.state == ValueState::Unreadable && text.starts_with("<unreadable ") && text.ends_with(": freed>")
-        };
-        let variable = frame.locals.iter().find(is_freed)?;
-        let function = frame.qualname.as_ref().or(frame.function.as_ref())?;
-        Some((variable.name.clone(), function.clone()))
-    };
-    let (name, function) = scene.pythons().take(FRAMES).find_map(freed)?;
+    let (name, function, _) = broken_variable(scene, |text| text.ends_with(": freed>"))?;
     Some(
         Conclusion::new(
             Confidence::Likely,
@@ -26,6 +17,20 @@ pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
         .because("its reference count is none that an object in use has")
         .advise("look for a Py_DECREF too many, or a Py_INCREF that is missing, in native code that had the object; PYTHONMALLOC=debug shows it earlier"),
     )
+}
+
+/// A variable of the innermost frames whose object is broken in this way: its name, its function, its text.
+pub(super) fn broken_variable(scene: &Scene<'_>, is_it: impl Fn(&str) -> bool) -> Option<(String, String, String)> {
+    let find = |frame: &PythonFrame| -> Option<(String, String, String)> {
+        let is_broken = |variable: &&Variable| {
+            let text = variable.value.as_deref().unwrap_or_default();
+            variable.state == ValueState::Unreadable && text.starts_with("<unreadable ") && is_it(text)
+        };
+        let variable = frame.locals.iter().find(is_broken)?;
+        let function = frame.qualname.as_ref().or(frame.function.as_ref())?;
+        Some((variable.name.clone(), function.clone(), variable.value.clone()?))
+    };
+    scene.pythons().take(FRAMES).find_map(find)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A null pointer was dereferenced.
 
-use super::{Conclusion, Scene};
+use super::{Conclusion, Scene, null_pointer};
 use crate::report::model::Confidence;
 use crate::triage::Origin;
 
@@ -33,6 +33,12 @@ pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
         ),
         _ => return None,
     };
+    let pointer = null_pointer::find(scene);
+    let title = match &pointer {
+        Some(pointer) => format!("a null pointer was dereferenced: {}", pointer.origin),
+        None => title,
+    };
+    let field = pointer.and_then(|pointer| pointer.field);
     let natives = scene.natives();
     let first = natives.first();
     // The C library dereferences what it is given.
@@ -42,8 +48,10 @@ pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
     Some(
         Conclusion::new(confidence, title)
             .because(format!("the address is {address}"))
+            .because_if(field.map(|(name, kind)| format!("`{name}` of a {kind} lies {address} bytes behind its beginning")))
             .because_if(scene.operands())
             .because_if(scene.place())
+            .because_if(null_pointer::library_argument(scene))
             .because_if(giver.map(|frame| format!("it was called by {}", named(frame))))
             .advise("look at where the pointer comes from: a call that failed and was not checked, or an object that is gone"),
     )

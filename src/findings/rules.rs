@@ -3,8 +3,8 @@
 use super::{
     Conclusion, Scene, abi_mismatch, abort_message, arithmetic, cut_file, cxx_exception, deadlock, debug_allocator,
     duplicate_libraries, fatal_error, fill_bytes, finalizing, freed_object, illegal_instruction, import_time,
-    noncanonical, null_dereference, out_of_memory, read_only, rust_panic, stack_overflow, stack_smash, thread_state,
-    wild_call,
+    lost_lock, negative_refcount, noncanonical, null_dereference, out_of_memory, read_only, rust_panic, stack_overflow,
+    stack_smash, thread_state, wild_call,
 };
 
 /// One rule.
@@ -74,7 +74,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         id: "null-deref",
         says: "A null pointer was dereferenced.",
-        told_by: "a fault in the first page of memory; `likely` up to 64 KiB, and just below zero",
+        told_by: "a fault in the first page of memory; `likely` up to 64 KiB, and just below zero. Which variable or field it is: by debug information and the code before the instruction",
         explains: &[],
         apply: null_dereference::apply,
     },
@@ -109,7 +109,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         id: "illegal-instruction",
         says: "The compiler's trap was reached, or the processor does not know an instruction.",
-        told_by: "SIGILL, and the bytes at the program counter",
+        told_by: "SIGILL, the instruction, and what the processor can do (/proc/cpuinfo); `likely` where that is not known",
         explains: &[],
         apply: illegal_instruction::apply,
     },
@@ -151,16 +151,23 @@ pub const RULES: &[Rule] = &[
     Rule {
         id: "rust-panic",
         says: "A Rust panic ended the process.",
-        told_by: "SIGABRT below the functions of a panic",
+        told_by: "SIGABRT below the functions of a panic; its message from the exception that unwinds the stack",
         explains: &[],
         apply: rust_panic::apply,
     },
     Rule {
         id: "fatal-error",
         says: "CPython gave up by itself.",
-        told_by: "SIGABRT below `Py_FatalError` or one of its kind",
+        told_by: "SIGABRT below `Py_FatalError` or one of its kind; its message by the code of the call",
         explains: &[],
         apply: fatal_error::apply,
+    },
+    Rule {
+        id: "negative-refcount",
+        says: "A reference was given back that nobody had: the count of an object is below zero.",
+        told_by: "the check of debug builds; `likely` where a variable refers to such an object",
+        explains: &["fatal-error", "freed-object"],
+        apply: negative_refcount::apply,
     },
     Rule {
         id: "freed-object",
@@ -186,9 +193,16 @@ pub const RULES: &[Rule] = &[
     Rule {
         id: "deadlock",
         says: "Threads wait for each other.",
-        told_by: "no crash; the thread that holds the GIL waits in the C library while others wait for the GIL; `possible` where all threads wait for locks",
+        told_by: "a circle of threads, each waiting for the GIL, a mutex or an RLock that the next one holds; without a crash also a thread that holds the GIL and waits in the C library while others wait for the GIL, and, `possible`, that all threads wait for locks",
         explains: &[],
         apply: deadlock::apply,
+    },
+    Rule {
+        id: "lost-lock",
+        says: "A lock will never be free: `fork` copied it without the thread that holds it.",
+        told_by: "a thread that waits for a mutex or an RLock whose owner is no thread of the process",
+        explains: &[],
+        apply: lost_lock::apply,
     },
     Rule {
         id: "import-time",

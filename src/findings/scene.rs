@@ -5,6 +5,7 @@ use crate::report::Report;
 use crate::report::model::{Frame, Instruction, MemoryAccess, NativeFrame, PythonFrame, Role, Thread};
 use crate::report::signals;
 use crate::source::maps::Mapping;
+use crate::source::variables::RecordedVariables;
 use crate::source::{Crash, Registers, Target};
 use crate::triage::{self, Origin};
 
@@ -22,6 +23,8 @@ pub struct Scene<'a> {
     pub crash: Option<&'a Crash>,
     /// The registers at the fault.
     pub registers: Option<&'a Registers>,
+    /// The variables of its native frames, where debug information told them.
+    pub variables: &'a [RecordedVariables],
     /// Whether values may be read: captures can be told to leave them out.
     pub has_values: bool,
 }

@@ -8,6 +8,7 @@ use crate::report::model::{
 };
 use crate::source::fake::FakeTarget;
 use crate::source::maps::parse_maps;
+use crate::source::variables::RecordedVariables;
 use crate::source::{Crash, Module, Modules, Registers};
 
 /// A crash whose every part can be set.
@@ -16,6 +17,7 @@ pub struct Stage {
     pub report: Report,
     pub target: FakeTarget,
     pub registers: Registers,
+    pub variables: Vec<RecordedVariables>,
 }
 
 /// The interpreter's path in all stages.
@@ -48,6 +50,14 @@ impl Stage {
     /// `py:function@file` in Python.
     pub fn stack(mut self, frames: &[&str]) -> Stage {
         self.thread().frames = frames.iter().map(|text| frame(text)).collect();
+        self
+    }
+
+    /// Where the innermost frame stands.
+    pub fn at_pc(mut self, pc: u64) -> Stage {
+        if let Some(Frame::Native(native)) = self.thread().frames.first_mut() {
+            native.address = Some(Addr(pc).into());
+        }
         self
     }
 
@@ -121,6 +131,7 @@ impl Stage {
             target: &self.target,
             crash: self.target.facts.crash.as_ref(),
             registers: Some(&self.registers),
+            variables: &self.variables,
             has_values: true,
         }
     }

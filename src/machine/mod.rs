@@ -1,14 +1,19 @@
 //! Machine code: what the instruction at an address does with memory.
 //!
 //! [`Instruction::read`] decodes the instruction that a thread stands at, by its registers; its [`Access`]es say which
-//! operands are memory, and where. What is particular to a processor is in a file of its own (`x86_64`).
+//! operands are memory, and where. [`Lines`] looks back from there: where a register was loaded from, what was passed
+//! at a call. What is particular to a processor is in files of their own (`x86_64`, `flow`, `features`).
 //!
 //! Invariant: no file is opened here, and nothing is known of signals, stacks or Python.
 
+mod features;
+mod flow;
 mod x86_64;
 
 use crate::addr::Addr;
 use crate::source::{Memory, MemoryExt, Registers};
+
+pub use flow::{ARGUMENTS, Lines, Source};
 
 /// One decoded instruction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +30,8 @@ pub struct Instruction {
     pub target: Option<Addr>,
     /// It repeats itself over a block of memory.
     pub repeats: bool,
+    /// What a processor must have for it, in the words that Linux has for that (`flags` in /proc/cpuinfo).
+    pub needs: Vec<String>,
 }
 
 /// One operand in memory.

@@ -7,7 +7,7 @@ use iced_x86::{
     Register, UsedMemory,
 };
 
-use super::{Access, AccessKind, Instruction};
+use super::{Access, AccessKind, Instruction, features};
 use crate::addr::Addr;
 use crate::source::{Memory, MemoryExt, Registers};
 
@@ -56,6 +56,7 @@ pub fn decode(code: &[u8], memory: &dyn Memory, registers: &Registers) -> Option
         accesses,
         reads,
         repeats,
+        needs: features::needed(&instruction),
     })
 }
 
@@ -127,7 +128,7 @@ fn operand(used: &UsedMemory) -> String {
 }
 
 /// Of a register as an address uses it.
-fn value(register: Register, registers: &Registers) -> Option<u64> {
+pub(super) fn value(register: Register, registers: &Registers) -> Option<u64> {
     match register {
         Register::FS => return registers.fs_base,
         // In 64-bit mode their bases count as 0 (Intel SDM, volume 1, section 3.4.4).
@@ -143,7 +144,7 @@ fn value(register: Register, registers: &Registers) -> Option<u64> {
 }
 
 /// Of the general register that this is, or is a part of.
-fn dwarf_number(register: Register) -> Option<usize> {
+pub(super) fn dwarf_number(register: Register) -> Option<usize> {
     if !register.is_gpr() {
         return None;
     }

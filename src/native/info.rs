@@ -153,14 +153,17 @@ impl<'a> Info<'a> {
 
     /// Whether the code of an entry holds an address.
     pub fn covers(&self, die: &Die<'a>, entry: &Entry<'a>, address: Svma) -> bool {
-        let Ok(mut ranges) = self.dwarf.die_ranges(&die.unit, entry) else {
-            return false;
-        };
+        self.range_at(die, entry, address).is_some()
+    }
+
+    /// The part of an entry's code that holds an address.
+    pub fn range_at(&self, die: &Die<'a>, entry: &Entry<'a>, address: Svma) -> Option<gimli::Range> {
+        let mut ranges = self.dwarf.die_ranges(&die.unit, entry).ok()?;
         while let Ok(Some(range)) = ranges.next() {
             if (range.begin..range.end).contains(&address.0) {
-                return true;
+                return Some(range);
             }
         }
-        false
+        None
     }
 }

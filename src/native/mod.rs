@@ -13,6 +13,7 @@ mod place;
 mod render;
 mod scope;
 mod secrets;
+mod structures;
 mod types;
 
 use std::cell::OnceCell;
@@ -30,6 +31,7 @@ use place::Places;
 
 pub use render::Renderer;
 pub use secrets::Secrets;
+pub use structures::structure;
 
 /// The most variables of one function that are shown.
 const MAX_VARIABLES: usize = 100;
@@ -104,6 +106,7 @@ impl Variables<'_> {
                     pc: frame.step.pc,
                     cfa: frame.step.cfa,
                     functions,
+                    code: code(&places, index),
                 });
             }
         }
@@ -137,10 +140,21 @@ fn functions<'a>(places: &Places<'_, 'a>, index: usize) -> Option<Vec<Vec<Native
                 name: variable.name.clone(),
                 is_argument: variable.is_argument,
                 place: places.of_variable(index, &variable.die, kind.size),
+                register: places.register_of(index, &variable.die),
                 kind,
             })
         };
         variables.filter_map(variable).collect()
     });
     Some(functions.collect())
+}
+
+/// The first address of the function at a frame, and the length of its code.
+fn code(places: &Places<'_, '_>, index: usize) -> Option<(Addr, u64)> {
+    let info = places.info(index)?;
+    let placed = places.frames.get(index)?;
+    let address = placed.svma(placed.frame.step.lookup());
+    let function = scope::function_at(info, address)?;
+    let range = info.range_at(&function, &function.entry()?, address)?;
+    Some((Addr(range.begin.wrapping_add(placed.bias)), range.end - range.begin))
 }

@@ -46,6 +46,19 @@ impl<'a> Places<'_, 'a> {
         Some(Place::Bytes(constant))
     }
 
+    /// The register that holds a variable of a frame, where it is in one and nowhere else.
+    pub fn register_of(&self, frame: usize, variable: &Die<'a>) -> Option<u16> {
+        let location = variable.entry()?.attr_value(gimli::DW_AT_location)?;
+        let expression = self.expression(frame, variable, location)?;
+        match self.evaluate(frame, variable, expression, 0)?.as_slice() {
+            [piece] if piece.size_in_bits.is_none() => match piece.location {
+                Location::Register { register } => Some(register.0),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The debug information of a frame's unit.
     pub fn info(&self, frame: usize) -> Option<&Info<'a>> {
         let placed: &'a Placed = self.frames.get(frame)?;

@@ -152,6 +152,7 @@ mod tests {
             is_argument: false,
             kind,
             place,
+            register: None,
         }
     }
 

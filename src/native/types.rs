@@ -20,6 +20,28 @@ pub(super) fn of<'a>(info: &Info<'a>, variable: &Die<'a>) -> Option<NativeType> 
     Some(describe(info, &target, 0))
 }
 
+/// What a pointer points to, where that is a structure.
+pub(super) fn pointed_structure<'a>(info: &Info<'a>, die: &Die<'a>) -> Option<Die<'a>> {
+    let (die, entry) = plain(info, die.clone())?;
+    let target = info.target(&die, &entry, gimli::DW_AT_type)?;
+    (entry.tag() == gimli::DW_TAG_pointer_type).then_some(target)
+}
+
+/// Whether a type is a structure that begins with an object's head, and has more than that.
+pub(super) fn begins_with_object<'a>(info: &Info<'a>, die: &Die<'a>) -> bool {
+    let Some((die, entry)) = plain(info, die.clone()) else {
+        return false;
+    };
+    let is_structure = matches!(entry.tag(), gimli::DW_TAG_structure_type | gimli::DW_TAG_class_type);
+    let own = info.name(&die).unwrap_or_default();
+    is_structure && !OBJECTS.contains(&own.as_str()) && is_object(info, &die, &entry, 0)
+}
+
+/// A type with its members.
+pub(super) fn described<'a>(info: &Info<'a>, die: &Die<'a>) -> NativeType {
+    describe(info, die, 0)
+}
+
 fn describe<'a>(info: &Info<'a>, die: &Die<'a>, depth: u32) -> NativeType {
     let name = declared_name(info, Some(die), 0);
     let mut die = die.clone();

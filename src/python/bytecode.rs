@@ -81,6 +81,19 @@ impl Python<'_> {
             .collect()
     }
 
+    /// The instrumented instructions of a code object (PEP 669, 3.12+), each name once: what `sys.monitoring`, a tracer
+    /// or a profiler has put into it.
+    pub fn instrumentation(&self, code: &Code) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        let instructions = self.decode(code).unwrap_or_default();
+        for opcode in instructions.iter().filter_map(|instruction| instruction.opcode) {
+            if opcode.name.starts_with("INSTRUMENTED_") && names.iter().all(|name| name != opcode.name) {
+                names.push(opcode.name.to_string());
+            }
+        }
+        names
+    }
+
     fn decode(&self, code: &Code) -> Option<Vec<Decoded>> {
         let offsets = &self.layout.offsets;
         let len = match offsets.code.code_adaptive.is_present() {

@@ -42,7 +42,7 @@ pub use object::TypeInfo;
 pub use runtime::{Gil, Interpreter, PythonThread};
 pub use tasks::{Runner, Task};
 pub use threading::{Recursion, ThreadObject};
-pub use values::{Limits, Value};
+pub use values::{Limits, Structures, Value};
 pub use work::{Work, WorkItem, WorkKind};
 
 use crate::addr::Addr;
@@ -57,6 +57,7 @@ pub struct Python<'a> {
     layout: &'a Layout,
     notes: &'a Notes,
     redactor: Option<&'a Redactor>,
+    structures: Option<&'a dyn Structures>,
     codes: RefCell<HashMap<Addr, Option<Rc<Code>>>>,
     types: RefCell<HashMap<Addr, Option<Rc<TypeInfo>>>>,
     reprs: RefCell<HashMap<Addr, Rc<values::Found>>>,
@@ -70,6 +71,7 @@ impl<'a> Python<'a> {
             layout,
             notes,
             redactor: None,
+            structures: None,
             codes: RefCell::default(),
             types: RefCell::default(),
             reprs: RefCell::default(),
@@ -81,6 +83,15 @@ impl<'a> Python<'a> {
     pub fn with_redactor(self, redactor: &'a Redactor) -> Python<'a> {
         Python {
             redactor: Some(redactor),
+            ..self
+        }
+    }
+
+    /// The same walk, which shows fields of instances as `structures` knows them.
+    #[must_use]
+    pub fn with_structures(self, structures: &'a dyn Structures) -> Python<'a> {
+        Python {
+            structures: Some(structures),
             ..self
         }
     }

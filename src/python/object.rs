@@ -67,6 +67,8 @@ pub enum Broken {
     Unreadable,
     /// Its type can, but its count of references is none that an object in use has.
     Freed(Rc<TypeInfo>),
+    /// Its count of references is this, below zero.
+    Negative(Rc<TypeInfo>, i64),
 }
 
 /// More references than an object can have: each takes at least a word of memory somewhere.
@@ -101,10 +103,20 @@ impl Python<'_> {
     /// count of references, then links it to other free memory or is zero.
     pub(super) fn sound_type(&self, object: Addr) -> Result<Rc<TypeInfo>, Broken> {
         let info = self.type_of(object).ok_or(Broken::Unreadable)?;
-        match self.is_freed(object) {
-            true => Err(Broken::Freed(info)),
-            false => Ok(info),
+        match (self.negative_count(object), self.is_freed(object)) {
+            (Some(count), _) => Err(Broken::Negative(info, count)),
+            (None, true) => Err(Broken::Freed(info)),
+            (None, false) => Ok(info),
         }
+    }
+
+    /// A count of references just below zero: links between free memory are positive. Where the count has 32 bits
+    /// (3.14 and later), such ones make an object immortal, and cannot be told.
+    fn negative_count(&self, object: Addr) -> Option<i64> {
+        const NEAR: i64 = 1 << 20;
+        let refcount = self.layout.offsets.object.refcount;
+        let count = self.memory.read_i64(refcount.of(object)).ok()?;
+        (refcount.is_present() && (-NEAR..0).contains(&count)).then_some(count)
     }
 
     fn is_freed(&self, object: Addr) -> bool {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Interpreter, Python, PythonThread};
 use crate::addr::{Addr, AddrRange};
-use crate::source::MemoryExt;
+use crate::source::{MemoryExt, Peek};
 
 /// The most threads whose names are looked up.
 const MAX_THREADS: u64 = 5_000;
@@ -29,7 +29,52 @@ pub struct Recursion {
     pub limit: u32,
 }
 
+/// A `threading.RLock` that somebody holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldLock {
+    /// The object.
+    pub address: Addr,
+    /// `threading.get_ident()` of its owner.
+    pub owner: u64,
+}
+
 impl Python<'_> {
+    /// The `RLock` that a thread waits for, in a futex system call on the word at `futex`: the only one among `words`
+    /// of its stack.
+    pub fn awaited_lock(&self, interpreter: &Interpreter, words: &[u64], futex: Addr) -> Option<HeldLock> {
+        let class = self.dict_get(self.module_dict(interpreter, "_thread")?, "RLock")?;
+        let ob_type = self.layout.offsets.object.ob_type;
+        let mut objects: Vec<Addr> = words
+            .iter()
+            .map(|&word| Addr(word))
+            // What is no such lock is not to be recorded.
+            .filter(|&at| at.0.is_multiple_of(8) && Peek(self.memory).read_addr(ob_type.of(at)) == Ok(class))
+            .collect();
+        objects.sort_unstable();
+        objects.dedup();
+        let mut awaited = objects
+            .into_iter()
+            .filter(|&at| self.type_address(at) == class && self.is_awaited(at, class, futex));
+        let (address, None) = (awaited.next()?, awaited.next()) else {
+            return None;
+        };
+        let owner = self.memory.read_u64(self.layout.offsets.rlock.owner.of(address)).ok()?;
+        (owner != 0).then_some(HeldLock { address, owner })
+    }
+
+    /// Up to 3.13 the lock points to the semaphore that threads wait on; a `PyMutex` has a bit for that there are any
+    /// (`_Py_HAS_PARKED`, Include/internal/pycore_lock.h).
+    fn is_awaited(&self, lock: Addr, class: Addr, futex: Addr) -> bool {
+        const HAS_PARKED: u8 = 2;
+        let mutex = self.layout.offsets.rlock.mutex;
+        if mutex.is_present() {
+            let bits = self.memory.read_u8(mutex.of(lock));
+            return bits.is_ok_and(|bits| bits & HAS_PARKED != 0);
+        }
+        let size = self.type_info(class).map_or(0, |info| info.basicsize.min(128));
+        (0..size / 8).any(|index| self.memory.read_addr(lock.add(index * 8)) == Ok(futex))
+    }
+
     /// A module of `sys.modules`.
     pub(super) fn module(&self, interpreter: &Interpreter, name: &str) -> Option<Addr> {
         let modules = self.layout.offsets.interpreter.modules.of(interpreter.address);

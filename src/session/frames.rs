@@ -40,6 +40,7 @@ struct ImageFacts {
     bias: u64,
     is_runtime: bool,
     is_libc: bool,
+    is_program: bool,
 }
 
 impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
@@ -153,6 +154,10 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
             entry: step.is_entry,
             owner: Some(owner(step, &code)),
             interpreter: (self.walk.interpreters.len() > 1).then_some(step.interpreter),
+            instrumented: match self.bytecode_left {
+                0 => Vec::new(),
+                _ => python.instrumentation(&code),
+            },
             bytecode: self.bytecode(python, step, &code),
             locals: self.locals(step, &code),
             source,
@@ -163,6 +168,7 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
     fn bytecode(&mut self, python: &Python<'_>, step: &PythonStep, code: &Rc<Code>) -> Vec<model::Bytecode> {
         // Constants are values like others.
         if self.bytecode_left == 0 || self.walk.options.no_locals {
+            self.bytecode_left = self.bytecode_left.saturating_sub(1);
             return Vec::new();
         }
         self.bytecode_left -= 1;
@@ -197,7 +203,7 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
         let image = self.image(step);
         let is_runtime = image.as_ref().is_some_and(|image| image.is_runtime);
         // What starts and carries a program is plumbing only where Python is what it runs.
-        let is_libc = image.as_ref().is_some_and(|image| image.is_libc);
+        let is_libc = image.as_ref().is_some_and(|image| image.is_libc || image.is_program);
         let is_carrier = is_runtime || (self.walk.python.is_some() && is_libc);
         let base = || match &image {
             Some(image) => NativeFrame {
@@ -275,6 +281,7 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
             bias: MemoryElf::read(self.walk.target.memory(), start).map_or(start.0, |elf| elf.bias()),
             is_runtime: python.is_some_and(|python| python.layout().image == start),
             is_libc: is_libc(module),
+            is_program: !module.name().contains(".so"),
         });
         self.images.insert(index, facts.clone());
         Some(facts)
@@ -304,7 +311,6 @@ fn is_libc(module: &Module) -> bool {
     ["libc.so", "libc-2.", "libpthread", "ld-musl", "libc.musl"]
         .iter()
         .any(|prefix| name.starts_with(prefix))
-        || !name.contains(".so")
 }
 
 fn variable(local: Local) -> Variable {
@@ -340,7 +346,8 @@ pub(super) fn value_variable(name: String, value: Value) -> Variable {
         scope: None,
         type_name: value.type_name,
         value: Some(value.text),
-        address: Some(value.address.into()),
+        // What is no object of its own has none.
+        address: Some(value.address.into()).filter(|_| !value.address.is_null()),
         length: value.length,
         state: match (value.is_redacted, value.is_readable) {
             (true, _) => ValueState::Redacted,

@@ -18,9 +18,11 @@ mod packages;
 mod runtime;
 mod sources;
 mod state;
+mod structures;
 mod tasks;
 mod threads;
 mod variables;
+mod waits;
 
 use std::time::Duration;
 
@@ -33,11 +35,12 @@ use crate::redact::Redactor;
 use crate::report::{Report, model};
 use crate::source::Target;
 use crate::source::streams::{NativeStep, PythonStep, RecordedLayout, RecordedPackages, RecordedSources};
-use crate::source::variables::RecordedVariables;
+use crate::source::variables::{RecordedStructures, RecordedVariables};
 use crate::triage;
 
 use packages::Packages;
 pub use sources::{SourceFolders, SourceText};
+use structures::TypeStructures;
 
 /// What to look at, and how closely.
 #[derive(Clone, Debug, Default)]
@@ -89,6 +92,8 @@ pub struct Analysis {
     pub stacks: Vec<ThreadStack>,
     /// The variables of native frames.
     pub variables: Vec<RecordedVariables>,
+    /// The structures of Python types written in C.
+    pub structures: RecordedStructures,
 }
 
 /// The frames of one thread before merging.
@@ -145,9 +150,18 @@ pub fn analyze_redacted(subject: Subject<'_, '_>, options: &Options, redactor: &
             layout.version = version;
         }
     }
-    let python = layout
-        .as_ref()
-        .map(|layout| Python::new(target.memory(), layout, notes).with_redactor(redactor));
+    let runtime = layout.as_ref().and_then(|layout| target.modules().find(layout.runtime));
+    let structures = TypeStructures::new(
+        target,
+        images,
+        runtime.map(|module| module.range.start).unwrap_or_default(),
+        redactor,
+        options.lookup_time.unwrap_or(LOOKUP_TIME),
+    );
+    let python = layout.as_ref().map(|layout| {
+        let python = Python::new(target.memory(), layout, notes);
+        python.with_redactor(redactor).with_structures(&structures)
+    });
     let mut sources = SourceText::new(&target.recorded().sources, options.sources.clone(), redactor);
     if let Some(python) = python.as_ref().filter(|_| redactor.hides_arguments()) {
         python.redact_arguments();
@@ -187,6 +201,7 @@ pub fn analyze_redacted(subject: Subject<'_, '_>, options: &Options, redactor: &
         target,
         crash: found.crash.as_ref(),
         registers: found.registers.as_ref(),
+        variables: &found.variables,
         has_values: !options.no_locals,
     });
     report.signature = triage::sign(&report);
@@ -197,6 +212,7 @@ pub fn analyze_redacted(subject: Subject<'_, '_>, options: &Options, redactor: &
         packages,
         stacks: found.stacks,
         variables: found.variables,
+        structures: structures.into_found(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a thread is doing, in a few words.
 
-use crate::addr::AddrRange;
+use crate::addr::{Addr, AddrRange};
 use crate::report::model::Frame;
 use crate::source::{MemoryExt, Target, Thread};
 
@@ -78,17 +78,31 @@ pub fn thread_state(target: &dyn Target, thread: &Thread, gil: Option<AddrRange>
     call.map(|call| format!("in {call}"))
 }
 
-/// Whether a thread stands in a futex system call on an address in `range`: in `syscall`, whose first argument the
-/// kernel leaves in rdi.
+/// Whether a thread stands in a futex system call on an address in `range`.
 fn waits_for(target: &dyn Target, thread: &Thread, range: AddrRange) -> bool {
+    system_call(target, thread).is_some_and(|[futex, ..]| range.contains(Addr(futex)))
+}
+
+/// The first four arguments of the system call that a thread is in, which the kernel leaves in rdi, rsi, rdx and r10. It
+/// stands behind `syscall`; at it, where it was stopped twice and is about to go in again.
+pub fn system_call(target: &dyn Target, thread: &Thread) -> Option<[u64; 4]> {
     const SYSCALL: [u8; 2] = [0x0f, 0x05];
-    /// DWARF number of rdi.
-    const RDI: usize = 5;
-    let Some(registers) = &thread.registers else {
-        return false;
-    };
-    range.contains(crate::addr::Addr(registers.dwarf[RDI]))
-        && target.memory().read_array::<2>(registers.pc().sub(2)) == Ok(SYSCALL)
+    /// DWARF numbers.
+    const ARGUMENTS: [usize; 4] = [5, 4, 1, 10];
+    let registers = thread.registers.as_ref()?;
+    let is_call = |at: Addr| target.memory().read_array::<2>(at) == Ok(SYSCALL);
+    (is_call(registers.pc().sub(2)) || is_call(registers.pc())).then(|| ARGUMENTS.map(|number| registers.dwarf[number]))
+}
+
+/// Whether one of the innermost native frames is of a function whose name has this beginning.
+pub fn is_inside(frames: &[Frame], beginning: &str) -> bool {
+    let natives = frames.iter().map_while(|frame| match frame {
+        Frame::Native(native) => Some(native.function.as_deref().unwrap_or_default()),
+        _ => None,
+    });
+    natives
+        .take(MAX_FRAMES)
+        .any(|name| plain(name).trim_start_matches('_').starts_with(beginning))
 }
 
 /// Without what linkers and compilers add: `select@@GLIBC_2.2.5`, `take_gil.constprop.0`, and glibc's `_time64` and

@@ -143,6 +143,16 @@ impl Walk<'_, '_> {
                 daemon = object.daemon.or(daemon);
             }
             let gil = python_thread.and_then(|(interpreter, _)| facts.get(&interpreter.address)?.gil);
+            // Another process may end a thread that waits.
+            let is_ended = |crash: &Crash| {
+                let own = self.target.context().process.pid.cast_signed();
+                crash.code <= 0 && crash.sender.is_some_and(|(pid, _)| pid != own)
+            };
+            let has_failed = is_crashed && !crash.as_ref().is_some_and(is_ended);
+            let stopped = Thread {
+                registers,
+                ..thread.clone()
+            };
             threads.push(model::Thread {
                 tid: thread.tid,
                 name: thread.name.clone(),
@@ -153,9 +163,16 @@ impl Walk<'_, '_> {
                     let gil = interpreter.gil?;
                     Some(gil.locked && gil.last_holder == state.address)
                 }),
-                state: match is_crashed {
+                state: match has_failed {
                     true => None,
-                    false => thread_state(self.target, thread, gil, &frames),
+                    false => thread_state(self.target, &stopped, gil, &frames),
+                },
+                waits_for: match has_failed {
+                    true => None,
+                    false => {
+                        let interpreter = python_thread.map(|&(interpreter, _)| interpreter);
+                        self.lock_wait(&stopped, interpreter, &frames)
+                    }
                 },
                 recursion: python_thread.and_then(|&(interpreter, state)| {
                     let recursion = self.python?.recursion(interpreter, state)?;

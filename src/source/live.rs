@@ -200,6 +200,9 @@ impl LiveProcess {
             address: fault.crash.address,
             sender: fault.crash.sender,
         });
+        if fault.crash.signal == libc::SIGILL {
+            facts.context.process.cpu_flags = process::cpu_info("flags");
+        }
         facts.crash = Some(fault.crash);
         self
     }

@@ -168,6 +168,7 @@ fn read_parts(path: &Path, data: &[u8]) -> Result<Parts, DumpError> {
         stacks: reader.stacks(),
         redaction: reader.json(stream_type::REDACTED, "redacted").unwrap_or_default(),
         variables: reader.json(stream_type::VARIABLES, "variables").unwrap_or_default(),
+        structures: reader.json(stream_type::STRUCTURES, "structures").unwrap_or_default(),
     };
     let (mut threads, mut blocks) = reader.threads();
     blocks.extend(reader.memory());

@@ -138,4 +138,6 @@ pub struct Recorded {
     pub redaction: RecordedRedaction,
     /// Variables of native frames.
     pub variables: Vec<variables::RecordedVariables>,
+    /// Structures of Python types written in C.
+    pub structures: variables::RecordedStructures,
 }

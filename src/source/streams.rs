@@ -26,6 +26,8 @@ pub mod stream_type {
     pub const REDACTED: u32 = 0x4346_0006;
     /// A list of [`super::super::variables::RecordedVariables`].
     pub const VARIABLES: u32 = 0x4346_0007;
+    /// [`super::super::variables::RecordedStructures`].
+    pub const STRUCTURES: u32 = 0x4346_0008;
 }
 
 /// What only the operating system knew at the moment of capture.
@@ -101,6 +103,9 @@ pub struct ProcessContext {
     pub arch: Option<String>,
     /// CPU model.
     pub cpu: Option<String>,
+    /// What the CPU can do, as the words under `flags` in /proc/cpuinfo, where the process died of SIGILL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_flags: Option<String>,
     /// Container kind or id, where one can be told.
     pub container: Option<String>,
 }

@@ -1,5 +1,7 @@
 //! Variables of native frames, as debug information describes them: plain data, kept in dumps.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::addr::Addr;
@@ -13,7 +15,13 @@ pub struct RecordedVariables {
     pub cfa: Addr,
     /// Of the functions there, inlined ones before the one they are inlined into.
     pub functions: Vec<Vec<NativeVariable>>,
+    /// Where the code of the function begins, and its length in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<(Addr, u64)>,
 }
+
+/// The structures of which instances of Python types written in C consist, by the address of the type.
+pub type RecordedStructures = BTreeMap<Addr, NativeType>;
 
 /// One variable.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +36,9 @@ pub struct NativeVariable {
     pub kind: NativeType,
     /// Where its value is.
     pub place: Place,
+    /// The register that holds it, by DWARF number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub register: Option<u16>,
 }
 
 /// Where a value is.

@@ -99,6 +99,7 @@ fn write(live: &LiveProcess, recorder: &Recorder<'_>, folder: &Path) -> (Written
         symbols: &symbols,
         sources: &sources,
         variables: &[],
+        structures: &live.recorded().structures,
         stacks: &[RecordedStack {
             tid: live.pid(),
             ..RecordedStack::default()

@@ -136,6 +136,7 @@ pub fn bare(program: &OsStr, folder: &Folder) -> Command {
         "CI_PROJECT_DIR",
         "COLDFRAME_ARGS",
         "COLDFRAME_DIR",
+        "COLDFRAME_EXCEPTIONS",
         "COLDFRAME_IGNORE",
         "COLDFRAME_LOCALS",
         "COLDFRAME_MAX_BYTES",

@@ -22,6 +22,8 @@ mod debuginfod;
 mod denied;
 /// Dumps of live processes: written, read back, opened by other readers.
 mod dump;
+/// Python exceptions that nobody catches.
+mod exceptions;
 /// Extension modules and their packages.
 mod extensions;
 mod findings;
@@ -55,6 +57,8 @@ mod matrix;
 mod native;
 /// The same of live CPythons, with their symbols.
 mod native_python;
+/// Variables of native frames, as gdb has them.
+mod native_variables;
 /// Values of variables stay where they are.
 mod no_locals;
 /// numpy's arrays and scalars.
@@ -98,5 +102,7 @@ mod triggers;
 mod unknown_pythons;
 /// Virtual environments with packages.
 mod venv;
+/// Filling the cache beforehand.
+mod warm;
 /// The wheels.
 mod wheel;

@@ -187,6 +187,19 @@ pub unsafe extern "C" fn coldframe_dump(path: *const u8) -> c_int {
     }
 }
 
+/// A dump for an exception that is being handled because nobody catches it; where and what is printed is as at a crash.
+/// Returns what [`coldframe_dump`] does.
+#[unsafe(no_mangle)]
+pub extern "C" fn coldframe_dump_exception() -> c_int {
+    let nobody = [0; wire::SIGINFO_SIZE];
+    // SAFETY: no path.
+    match unsafe { handler::capture_on_demand(wire::Occasion::Exception, &nobody, core::ptr::null()) } {
+        Ok(()) => 0,
+        Err(None) => -1,
+        Err(Some((failure, _))) => failure as c_int,
+    }
+}
+
 /// A dump whenever the signal arrives: see [`demand::register`].
 #[unsafe(no_mangle)]
 pub extern "C" fn coldframe_register(signal: c_int, chain: c_int) -> c_int {

@@ -214,6 +214,8 @@ pub enum Occasion {
     Request = 1,
     /// The program was not done in the time that it set itself.
     Timeout = 2,
+    /// A Python exception that nobody catches. What becomes of the process is its own affair.
+    Exception = 3,
 }
 
 impl Occasion {
@@ -223,6 +225,7 @@ impl Occasion {
         match number {
             0 => Self::Crash,
             2 => Self::Timeout,
+            3 => Self::Exception,
             _ => Self::Request,
         }
     }

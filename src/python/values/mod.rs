@@ -29,6 +29,7 @@ mod paths;
 mod printer;
 mod regex;
 mod strings;
+mod structures;
 mod table;
 mod tasks;
 mod tuples;
@@ -37,6 +38,7 @@ mod views;
 
 pub use self::find::Found;
 use self::printer::Printer;
+pub use self::structures::Structures;
 use self::table::{Attributes, Length};
 use super::Python;
 use super::object::{TypeInfo, type_flags};
@@ -187,6 +189,9 @@ impl Python<'_> {
                     .map(|(name, value)| (format!(".{name}"), Part::Object(value))),
             );
             parts.extend(self.plain_members(object, info));
+            if matches!(found, Found::Plain | Found::Opaque) {
+                parts.extend(self.structure_parts(object, info, &parts));
+            }
         }
         parts.extend(self.ctypes_parts(object, info, max));
         parts

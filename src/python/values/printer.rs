@@ -56,6 +56,9 @@ impl<'a, 'm> Printer<'a, 'm> {
                 .unwrap_or_else(|| format!("<unreadable {} at {object}>", info.full_name)),
             Err(Broken::Unreadable) => format!("<unreadable object at {object}>"),
             Err(Broken::Freed(info)) => format!("<unreadable {} at {object}: freed>", info.full_name),
+            Err(Broken::Negative(info, count)) => {
+                format!("<unreadable {} at {object}: reference count {count}>", info.full_name)
+            }
         }
     }
 

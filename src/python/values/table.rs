@@ -294,4 +294,10 @@ static PYTHON_ROWS: &[PythonRow] = &[
         locks::bounded_semaphore,
     ),
     python("threading", "Thread.__repr__", Attributes::Hidden, locks::thread),
+    python(
+        "concurrent.futures._base",
+        "Future.__repr__",
+        Attributes::Hidden,
+        tasks::concurrent_future,
+    ),
 ];

@@ -1,4 +1,4 @@
-//! Tasks and futures of asyncio that are written in C (Modules/_asynciomodule.c).
+//! Tasks and futures of asyncio that are written in C (Modules/_asynciomodule.c), and futures of `concurrent.futures`.
 //!
 //! Which callbacks they have, and what they wait for, is left out.
 
@@ -60,4 +60,27 @@ pub fn future(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<Str
         Some(state) => format!("<{} {state}…>", subject.info.name),
         None => plain(subject.at, subject.info),
     })
+}
+
+/// `<Future at 0x… state=finished returned int>` (Lib/concurrent/futures/_base.py).
+pub fn concurrent_future(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<String> {
+    let python = printer.python;
+    let state = printer.attribute_str(&subject, "_state")?;
+    let words = match state.as_str() {
+        "CANCELLED_AND_NOTIFIED" => "cancelled".to_string(),
+        _ => state.to_lowercase(),
+    };
+    let class = |name: &str| {
+        let object = python.attribute(subject.at, subject.info, name)?;
+        Some(python.type_of(object)?.name.clone()).filter(|name| name != "NoneType")
+    };
+    let end = match (words.as_str(), class("_exception")) {
+        ("finished", Some(exception)) => format!(" raised {exception}"),
+        ("finished", None) => format!(
+            " returned {}",
+            class("_result").unwrap_or_else(|| "NoneType".to_string())
+        ),
+        _ => String::new(),
+    };
+    Some(format!("<{} at {} state={words}{end}>", subject.info.name, subject.at))
 }

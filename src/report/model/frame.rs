@@ -73,6 +73,10 @@ pub struct PythonFrame {
     /// The instructions around the current one, where they were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bytecode: Vec<Bytecode>,
+    /// The instrumented instructions in its code (3.12+), each name once: a tracer, a profiler or a tool of
+    /// `sys.monitoring` has changed it. Looked for in the crashed thread's innermost frames.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instrumented: Vec<String>,
     /// Its variables, arguments first, in the order of the code object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locals: Vec<Variable>,

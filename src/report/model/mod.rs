@@ -30,7 +30,7 @@ pub use frame::{Bytecode, Frame, NativeFrame, Owner, PythonFrame, Role, SourceLi
 pub use instruction::{AccessKind, Instruction, MemoryAccess, Register};
 pub use python::{ExtensionModule, Gc, Gil, Hooks, Interpreter, Layout, LayoutProvider, Python};
 pub use task::{Task, TaskState};
-pub use thread::{Recursion, Thread};
+pub use thread::{LockKind, LockWait, Recursion, Thread};
 pub use variable::{Scope, ValueState, Variable};
 pub use work::{Work, WorkItem, WorkKind};
 

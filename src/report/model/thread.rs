@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::frame::is_false;
-use super::{Exception, Frame, Register, Work};
+use super::{Address, Exception, Frame, Register, Work};
 
 /// One thread of the process, whether or not it ever ran Python.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct Thread {
     /// What it is doing, in a few words, for example `waiting for the GIL`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
+    /// The lock it waits for, where that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<LockWait>,
     /// How deep its Python calls go, and how deep they may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recursion: Option<Recursion>,
@@ -66,4 +69,46 @@ pub struct Recursion {
     pub depth: u32,
     /// `sys.getrecursionlimit()`.
     pub limit: u32,
+}
+
+/// A lock that a thread waits for, of a kind that knows its owner.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub struct LockWait {
+    /// What kind of lock it is.
+    pub kind: LockKind,
+    /// Where it lies.
+    pub address: Address,
+    /// The kernel's id of the thread that holds it; absent where no thread of the process does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<u32>,
+    /// The thread gives up after some time.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub timed: bool,
+}
+
+/// A kind of lock.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum LockKind {
+    /// `pthread_mutex_t`.
+    #[default]
+    Mutex,
+    /// `threading.RLock`.
+    RLock,
+    /// A word this version does not know.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl LockKind {
+    /// Its name, for people.
+    pub fn name(&self) -> &str {
+        match self {
+            LockKind::Mutex => "mutex",
+            LockKind::RLock => "RLock",
+            LockKind::Other(word) => word,
+        }
+    }
 }

@@ -94,6 +94,7 @@ fn write_frame(out: &mut Out, index: usize, frame: &Frame, detail: Detail, left:
             if detail.source {
                 source::write(out, &source::Span::of_python(python), INDENT);
             }
+            write_instrumented(out, python);
             write_bytecode(out, python);
             if left.python > 0 {
                 left.python -= 1;
@@ -117,6 +118,30 @@ fn write_frame(out: &mut Out, index: usize, frame: &Frame, detail: Detail, left:
         }
         Frame::Unknown => out.line(&format!("{number} ?   a frame of a kind this version does not know")),
     }
+}
+
+/// For example `instrumented bytecode: line, call`.
+fn write_instrumented(out: &mut Out, frame: &PythonFrame) {
+    if frame.instrumented.is_empty() {
+        return;
+    }
+    let names = frame.instrumented.iter().take(8);
+    let events: Vec<String> = names
+        .map(|name| clip(&name.trim_start_matches("INSTRUMENTED_").to_lowercase(), 30))
+        .collect();
+    let rest = frame.instrumented.len() - events.len();
+    let rest = if rest > 0 {
+        format!(", {rest} more")
+    } else {
+        String::new()
+    };
+    let style = out.style();
+    let line = format!(
+        "{}instrumented bytecode: {}{rest}",
+        " ".repeat(INDENT),
+        events.join(", ")
+    );
+    out.line(&paint(style.dim, &line));
 }
 
 /// For example `> 24 LOAD_ATTR_SLOT  0 (x)`.

@@ -109,8 +109,8 @@ pub(in crate::report) fn groups<'a>(threads: impl Iterator<Item = &'a Thread>) -
     for thread in threads {
         let looks: Vec<Look<'_>> = thread.frames.iter().map(Look::of).collect();
         let item = thread.work.as_ref().map(|work| work.item.as_ref());
-        // A thread with an exception, or with the GIL, is one of its own kind.
-        let is_special = thread.exception.is_some() || thread.holds_gil == Some(true);
+        // A thread with an exception, with the GIL, or whose wait is known, is one of its own kind.
+        let is_special = thread.exception.is_some() || thread.holds_gil == Some(true) || thread.waits_for.is_some();
         let key = (looks, thread.state.as_deref(), thread.truncated, item);
         match known.get(&key).filter(|_| !is_special) {
             Some(&index) => groups[index].push(thread),
@@ -134,7 +134,11 @@ pub(in crate::report) fn describe(thread: &Thread) -> String {
     if thread.holds_gil == Some(true) {
         facts.push("holds the GIL".to_string());
     }
-    facts.extend(thread.state.as_ref().map(|state| clip(state, 40)));
+    let owner = thread.waits_for.as_ref().and_then(|wait| wait.owner);
+    facts.extend(thread.state.as_ref().map(|state| match owner {
+        Some(owner) => format!("{} that {owner} holds", clip(state, 40)),
+        None => clip(state, 40),
+    }));
     if thread.daemon == Some(true) {
         facts.push("daemon".to_string());
     }

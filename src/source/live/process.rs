@@ -59,7 +59,8 @@ pub fn describe(root: &Path, directory: &Path, pid: u32) -> (ProcessContext, Vec
         os: os_name(root),
         kernel: uname.as_ref().map(|u| text(u.release())),
         arch: uname.as_ref().map(|u| text(u.machine())),
-        cpu: cpu_model(),
+        cpu: cpu_info("model name"),
+        cpu_flags: None,
         container: container(root),
     };
     let range = |start, end| {
@@ -149,16 +150,17 @@ fn os_name(root: &Path) -> Option<String> {
     Some(name.trim_matches(['"', '\'']).to_string())
 }
 
-fn cpu_model() -> Option<String> {
+/// What /proc/cpuinfo has under a key, for example `flags`.
+pub fn cpu_info(key: &str) -> Option<String> {
     use std::io::Read;
     // The first entry is enough: the whole file has one for each processor, and takes milliseconds.
     let mut start = String::new();
     fs::File::open("/proc/cpuinfo")
         .ok()?
-        .take(4096)
+        .take(8192)
         .read_to_string(&mut start)
         .ok()?;
-    let line = start.lines().find(|line| line.starts_with("model name"))?;
+    let line = start.lines().find(|line| line.starts_with(key))?;
     Some(line.split_once(':')?.1.trim().to_string())
 }
 

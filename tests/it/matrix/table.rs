@@ -128,6 +128,7 @@ pub const ROWS: &[Row] = &[
     row_in(LittleMemory(60), "60 MB left in the memory cgroup", Python("little_memory_left"), SEGV, Dump("little_memory_left")),
     row_in(LittleMemory(30), "30 MB left in the memory cgroup", Python("little_memory_left"), SEGV, DumpOrRecord),
     row_in(LittleMemory(10), "10 MB left in the memory cgroup", Python("little_memory_left"), SEGV, DumpOrRecord),
+    row("16 GB resident", C("sixteen_gigabytes"), SEGV, Dump("sixteen_gigabytes")),
 
     // Users, sandboxes, files.
     row("uid dropped", C("dropped_uid"), SEGV, Record("could not read the process")),

@@ -537,6 +537,21 @@ static void folder_removed(void) {
 
 // -- Memory
 
+// Resident as the kernel counts it, and with the page tables for it, but with the memory of one small file, which is
+// mapped again and again.
+static void sixteen_gigabytes(void) {
+    size_t size = 64 << 20, resident = 0;
+    int file = memfd_create("mapped", 0);
+    check(file < 0 || ftruncate(file, size), "memfd_create");
+    for (int i = 0; i < 256; i++) {
+        void *block = mmap(0, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);
+        check(block == MAP_FAILED, "mmap");
+    }
+    FILE *statm = fopen("/proc/self/statm", "r");
+    check(!statm || fscanf(statm, "%*s %zu", &resident) != 1 || resident < (16UL << 30) / 4096, "not resident");
+    crash();
+}
+
 static void large(void) {
     size_t size = (size_t)atol(getenv("FAULTS_MEGABYTES")) << 20;
     char *block = mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -563,7 +578,7 @@ static const struct {
     ROW(no_descriptor_at_all), ROW(no_more_processes), ROW(dropped_uid), ROW(not_dumpable), ROW(closed_streams),
     ROW(every_descriptor_closed), ROW(denied_clone), ROW(denied_execve), ROW(denied_ptrace), ROW(denied_readv),
     ROW(denied_both), ROW(denied_all), ROW(fatal_ptrace), ROW(helper_deleted), ROW(helper_hangs), ROW(helper_crashes),
-    ROW(helper_killed), ROW(folder_removed), ROW(large),
+    ROW(helper_killed), ROW(folder_removed), ROW(large), ROW(sixteen_gigabytes),
 };
 
 int main(int argc, char **argv) {

@@ -116,6 +116,7 @@ pub fn check_report(header: &Header, report: &Report, has_qualnames: bool, probl
         problems,
     );
     check_names(header, &frames, has_qualnames, problems);
+    check_parts(header, &frames, problems);
     for (name, expected) in &header.others {
         let frames = find_thread(report, name).map(python_frames).unwrap_or_default();
         let fits = |frame: &&PythonFrame| match (&frame.function, &frame.file) {
@@ -169,6 +170,13 @@ fn check_findings(header: &Header, report: &Report, problems: &mut Problems) {
         .filter(|finding| found.contains(finding) || !is_optional(finding))
         .collect();
     problems.expect("findings", expected, found);
+    for (id, title) in &header.titles {
+        let finding = report.findings.iter().find(|finding| finding.id == *id);
+        let found = finding.map(|finding| &*finding.title).unwrap_or_default();
+        if !is_nameless && !glob::matches(title, found) {
+            problems.push(format!("title of {id}: expected {title:?}, found {found:?}"));
+        }
+    }
 }
 
 fn check_crash(header: &Header, report: &Report, problems: &mut Problems) {
@@ -277,6 +285,26 @@ fn check_native_variables(header: &Header, frames: &[&NativeFrame], problems: &m
         };
         if !expected.value.matches(value) {
             problems.push(format!("{what}: expected {:?}, found {value}", expected.value));
+        }
+    }
+}
+
+/// What is shown below variables.
+fn check_parts(header: &Header, frames: &[&PythonFrame], problems: &mut Problems) {
+    for expected in &header.parts {
+        let what = format!("part {} {}", expected.function, expected.name);
+        let find = || {
+            let (name, field) = expected.name.split_once('.')?;
+            let frame = frames
+                .iter()
+                .find(|frame| frame.function.as_deref() == Some(&expected.function))?;
+            let variable = frame.locals.iter().find(|variable| variable.name == name)?;
+            let part = variable.children.iter().find(|part| part.name == format!(".{field}"))?;
+            part.value.clone()
+        };
+        match find() {
+            Some(value) if expected.value.matches(&value) => {}
+            found => problems.push(format!("{what}: expected {:?}, found {found:?}", expected.value)),
         }
     }
 }

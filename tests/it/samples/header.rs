@@ -26,12 +26,18 @@ pub struct Header {
     pub trace: Vec<(String, String)>,
     pub profile: Vec<(String, String)>,
     pub tools: Vec<String>,
+    /// Functions of the innermost frames.
+    pub instrumented: Vec<String>,
     /// Thread and what it is doing.
     pub states: Vec<(String, String)>,
     /// `THREAD KIND CALL`.
     pub works: Vec<String>,
     /// Id and confidence.
     pub findings: Vec<(String, String)>,
+    /// Parts of variables, with `NAME.FIELD` as their name.
+    pub parts: Vec<Variable>,
+    /// Id and title of a finding.
+    pub titles: Vec<(String, String)>,
     /// Function and variable.
     pub unset: Vec<(String, String)>,
     single: BTreeMap<String, String>,
@@ -164,8 +170,11 @@ impl Header {
             "work" => self.works.push(value.to_string()),
             "state" => self.states.push(pair(value)?),
             "finding" => self.findings.push(pair(value)?),
+            "part" => self.parts.push(variable(key, value)?),
+            "title" => self.titles.push(pair(value)?),
             "trace" => self.trace.push(pair(value)?),
             "profile" => self.profile.push(pair(value)?),
+            "instrumented" => self.instrumented.push(value.to_string()),
             "tool" => self.tools.push(value.to_string()),
             "native-argument" | "native-local" => self.native_variables.push(variable(key, value)?),
             "argument" | "local" | "cell" | "free" => self.variables.push(variable(key, value)?),

@@ -31,6 +31,16 @@ pub fn check(job: &Job<'_>, outcome: &Outcome, at_crash: &Value, variables: &Var
                     problems,
                 );
             }
+            // Nor does it know what the processor can do.
+            Ok(core) if at_crash["crash"]["code"] == "ILL_ILLOPN" => {
+                compare(
+                    "core",
+                    at_crash,
+                    &core,
+                    &[&NOT_IN_CORES[..], &["findings"]].concat(),
+                    problems,
+                );
+            }
             Ok(core) => compare("core", at_crash, &core, &NOT_IN_CORES, problems),
             Err(problem) => problems.push(format!("core: {problem}")),
         }
@@ -105,6 +115,10 @@ fn comparable(report: &Value, left_out: &[&str]) -> Value {
                 frames.retain(|frame| frame["role"] != "signal");
             }
             remove_native_locals(thread);
+            // Looked for in the thread that crashed.
+            for frame in thread["frames"].as_array_mut().into_iter().flatten() {
+                frame.as_object_mut().map(|map| map.remove("instrumented"));
+            }
         }
     }
     if let Some(threads) = report["threads"].as_array_mut() {

@@ -212,8 +212,14 @@ impl Bench {
         if !header.applies(python.version) {
             return Err(Unfit::Impossible("not for this version".to_string()));
         }
-        if python.flavour.debug && header.get("builds") == Some("release") {
-            return Err(Unfit::Impossible("not for debug builds".to_string()));
+        match header.get("builds") {
+            Some("release") if python.flavour.debug => {
+                return Err(Unfit::Impossible("not for debug builds".to_string()));
+            }
+            Some("debug") if !python.flavour.debug => {
+                return Err(Unfit::Impossible("for debug builds only".to_string()));
+            }
+            _ => {}
         }
         let (words, results) = &self.builds[index];
         for command in &header.builds {

@@ -6,7 +6,7 @@ use coldframe::report::Report;
 use coldframe::report::model::{Frame, Hooks, Task, TaskState, Thread};
 use serde_json::Value;
 
-use super::check::{Problems, find_thread};
+use super::check::{Problems, find_thread, python_frames};
 use super::header::Header;
 use super::{exception, glob};
 
@@ -39,6 +39,11 @@ pub fn check_hooks(header: &Header, report: &Report, problems: &mut Problems) {
         functions(&header.profile),
         named(|hooks| &hooks.profile_functions),
     );
+    let thread = report.crashed_thread();
+    let frames = thread.map(python_frames).unwrap_or_default();
+    let changed = frames.into_iter().filter(|frame| !frame.instrumented.is_empty());
+    let changed: Vec<String> = changed.filter_map(|frame| frame.function.clone()).collect();
+    problems.expect("instrumented", header.instrumented.clone(), changed);
     problems.expect("tools", header.tools.clone(), named(|hooks| &hooks.monitoring_tools));
     let evaluator = hooks.iter().find_map(|hooks| hooks.eval_frame.as_deref());
     match (header.get("evaluator"), evaluator) {

@@ -1,0 +1,71 @@
+//! Dumps of Python exceptions that nobody catches.
+
+use std::fs;
+use std::process::Command;
+
+use crate::harness::{COLDFRAME, Folder, bare, output, reports, stderr};
+use crate::pythons::pythons;
+
+const PROGRAM: &str = "
+import sys, threading
+def in_a_thread():
+    certain_number = 271828
+    raise KeyError('said by a thread')
+thread = threading.Thread(target=in_a_thread, name='T')
+thread.start()
+thread.join()
+try:
+    raise OSError('caught')
+except OSError:
+    pass
+def in_main():
+    raise ValueError('said by main')
+print(sys.path[0], any('coldframe' in path for path in sys.path[1:]), 'sitecustomize' in sys.modules, flush=True)
+in_main()
+";
+
+#[test]
+fn uncaught_exceptions_leave_a_dump_and_end_as_ever() {
+    for python in pythons() {
+        let folder = Folder::new();
+        fs::write(folder.join("program.py"), PROGRAM).expect("the program");
+        let other = folder.join("others");
+        fs::create_dir(&other).expect("a folder");
+        fs::write(other.join("sitecustomize.py"), "print('of the user', flush=True)").expect("a module");
+        let program = |process: &mut Command| {
+            process
+                .arg("program.py")
+                .env("PYTHONPATH", &other)
+                .env("PYTHONDONTWRITEBYTECODE", "1");
+        };
+        let mut plain = bare(python.executable.as_os_str(), &folder);
+        program(&mut plain);
+        let plain = output(plain);
+        assert_eq!(plain.status.code(), Some(1), "{}", stderr(&plain));
+        let mut captured = bare(COLDFRAME.as_ref(), &folder);
+        captured
+            .args(["run", "--on-exception", "--report", "json", "-o", "dumps", "--"])
+            .arg(&python.executable);
+        program(&mut captured);
+        let captured = output(captured);
+        assert_eq!(
+            (&captured.status, &captured.stdout),
+            (&plain.status, &plain.stdout),
+            "{}",
+            stderr(&captured)
+        );
+        let said: String = stderr(&captured)
+            .lines()
+            .filter(|line| !line.contains("coldframe-report/"))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        assert_eq!(said, stderr(&plain));
+        let reports = reports(&captured);
+        assert_eq!(reports.len(), 2, "{:?}", python.version);
+        for (report, text) in reports.iter().zip(["said by a thread", "said by main"]) {
+            assert_eq!(report["trigger"], "exception");
+            assert!(report["threads"].to_string().contains(text), "{report}");
+        }
+        assert_eq!(fs::read_dir(folder.join("dumps")).expect("dumps").count(), 2);
+    }
+}
