@@ -43,9 +43,10 @@ fn bench(pythons: Vec<crate::pythons::Python>) -> Option<Bench> {
 }
 
 /// Those that take minutes for their depth, and those whose many values are compared in form by `every_debugger_cell` alone.
-const LEFT_OUT: [&str; 5] = [
+const LEFT_OUT: [&str; 6] = [
     "deep_recursion",
     "deep_recursion_c",
+    "deadlock",
     "import_time",
     "values_code",
     "values_library",
