@@ -50,6 +50,18 @@ NAME = "coldframe"
 class Gdb(Debugger):
     """The selected inferior of gdb."""
 
+    def __init__(self):
+        # The native frames of a thread, while the process stands still: gdb takes a minute for 50,000.
+        self._frames = {}
+        # By process: where the unwind tables of files are.
+        self._tables = {}
+        gdb.events.cont.connect(self._forget)
+        gdb.events.new_objfile.connect(self._forget)
+
+    def _forget(self, event):
+        self._frames.clear()
+        self._tables.clear()
+
     def process(self):
         inferior = gdb.selected_inferior()
         return (inferior.num, inferior.pid) if inferior.pid else None
@@ -86,7 +98,11 @@ class Gdb(Debugger):
         return [(start, end) for start, end, section, _ in self._sections() if section in (".data", ".bss", ".PyRuntime")]
 
     def unwind_tables(self):
-        return {path: start for start, _, section, path in self._sections() if section == ".eh_frame_hdr"}
+        process = self.process()
+        if process not in self._tables:
+            found = self._sections()
+            self._tables[process] = {path: start for start, _, section, path in found if section == ".eh_frame_hdr"}
+        return self._tables[process]
 
     def file_of(self, address):
         space = gdb.current_progspace()
@@ -115,6 +131,9 @@ class Gdb(Debugger):
         frames = []
         try:
             frame = gdb.newest_frame()
+            key = (self.process(), gdb.selected_thread().ptid, frame.pc(), int(frame.read_register("sp")))
+            if key in self._frames:
+                return list(self._frames[key])
             while frame is not None and len(frames) < MAX_NATIVE:
                 is_inline = frame.type() == gdb.INLINE_FRAME
                 sp = int(frame.read_register("sp")) & (1 << 64) - 1
@@ -123,7 +142,9 @@ class Gdb(Debugger):
         except gdb.error:
             # The stack ends where gdb cannot unwind it.
             pass
-        return frames
+        if frames:
+            self._frames[key] = frames
+        return list(frames)
 
     def selected_level(self):
         level = 0

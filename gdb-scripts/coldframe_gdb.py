@@ -3010,6 +3010,8 @@ def _coldframe():
 
         def dict_items(self, obj, limit=MAX_ITEMS):
             """(key, value) of a dict in its order."""
+            if self.memory.prefix(self.at(obj, "dict.used"), WORD) == bytes(WORD):
+                return iter(())
             keys = self.ptr(obj, "dict.keys")
             values = self.ptr(obj, "dict.values")
             if values:
@@ -3676,6 +3678,8 @@ def _coldframe():
     OWNED_BY_GENERATOR = 1
     # What a module consists of; its variables are the rest.
     DEFINITIONS = ("module", "function", "builtin_function_or_method")
+    # What links the frames of a thread.
+    FRAME_LINKS = ("frame.previous", "frame_object.f_back")
     # Bytes in a unit of bytecode.
     CODE_UNIT = 2
 
@@ -3720,6 +3724,8 @@ def _coldframe():
         def __init__(self, memory, layout):
             Values.__init__(self, memory, layout)
             self._codes = {}
+            # Whether a list of frames ended where memory could not be read.
+            self.is_cut = False
 
         # Code.
 
@@ -3814,7 +3820,11 @@ def _coldframe():
             while head and head not in seen and len(seen) < MAX_FRAMES:
                 seen.add(head)
                 yield head
-                head = self.ptr_or_null(head, slot)
+                try:
+                    head = self.ptr(head, slot)
+                except Unreadable:
+                    self.is_cut = self.is_cut or slot in FRAME_LINKS
+                    break
 
         def _cframes(self, thread):
             """The records of runs on the C stack, with the frame each runs, where this build has them."""
@@ -3871,6 +3881,7 @@ def _coldframe():
                         continue
                     is_entry = shim is None and self.u8(address, "frame.is_entry") != 0
                 except Unreadable:
+                    self.is_cut = True
                     break
                 try:
                     frame, is_hidden = self._interpreter_frame(address, anchor, owner)
@@ -3926,7 +3937,11 @@ def _coldframe():
             if code is None:
                 return []
             if not code.has_fast_locals():
-                return self.namespace(frame)
+                # Those of a comprehension that was inlined live in slots there, too (3.12+).
+                return self._slot_values(frame, code) + self.namespace(frame)
+            return self._slot_values(frame, code)
+
+        def _slot_values(self, frame, code):
             found = {}
             for index, (name, kind) in enumerate(code.slots):
                 try:
@@ -4893,11 +4908,15 @@ def _coldframe():
             return self._functions[pc]
 
         def frames(self):
-            """The native frames of the selected thread: those of the debugger, and those beyond, where its stack may end early."""
+            """The native frames of the selected thread: those of the debugger, and those beyond, where its stack may end early, or
+            goes on where there is no function."""
             found = self._debugger.frames()
-            if found and self._debugger.ends_early:
-                found += self._older_frames(found[-1], MAX_NATIVE - len(found))
-            return found
+            if not found or not self._debugger.ends_early:
+                return found
+            end = next((at for at, native in enumerate(found) if at and self.function(native.pc - 1) is None), len(found))
+            older = self._older_frames(found[end - 1], MAX_NATIVE - end)
+            # Where a file is not at hand, the debugger may get further.
+            return found[:end] + older if older and older[-1].sp > found[-1].sp else found
 
         def _older_frames(self, native, limit):
             """The native frames that called `native`, which is the last one that the debugger found."""
@@ -5170,6 +5189,99 @@ def _coldframe():
             return sum(1 for frame in frames if frame.name and frame.name.startswith(self._eval_loop) and not frame.is_inline)
 
 
+    # gdb-scripts/walk/bytecode.py
+
+    """The instructions of a frame's code around the current one, as they are executed."""
+
+
+    # The most bytes of code that are decoded to find where instructions begin.
+    MAX_BYTECODE = 16 * 1024
+    # The most constants and names of one code object.
+    MAX_CONSTANTS = 4096
+    # How many instructions before and after the current one.
+    INSTRUCTIONS_BEFORE = 8
+    INSTRUCTIONS_AFTER = 4
+
+
+    class Instruction:
+        """One instruction; `kind` tells what its argument is (src/layout/opcodes.rs)."""
+
+        def __init__(self, offset, end, name, argument, kind):
+            self.offset = offset
+            self.end = end
+            self.name = name
+            self.argument = argument
+            self.kind = kind
+
+
+    def instructions(runtime, frame):
+        """Pairs of instruction and whether it is the current one; none where that is not in the code."""
+        code = runtime.code(frame.code)
+        found = list(_decode(runtime, code)) if code is not None else []
+        # From a call that runs in the same loop, 3.11 and 3.12 go on at the last of its caches.
+        current = [index for index, one in enumerate(found) if one.offset <= frame.lasti < one.end]
+        if not current:
+            return []
+        first = max(current[0] - INSTRUCTIONS_BEFORE, 0)
+        shown = found[first : current[0] + 1 + INSTRUCTIONS_AFTER]
+        return [(one, one is found[current[0]]) for one in shown]
+
+
+    def _opcodes(minor):
+        """The instructions of one minor version by number: name, caches behind it, what its argument is."""
+        # Indented where the helper is one function.
+        rows = [line.strip().split("\t") for line in OPCODES.strip().splitlines()]
+        return {int(row[1]): (row[2], int(row[3]), row[4]) for row in rows if row[0] == str(minor)}
+
+
+    def _decode(runtime, code):
+        if runtime.has("code.code_adaptive"):
+            # The size counts code units.
+            size = runtime.size_of(code.address) * CODE_UNIT
+        else:
+            size = runtime.size_of(runtime.ptr(code.address, "code.bytecode"))
+        data = runtime.memory.bytes(code.instructions, min(max(size, 0), MAX_BYTECODE))
+        opcodes = _opcodes(release_of(runtime.layout.version)[1])
+        at = 0
+        extended = 0
+        while at + CODE_UNIT <= len(data):
+            number = data[at]
+            name, caches, kind = opcodes.get(number, ("<%d>" % number, 0, "number"))
+            argument = extended << 8 | data[at + 1]
+            extended = argument & 0xFFFFFF if name == "EXTENDED_ARG" else 0
+            end = at + CODE_UNIT * (1 + caches)
+            yield Instruction(at, end, name, argument, kind)
+            at = end
+
+
+    def meaning(runtime, frame, one):
+        """What an argument stands for: a name, a constant, the target of a jump; None where it is but a number."""
+        code = runtime.code(frame.code)
+        kind, _, number = one.kind.replace(">>", "*").partition("*")
+        number = int(number or 0)
+        if kind == "const":
+            return _item(runtime, code, "code.consts", one.argument, runtime.text)
+        if kind == "name":
+            return _item(runtime, code, "code.names", one.argument >> number, lambda name: runtime.name_or(name, "?"))
+        names = [name for name, _ in code.slots]
+        if kind == "local":
+            return names[one.argument] if one.argument < len(names) else None
+        if kind == "local-pair":
+            pair = (one.argument >> 4, one.argument & 15)
+            return ", ".join(names[index] for index in pair) if max(pair) < len(names) else None
+        if kind == "cell":
+            cells = [name for name, slot in code.slots if slot & (FAST_CELL | FAST_FREE)]
+            return cells[one.argument] if one.argument < len(cells) else None
+        distance = one.argument * number
+        targets = {"forward": one.end + distance, "back": one.end - distance, "absolute": distance}
+        return "to %d" % targets[kind] if kind in targets else None
+
+
+    def _item(runtime, code, field, index, show):
+        items = list(runtime.tuple_items(runtime.ptr(code.address, field), MAX_CONSTANTS))
+        return show(items[index]) if index < len(items) else None
+
+
     # gdb-scripts/walk/calls.py
 
     """What native frames do for Python: built-in functions, waiting for the GIL, collecting garbage.
@@ -5206,6 +5318,8 @@ def _coldframe():
     # ml_flags (Include/methodobject.h) as they are in the names of these functions (Objects/methodobject.c).
     CONVENTIONS = {0x04: "NOARGS", 0x08: "O", 0x80: "FASTCALL", 0x82: "FASTCALL_KEYWORDS", 0x282: "FASTCALL_KEYWORDS_METHOD"}
     CONVENTION = 0x28E
+    # Of references in frames (Include/internal/pycore_stackref.h).
+    STACK_REF_TAGS = 3
     # `syscall` on x86_64; its first argument stays in rdi.
     SYSCALL = b"\x0f\x05"
     # How far before `collecting` the state of the collector begins (`struct _gc_runtime_state`).
@@ -5303,7 +5417,7 @@ def _coldframe():
             if not has_call:
                 called, caller = self._direct_call(values, natives)
                 if not called:
-                    called, caller = self._vanished_call(values, natives)
+                    called, caller = self._vanished_call(frame, values, natives)
                 if called:
                     found.append((caller, function(called)))
             if COLLECTING not in texts:
@@ -5389,26 +5503,41 @@ def _coldframe():
             """(object, native frame that called it) of the built-in function that the eval loop called itself; (0, None) where
             none of these native frames is in one of the functions on its value stack."""
             function, native = self._called(self._those_of(values, FUNCTIONS), inner)
-            outer = [n for n in self.natives if native is not None and n.level > native.level and not n.is_inline]
-            return (function, outer[0]) if outer else (0, None)
+            outer = native.level + 1 if native is not None else len(self.natives)
+            while outer < len(self.natives) and self.natives[outer].is_inline:
+                outer += 1
+            return (function, self.natives[outer]) if outer < len(self.natives) else (0, None)
 
-        def _vanished_call(self, values, inner):
+        def _vanished_call(self, frame, values, inner):
             """(object, native frame that called it) of a built-in function that ended with a call of another one, and so is gone
             from the stack; (0, None) where there is none."""
-            last = [native for native in inner if not native.is_inline][-1:]
-            if not last or self.name(last[0]) not in VECTORCALLS:
+            inner = [native for native in inner if not native.is_inline]
+            # What the eval loop calls keeps the object that it calls; since 3.15 it may be a function that has no name.
+            names = [self.name(native) for native in inner[-2:]]
+            if frame is None or not any(name in VECTORCALLS for name in names) or not self._is_at_call(frame):
                 return 0, None
-            words = self._words(last[0])
+            words = {word & ~STACK_REF_TAGS for word in self._words(inner[-1])}
             functions = [word for word in self._those_of(values, FUNCTIONS) if word in words]
-            return (functions[0], last[0]) if len(functions) == 1 else (0, None)
+            return (functions[0], inner[-1]) if len(functions) == 1 else (0, None)
+
+        def _is_at_call(self, frame):
+            """Whether a Python frame is at an instruction that calls."""
+            try:
+                found = instructions(self.runtime, frame)
+            except Unreadable:
+                return False
+            return any(one.name.startswith("CALL") for one, is_current in found if is_current)
 
         def _is_one_of(self, word, types):
             return any(self.runtime.is_type(word, name) for name in types)
 
         def _words(self, native):
             """What is in its registers, and on its part of the C stack."""
-            ends = [outer.sp for outer in self.natives if outer.level > native.level and outer.sp > native.sp]
-            size = min(ends[0] - native.sp if ends else 0, MAX_SEARCH)
+            # Inlined functions share the frame of what they are inlined into.
+            outer = native.level + 1
+            while outer < len(self.natives) and self.natives[outer].sp <= native.sp:
+                outer += 1
+            size = min(self.natives[outer].sp - native.sp if outer < len(self.natives) else 0, MAX_SEARCH)
             words = list(self.debugger.named_registers(native).values())
             try:
                 words += self.runtime.memory.words(native.sp, size // WORD)
@@ -5524,99 +5653,6 @@ def _coldframe():
             if start <= address < end:
                 return native
         return None
-
-
-    # gdb-scripts/walk/bytecode.py
-
-    """The instructions of a frame's code around the current one, as they are executed."""
-
-
-    # The most bytes of code that are decoded to find where instructions begin.
-    MAX_BYTECODE = 16 * 1024
-    # The most constants and names of one code object.
-    MAX_CONSTANTS = 4096
-    # How many instructions before and after the current one.
-    INSTRUCTIONS_BEFORE = 8
-    INSTRUCTIONS_AFTER = 4
-
-
-    class Instruction:
-        """One instruction; `kind` tells what its argument is (src/layout/opcodes.rs)."""
-
-        def __init__(self, offset, end, name, argument, kind):
-            self.offset = offset
-            self.end = end
-            self.name = name
-            self.argument = argument
-            self.kind = kind
-
-
-    def instructions(runtime, frame):
-        """Pairs of instruction and whether it is the current one; none where that is not in the code."""
-        code = runtime.code(frame.code)
-        found = list(_decode(runtime, code)) if code is not None else []
-        # From a call that runs in the same loop, 3.11 and 3.12 go on at the last of its caches.
-        current = [index for index, one in enumerate(found) if one.offset <= frame.lasti < one.end]
-        if not current:
-            return []
-        first = max(current[0] - INSTRUCTIONS_BEFORE, 0)
-        shown = found[first : current[0] + 1 + INSTRUCTIONS_AFTER]
-        return [(one, one is found[current[0]]) for one in shown]
-
-
-    def _opcodes(minor):
-        """The instructions of one minor version by number: name, caches behind it, what its argument is."""
-        # Indented where the helper is one function.
-        rows = [line.strip().split("\t") for line in OPCODES.strip().splitlines()]
-        return {int(row[1]): (row[2], int(row[3]), row[4]) for row in rows if row[0] == str(minor)}
-
-
-    def _decode(runtime, code):
-        if runtime.has("code.code_adaptive"):
-            # The size counts code units.
-            size = runtime.size_of(code.address) * CODE_UNIT
-        else:
-            size = runtime.size_of(runtime.ptr(code.address, "code.bytecode"))
-        data = runtime.memory.bytes(code.instructions, min(max(size, 0), MAX_BYTECODE))
-        opcodes = _opcodes(release_of(runtime.layout.version)[1])
-        at = 0
-        extended = 0
-        while at + CODE_UNIT <= len(data):
-            number = data[at]
-            name, caches, kind = opcodes.get(number, ("<%d>" % number, 0, "number"))
-            argument = extended << 8 | data[at + 1]
-            extended = argument & 0xFFFFFF if name == "EXTENDED_ARG" else 0
-            end = at + CODE_UNIT * (1 + caches)
-            yield Instruction(at, end, name, argument, kind)
-            at = end
-
-
-    def meaning(runtime, frame, one):
-        """What an argument stands for: a name, a constant, the target of a jump; None where it is but a number."""
-        code = runtime.code(frame.code)
-        kind, _, number = one.kind.replace(">>", "*").partition("*")
-        number = int(number or 0)
-        if kind == "const":
-            return _item(runtime, code, "code.consts", one.argument, runtime.text)
-        if kind == "name":
-            return _item(runtime, code, "code.names", one.argument >> number, lambda name: runtime.name_or(name, "?"))
-        names = [name for name, _ in code.slots]
-        if kind == "local":
-            return names[one.argument] if one.argument < len(names) else None
-        if kind == "local-pair":
-            pair = (one.argument >> 4, one.argument & 15)
-            return ", ".join(names[index] for index in pair) if max(pair) < len(names) else None
-        if kind == "cell":
-            cells = [name for name, slot in code.slots if slot & (FAST_CELL | FAST_FREE)]
-            return cells[one.argument] if one.argument < len(cells) else None
-        distance = one.argument * number
-        targets = {"forward": one.end + distance, "back": one.end - distance, "absolute": distance}
-        return "to %d" % targets[kind] if kind in targets else None
-
-
-    def _item(runtime, code, field, index, show):
-        items = list(runtime.tuple_items(runtime.ptr(code.address, field), MAX_CONSTANTS))
-        return show(items[index]) if index < len(items) else None
 
 
     # gdb-scripts/walk/dump.py
@@ -5922,6 +5958,7 @@ def _coldframe():
 
 
     NO_STATE = "This thread has no Python state"
+    CUT = "  (the memory of further frames cannot be read; of a dump, `coldframe analyze` lists them)"
 
 
     class Selection:
@@ -5952,6 +5989,7 @@ def _coldframe():
             self.stack = Stack(debugger, self.runtime, self.thread)
             if not self.stack.has_python():
                 raise Problem(NO_STATE)
+            self.is_cut = self.runtime.is_cut
             # (entry, python frame or None) in the order of py-bt.
             self.positions = []
             for entry in self.stack.entries:
@@ -6023,6 +6061,8 @@ def _coldframe():
         for index in range(view.position(), len(view.positions)):
             for line in view.traceback(index):
                 yield line
+        if view.is_cut:
+            yield CUT
 
 
     def py_bt_full(debugger, argument):
@@ -6031,6 +6071,8 @@ def _coldframe():
         for index in range(view.position(), len(view.positions)):
             for line in view.summary(index):
                 yield line
+        if view.is_cut:
+            yield CUT
 
 
     def _numbers(argument):
@@ -6356,6 +6398,18 @@ def _coldframe():
     class Gdb(Debugger):
         """The selected inferior of gdb."""
 
+        def __init__(self):
+            # The native frames of a thread, while the process stands still: gdb takes a minute for 50,000.
+            self._frames = {}
+            # By process: where the unwind tables of files are.
+            self._tables = {}
+            gdb.events.cont.connect(self._forget)
+            gdb.events.new_objfile.connect(self._forget)
+
+        def _forget(self, event):
+            self._frames.clear()
+            self._tables.clear()
+
         def process(self):
             inferior = gdb.selected_inferior()
             return (inferior.num, inferior.pid) if inferior.pid else None
@@ -6392,7 +6446,11 @@ def _coldframe():
             return [(start, end) for start, end, section, _ in self._sections() if section in (".data", ".bss", ".PyRuntime")]
 
         def unwind_tables(self):
-            return {path: start for start, _, section, path in self._sections() if section == ".eh_frame_hdr"}
+            process = self.process()
+            if process not in self._tables:
+                found = self._sections()
+                self._tables[process] = {path: start for start, _, section, path in found if section == ".eh_frame_hdr"}
+            return self._tables[process]
 
         def file_of(self, address):
             space = gdb.current_progspace()
@@ -6421,6 +6479,9 @@ def _coldframe():
             frames = []
             try:
                 frame = gdb.newest_frame()
+                key = (self.process(), gdb.selected_thread().ptid, frame.pc(), int(frame.read_register("sp")))
+                if key in self._frames:
+                    return list(self._frames[key])
                 while frame is not None and len(frames) < MAX_NATIVE:
                     is_inline = frame.type() == gdb.INLINE_FRAME
                     sp = int(frame.read_register("sp")) & (1 << 64) - 1
@@ -6429,7 +6490,9 @@ def _coldframe():
             except gdb.error:
                 # The stack ends where gdb cannot unwind it.
                 pass
-            return frames
+            if frames:
+                self._frames[key] = frames
+            return list(frames)
 
         def selected_level(self):
             level = 0

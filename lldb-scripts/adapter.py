@@ -56,6 +56,10 @@ class Lldb(Debugger):
         self.target = target
         self.live = target.GetProcess()
         self._recorded = None
+        # The native frames of each thread and the unwind tables of files, and of which stop they are.
+        self._frames = {}
+        self._tables = None
+        self._stop = None
 
     def process(self):
         if not self.live.IsValid() or self.live.GetState() in (lldb.eStateExited, lldb.eStateDetached):
@@ -109,6 +113,12 @@ class Lldb(Debugger):
         return list(self._sections((".data", ".bss")))
 
     def unwind_tables(self):
+        self._forget_other_stops()
+        if self._tables is None:
+            self._tables = self._unwind_tables()
+        return self._tables
+
+    def _unwind_tables(self):
         tables = {}
         for module in self.target.module_iter():
             section = module.FindSection(".eh_frame_hdr")
@@ -154,11 +164,29 @@ class Lldb(Debugger):
 
     def frames(self):
         thread = self._thread()
+        self._forget_other_stops()
+        if thread.GetThreadID() not in self._frames:
+            self._frames[thread.GetThreadID()] = self._unwound(thread)
+        return list(self._frames[thread.GetThreadID()])
+
+    def _forget_other_stops(self):
+        if self._stop != self.live.GetStopID():
+            self._stop = self.live.GetStopID()
+            self._frames.clear()
+            self._tables = None
+
+    def _unwound(self, thread):
         frames = []
         for level in range(min(thread.GetNumFrames(), MAX_NATIVE)):
             frame = thread.GetFrameAtIndex(level)
             name = _named(frame.GetFunctionName())
             frames.append(NativeFrame(level, frame.GetPC(), frame.GetSP(), name, frame.IsInlined(), frame))
+        # lldb 19 leaves out the function itself where its code is in several places, as that of the eval loop: then
+        # what was inlined into it stands for it.
+        for native, outer in zip(frames, frames[1:] + [None]):
+            if native.is_inline and (outer is None or outer.sp != native.sp):
+                native.is_inline = False
+                native.name = self.function_name(native.pc)
         return frames
 
     def selected_level(self):

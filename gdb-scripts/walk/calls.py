@@ -3,6 +3,7 @@
 Functions are told by name, or, where a file has no symbols, by the addresses that objects have of them.
 """
 
+from .bytecode import instructions
 from .memory import Unreadable
 from .objects import WORD
 
@@ -34,6 +35,8 @@ VECTORCALLS = ("PyObject_Vectorcall", "_PyObject_Vectorcall", "_PyObject_MakeTpC
 # ml_flags (Include/methodobject.h) as they are in the names of these functions (Objects/methodobject.c).
 CONVENTIONS = {0x04: "NOARGS", 0x08: "O", 0x80: "FASTCALL", 0x82: "FASTCALL_KEYWORDS", 0x282: "FASTCALL_KEYWORDS_METHOD"}
 CONVENTION = 0x28E
+# Of references in frames (Include/internal/pycore_stackref.h).
+STACK_REF_TAGS = 3
 # `syscall` on x86_64; its first argument stays in rdi.
 SYSCALL = b"\x0f\x05"
 # How far before `collecting` the state of the collector begins (`struct _gc_runtime_state`).
@@ -131,7 +134,7 @@ class Calls:
         if not has_call:
             called, caller = self._direct_call(values, natives)
             if not called:
-                called, caller = self._vanished_call(values, natives)
+                called, caller = self._vanished_call(frame, values, natives)
             if called:
                 found.append((caller, function(called)))
         if COLLECTING not in texts:
@@ -217,26 +220,41 @@ class Calls:
         """(object, native frame that called it) of the built-in function that the eval loop called itself; (0, None) where
         none of these native frames is in one of the functions on its value stack."""
         function, native = self._called(self._those_of(values, FUNCTIONS), inner)
-        outer = [n for n in self.natives if native is not None and n.level > native.level and not n.is_inline]
-        return (function, outer[0]) if outer else (0, None)
+        outer = native.level + 1 if native is not None else len(self.natives)
+        while outer < len(self.natives) and self.natives[outer].is_inline:
+            outer += 1
+        return (function, self.natives[outer]) if outer < len(self.natives) else (0, None)
 
-    def _vanished_call(self, values, inner):
+    def _vanished_call(self, frame, values, inner):
         """(object, native frame that called it) of a built-in function that ended with a call of another one, and so is gone
         from the stack; (0, None) where there is none."""
-        last = [native for native in inner if not native.is_inline][-1:]
-        if not last or self.name(last[0]) not in VECTORCALLS:
+        inner = [native for native in inner if not native.is_inline]
+        # What the eval loop calls keeps the object that it calls; since 3.15 it may be a function that has no name.
+        names = [self.name(native) for native in inner[-2:]]
+        if frame is None or not any(name in VECTORCALLS for name in names) or not self._is_at_call(frame):
             return 0, None
-        words = self._words(last[0])
+        words = {word & ~STACK_REF_TAGS for word in self._words(inner[-1])}
         functions = [word for word in self._those_of(values, FUNCTIONS) if word in words]
-        return (functions[0], last[0]) if len(functions) == 1 else (0, None)
+        return (functions[0], inner[-1]) if len(functions) == 1 else (0, None)
+
+    def _is_at_call(self, frame):
+        """Whether a Python frame is at an instruction that calls."""
+        try:
+            found = instructions(self.runtime, frame)
+        except Unreadable:
+            return False
+        return any(one.name.startswith("CALL") for one, is_current in found if is_current)
 
     def _is_one_of(self, word, types):
         return any(self.runtime.is_type(word, name) for name in types)
 
     def _words(self, native):
         """What is in its registers, and on its part of the C stack."""
-        ends = [outer.sp for outer in self.natives if outer.level > native.level and outer.sp > native.sp]
-        size = min(ends[0] - native.sp if ends else 0, MAX_SEARCH)
+        # Inlined functions share the frame of what they are inlined into.
+        outer = native.level + 1
+        while outer < len(self.natives) and self.natives[outer].sp <= native.sp:
+            outer += 1
+        size = min(self.natives[outer].sp - native.sp if outer < len(self.natives) else 0, MAX_SEARCH)
         words = list(self.debugger.named_registers(native).values())
         try:
             words += self.runtime.memory.words(native.sp, size // WORD)

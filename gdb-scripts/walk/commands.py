@@ -15,6 +15,7 @@ from .stack import EVAL, Stack
 from .tasks import tasks
 
 NO_STATE = "This thread has no Python state"
+CUT = "  (the memory of further frames cannot be read; of a dump, `coldframe analyze` lists them)"
 
 
 class Selection:
@@ -45,6 +46,7 @@ class View:
         self.stack = Stack(debugger, self.runtime, self.thread)
         if not self.stack.has_python():
             raise Problem(NO_STATE)
+        self.is_cut = self.runtime.is_cut
         # (entry, python frame or None) in the order of py-bt.
         self.positions = []
         for entry in self.stack.entries:
@@ -116,6 +118,8 @@ def py_bt(debugger, argument):
     for index in range(view.position(), len(view.positions)):
         for line in view.traceback(index):
             yield line
+    if view.is_cut:
+        yield CUT
 
 
 def py_bt_full(debugger, argument):
@@ -124,6 +128,8 @@ def py_bt_full(debugger, argument):
     for index in range(view.position(), len(view.positions)):
         for line in view.summary(index):
             yield line
+    if view.is_cut:
+        yield CUT
 
 
 def _numbers(argument):

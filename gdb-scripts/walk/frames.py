@@ -22,6 +22,8 @@ FAST_FREE = 0x80
 OWNED_BY_GENERATOR = 1
 # What a module consists of; its variables are the rest.
 DEFINITIONS = ("module", "function", "builtin_function_or_method")
+# What links the frames of a thread.
+FRAME_LINKS = ("frame.previous", "frame_object.f_back")
 # Bytes in a unit of bytecode.
 CODE_UNIT = 2
 
@@ -66,6 +68,8 @@ class Frames(Values):
     def __init__(self, memory, layout):
         Values.__init__(self, memory, layout)
         self._codes = {}
+        # Whether a list of frames ended where memory could not be read.
+        self.is_cut = False
 
     # Code.
 
@@ -160,7 +164,11 @@ class Frames(Values):
         while head and head not in seen and len(seen) < MAX_FRAMES:
             seen.add(head)
             yield head
-            head = self.ptr_or_null(head, slot)
+            try:
+                head = self.ptr(head, slot)
+            except Unreadable:
+                self.is_cut = self.is_cut or slot in FRAME_LINKS
+                break
 
     def _cframes(self, thread):
         """The records of runs on the C stack, with the frame each runs, where this build has them."""
@@ -217,6 +225,7 @@ class Frames(Values):
                     continue
                 is_entry = shim is None and self.u8(address, "frame.is_entry") != 0
             except Unreadable:
+                self.is_cut = True
                 break
             try:
                 frame, is_hidden = self._interpreter_frame(address, anchor, owner)
@@ -272,7 +281,11 @@ class Frames(Values):
         if code is None:
             return []
         if not code.has_fast_locals():
-            return self.namespace(frame)
+            # Those of a comprehension that was inlined live in slots there, too (3.12+).
+            return self._slot_values(frame, code) + self.namespace(frame)
+        return self._slot_values(frame, code)
+
+    def _slot_values(self, frame, code):
         found = {}
         for index, (name, kind) in enumerate(code.slots):
             try:

@@ -246,6 +246,8 @@ class Objects:
 
     def dict_items(self, obj, limit=MAX_ITEMS):
         """(key, value) of a dict in its order."""
+        if self.memory.prefix(self.at(obj, "dict.used"), WORD) == bytes(WORD):
+            return iter(())
         keys = self.ptr(obj, "dict.keys")
         values = self.ptr(obj, "dict.values")
         if values:

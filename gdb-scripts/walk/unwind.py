@@ -89,11 +89,15 @@ class Tables:
         return self._functions[pc]
 
     def frames(self):
-        """The native frames of the selected thread: those of the debugger, and those beyond, where its stack may end early."""
+        """The native frames of the selected thread: those of the debugger, and those beyond, where its stack may end early, or
+        goes on where there is no function."""
         found = self._debugger.frames()
-        if found and self._debugger.ends_early:
-            found += self._older_frames(found[-1], MAX_NATIVE - len(found))
-        return found
+        if not found or not self._debugger.ends_early:
+            return found
+        end = next((at for at, native in enumerate(found) if at and self.function(native.pc - 1) is None), len(found))
+        older = self._older_frames(found[end - 1], MAX_NATIVE - end)
+        # Where a file is not at hand, the debugger may get further.
+        return found[:end] + older if older and older[-1].sp > found[-1].sp else found
 
     def _older_frames(self, native, limit):
         """The native frames that called `native`, which is the last one that the debugger found."""

@@ -17,8 +17,9 @@ pub enum DwarfError {
     NothingFound,
 }
 
-/// How deep types and member paths are followed; CPython's need 4.
-const MAX_DEPTH: u32 = 16;
+/// How deep types and member paths are followed; CPython's need 4, and unnamed members that hold themselves cost twice as
+/// much with each step.
+const MAX_DEPTH: u32 = 8;
 
 /// One wanted field: index of its slot in schema order, and its member paths.
 struct Wanted {

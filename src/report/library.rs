@@ -2,21 +2,25 @@
 
 use std::collections::HashSet;
 
-use super::model::{Frame, Report};
+use super::model::{ExtensionModule, Frame, Report};
 
 /// The standard library of a process.
 #[derive(Clone, Debug, Default)]
 pub(in crate::report) struct Library {
     /// Paths of its extension modules.
     modules: HashSet<String>,
+    /// Those of all others: some are named as any library is.
+    others: HashSet<String>,
 }
 
 impl Library {
     pub(in crate::report) fn of(report: &Report) -> Library {
         let modules = report.python.iter().flat_map(|python| &python.extension_modules);
-        let own = modules.filter(|module| module.standard_library);
+        let (own, others): (Vec<_>, Vec<_>) = modules.partition(|module| module.standard_library);
+        let paths = |modules: Vec<&ExtensionModule>| modules.iter().filter_map(|module| module.path.clone()).collect();
         Library {
-            modules: own.filter_map(|module| module.path.clone()).collect(),
+            modules: paths(own),
+            others: paths(others),
         }
     }
 
@@ -29,10 +33,10 @@ impl Library {
     pub(in crate::report) fn is_application(&self, frame: &Frame) -> bool {
         match frame {
             Frame::Python(python) => python.file.as_deref().is_some_and(|file| !is_standard_library(file)),
-            Frame::Native(native) => {
-                let is_library = native.module.as_deref().is_some_and(|module| self.has_module(module));
-                native.extension && !is_library
-            }
+            Frame::Native(native) => native
+                .module
+                .as_deref()
+                .is_some_and(|module| self.others.contains(module) || native.extension && !self.has_module(module)),
             Frame::Unknown => false,
         }
     }
@@ -54,7 +58,7 @@ pub(crate) fn is_standard_library(file: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::model::{ExtensionModule, NativeFrame, Python, PythonFrame};
+    use crate::report::model::{NativeFrame, Python, PythonFrame};
 
     #[test]
     fn the_programs_own_frames() {
@@ -93,6 +97,8 @@ mod tests {
             (python("<frozen importlib._bootstrap>"), false),
             (native("/l/_ctypes.so", true), false),
             (native("/s/_fast.so", true), true),
+            (native("/s/_fast.so", false), true),
+            (native("/s/_late.so", true), true),
             (native("/usr/lib/libc.so.6", false), false),
         ] {
             assert_eq!(library.is_application(&frame), own, "{frame:?}");

@@ -11,6 +11,7 @@ pub mod group;
 pub mod record;
 pub mod render;
 pub mod signature;
+mod test_name;
 pub mod test_run;
 
 pub use baseline::Baseline;

@@ -83,7 +83,11 @@ impl Record {
                 .is_none()
                 .then(|| "nothing had happened to the process".to_string()),
             signature,
-            test: report.annotations.get(TEST).cloned(),
+            test: report
+                .annotations
+                .get(TEST)
+                .cloned()
+                .or_else(|| super::test_name::of_stack(report)),
             host: process.and_then(|process| process.host.as_ref()?.os.clone()),
             python: report.python.first().and_then(|python| python.version.clone()),
             time: process.and_then(|process| process.crash_time.clone()),

@@ -91,7 +91,8 @@ for crash in json.load(sys.stdin):
     print(json.dumps(SignatureGenerator().generate(crash).signature))"""
     crashes = []
     for report in reports:
-        native = [frame for frame in frames_of(report) if frame["kind"] == "native"]
+        # It looks at forty.
+        native = [frame for frame in frames_of(report) if frame["kind"] == "native"][:100]
         frames = [
             {"frame": number, "function": frame.get("function"), "file": frame.get("file"), "line": frame.get("line"),
              "module": os.path.basename(frame.get("module") or ""), "module_offset": frame.get("module_offset"),

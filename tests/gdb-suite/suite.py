@@ -23,7 +23,7 @@ import sys
 import tempfile
 
 
-def run_inside(only):
+def run_inside(only, without=None):
     """Inside the interpreter under test: runs the suite, prints results as JSON on the last line."""
     import sysconfig
     import unittest
@@ -80,7 +80,7 @@ def run_inside(only):
                 yield test
 
     loaded = unittest.defaultTestLoader.loadTestsFromNames(names)
-    suite = unittest.TestSuite(test for test in flat(loaded) if only in test.id())
+    suite = unittest.TestSuite(test for test in flat(loaded) if only in test.id() and not (without and without in test.id()))
     suite.run(Result())
     print(json.dumps(outcomes))
 
@@ -117,7 +117,7 @@ def outcomes(python, helper, options, stripped):
             os.mkdir(tests)
             os.symlink(os.path.join(os.path.abspath(options.suite), "test"), os.path.join(tests, "test"))
             environment["PYTHONPATH"] = tests
-        command = [copy, os.path.abspath(__file__), "--inside", options.only]
+        command = [copy, os.path.abspath(__file__), "--inside", options.only, options.without]
         done = subprocess.run(
             command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
@@ -216,6 +216,7 @@ def main():
     parser.add_argument("helper", metavar="HELPER")
     parser.add_argument("pythons", metavar="PYTHON", nargs="+")
     parser.add_argument("--only", default="", help="only tests with this in their name")
+    parser.add_argument("--without", default="", help="no tests with this in their name")
     parser.add_argument("--stripped", action="store_true", help="also without debug information")
     parser.add_argument("--stripped-only", action="store_true", help="without debug information alone")
     parser.add_argument("--suite", metavar="DIR", help="the folder Lib of CPython's sources, for builds without the suite")
@@ -257,6 +258,6 @@ def main():
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--inside"]:
-        run_inside(sys.argv[2])
+        run_inside(*sys.argv[2:])
     else:
         sys.exit(main())

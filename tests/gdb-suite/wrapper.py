@@ -14,13 +14,18 @@ LIMIT = "300"
 BREAK_IN = """
 import gdb, os
 def break_in(path, offset):
+    def stop():
+        lines = gdb.execute("info proc mappings", to_string=True).splitlines()
+        base = min(int(line.split()[0], 16) for line in lines if line.endswith(os.path.realpath(path)))
+        gdb.Breakpoint("*0x%x" % (base + offset))
     def loaded(event):
         if event.new_objfile.filename == path:
             gdb.events.new_objfile.disconnect(loaded)
-            lines = gdb.execute("info proc mappings", to_string=True).splitlines()
-            base = min(int(line.split()[0], 16) for line in lines if line.endswith(os.path.realpath(path)))
-            gdb.Breakpoint("*0x%x" % (base + offset))
-    gdb.events.new_objfile.connect(loaded)
+            stop()
+    if any(known.filename == path for known in gdb.objfiles()):
+        stop()
+    else:
+        gdb.events.new_objfile.connect(loaded)
 """
 
 

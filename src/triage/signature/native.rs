@@ -24,6 +24,8 @@ pub struct Part {
     pub is_incomplete: bool,
     /// The innermost image of the runtime that has no symbol where the stack passes through.
     unnamed: Option<String>,
+    /// Those of the functions that are of the C library.
+    of_libc: Vec<String>,
 }
 
 /// Where a frame's code is from.
@@ -47,6 +49,7 @@ pub fn part(report: &Report, frames: &[Frame], explain: &mut Vec<String>) -> Par
         is_foreign: false,
         is_incomplete: false,
         unnamed: None,
+        of_libc: Vec::new(),
     };
     let begin = after_handlers(report, frames);
     for (index, frame) in natives(frames).enumerate() {
@@ -61,6 +64,15 @@ pub fn part(report: &Report, frames: &[Frame], explain: &mut Vec<String>) -> Par
         {
             break;
         }
+    }
+    // `strlen <- flush` and `flush` are one cause: where the C library has no symbols, its functions have no names.
+    if part.is_foreign && !part.of_libc.is_empty() {
+        let of_libc = std::mem::take(&mut part.of_libc);
+        part.functions.retain(|function| !of_libc.contains(function));
+        explain.push(format!(
+            "{}: left out after all, the caller says enough",
+            of_libc.join(", ")
+        ));
     }
     // What raises SIGABRT is the C library: that it has no symbols hides nothing.
     let is_abort = report
@@ -122,6 +134,9 @@ impl Part {
         };
         // Recursion counts once.
         if self.functions.last() != Some(&function) {
+            if origin == Origin::Libc {
+                self.of_libc.push(function.clone());
+            }
             self.functions.push(function);
         }
         let module = frame.module.as_deref().map(name::module).unwrap_or_default();
@@ -138,6 +153,7 @@ impl Part {
 pub fn cycle(report: &Report, frames: &[Frame]) -> Part {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut modules: BTreeMap<String, String> = BTreeMap::new();
+    let mut unnamed: BTreeMap<String, usize> = BTreeMap::new();
     for frame in frames.iter().take(CYCLE_FRAMES) {
         let Frame::Native(frame) = frame else { continue };
         if frame.role.is_some() || frame.inlined || origin(report, frame) != Origin::Other {
@@ -147,18 +163,27 @@ pub fn cycle(report: &Report, frames: &[Frame]) -> Part {
             let function = name::function(function);
             modules.entry(function.clone()).or_insert_with(|| name::module(module));
             *counts.entry(function).or_default() += 1;
+        } else if let Some(module) = &frame.module {
+            *unnamed.entry(name::module(module)).or_default() += 1;
         }
     }
     let functions = most_frequent(counts);
+    // It repeats in an image without symbols.
+    let stripped = most_frequent(unnamed)
+        .into_iter()
+        .next()
+        .filter(|_| functions.is_empty());
     Part {
+        is_incomplete: stripped.is_some(),
         module: functions
             .first()
             .and_then(|function| modules.remove(function))
+            .or(stripped)
             .unwrap_or_else(|| "python".to_string()),
         is_foreign: !functions.is_empty(),
         functions,
-        is_incomplete: false,
         unnamed: None,
+        of_libc: Vec::new(),
     }
 }
 

@@ -67,13 +67,13 @@ fn titles() {
             "SIGSEGV in flush (_fast) <- pkg.io.write",
         ),
         (
-            "a function of the C library is a prefix",
+            "a function of the C library, which has a name only with its symbols, is left out",
             vec![
                 "__strlen_evex@/lib/libc.so.6".into(),
                 fast("flush"),
                 "py:pkg.io.write@/app/pkg/io.py".into(),
             ],
-            "SIGSEGV in strlen (_fast) <- flush <- pkg.io.write",
+            "SIGSEGV in flush (_fast) <- pkg.io.write",
         ),
         (
             "the abort machinery and the allocator are skipped",
@@ -221,6 +221,29 @@ fn an_overflow_is_what_repeats() {
     assert_eq!(
         one.title.as_deref(),
         Some("SIGSEGV (stack overflow) in walk (_fast) <- tree.visit")
+    );
+}
+
+#[test]
+fn an_overflow_without_symbols_joins_the_one_with_them() {
+    let of = |function: &str| {
+        let frame = format!("{function}@{FAST}");
+        let mut report = report(
+            "SIGSEGV",
+            &[[frame.as_str()].repeat(500), vec!["py:tree.visit@/a/tree.py"]].concat(),
+        );
+        report.findings.push(Finding {
+            id: "stack-overflow".into(),
+            confidence: crate::report::model::Confidence::Certain,
+            ..Finding::default()
+        });
+        sign(&report).unwrap()
+    };
+    let (named, stripped) = (of("walk"), of("?"));
+    assert!(stripped.incomplete && !named.incomplete);
+    assert_eq!(
+        (&named.kind, &named.module, &named.python),
+        (&stripped.kind, &stripped.module, &stripped.python)
     );
 }
 

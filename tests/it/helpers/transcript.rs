@@ -2,13 +2,15 @@
 
 use serde_json::Value;
 
-/// Of how many frames, innermost first, variables are compared: a recursion has thousands.
-const MAX_FRAMES: usize = 20;
+/// Of how many frames, innermost first, variables are compared: a recursion has thousands, and each command takes its time.
+fn compared(frames: &[&Value]) -> usize {
+    if frames.len() > 1000 { 2 } else { frames.len().min(20) }
+}
 
 /// The commands that print the frames of a report and each frame's variables; those that begin with `@` are marks to print.
 pub fn commands(report: &Value) -> Vec<String> {
     let mut commands = vec!["@traceback".to_string(), "py-bt".to_string()];
-    for index in 0..python_frames(report).len().min(MAX_FRAMES) {
+    for index in 0..compared(&python_frames(report)) {
         commands.extend([
             format!("py-frame {index}"),
             format!("@frame {index}"),
@@ -34,46 +36,119 @@ pub fn python_frames(report: &Value) -> Vec<&Value> {
 pub fn differences(report: &Value, printed: &str) -> Vec<String> {
     let mut found = Vec::new();
     let expected = python_frames(report);
-    if expected.is_empty() {
-        found.push("the report has no Python frames".to_string());
-    }
     let places: Vec<String> = expected.iter().map(|frame| place(frame)).collect();
     let lines: Vec<&str> = printed.lines().collect();
-    let traceback: Vec<String> = section(&lines, "@traceback")
+    let lines_of_frames = section(&lines, "@traceback");
+    let traceback: Vec<String> = lines_of_frames
         .iter()
         .filter_map(|line| line.strip_prefix("  File "))
         .map(str::to_string)
         .collect();
-    if traceback != places {
+    // A dump lists the frames of a deep recursion, without the memory of most of them.
+    let is_cut = lines_of_frames.iter().any(|line| line.contains(CUT)) && traceback.len() > MIN_FRAMES;
+    let has_none = places.is_empty() && lines_of_frames.iter().any(|line| line.contains(NO_STATE));
+    if traceback != places[..if is_cut { traceback.len() } else { places.len() }] || places.is_empty() != has_none {
         found.push(format!("frames {traceback:#?}, expected {places:#?} in\n{printed}"));
         return found;
     }
-    for (index, frame) in expected.iter().enumerate().take(MAX_FRAMES) {
+    for (index, frame) in expected.iter().enumerate().take(compared(&expected)) {
         let lines = section(&lines, &format!("@frame {index}"));
         let own = lines.iter().skip_while(|line| !line.starts_with("Locals for ")).skip(1);
-        let variables: Vec<(&str, &str)> = own
+        let mut variables: Vec<(&str, &str)> = own
             .take_while(|line| !line.starts_with("Locals for "))
             .filter_map(|line| line.split_once(" = "))
             .collect();
         let wanted = frame["locals"].as_array().into_iter().flatten();
-        let wanted: Vec<&Value> = wanted.filter(|local| local["state"] == "ok").collect();
-        let names = |list: &mut dyn Iterator<Item = &str>| list.map(str::to_string).collect::<Vec<_>>();
-        let (have, want) = (
-            names(&mut variables.iter().map(|(name, _)| *name)),
-            names(&mut wanted.iter().filter_map(|local| local["name"].as_str())),
-        );
+        let mut wanted: Vec<&Value> = wanted.filter(|local| local["state"] != "unset").collect();
+        let name = |local: &&Value| local["name"].as_str().unwrap_or_default().to_string();
+        // What a module folds stands in one line of the report.
+        wanted.retain(|local| name(local) != "(definitions)");
+        // Of namespaces the report shows private names last.
+        variables.sort();
+        wanted.sort_by_key(name);
+        let have: Vec<String> = variables.iter().map(|(name, _)| name.to_string()).collect();
+        let want: Vec<String> = wanted.iter().map(name).collect();
         if have != want {
             found.push(format!("frame {index}: variables {have:?}, expected {want:?}"));
             continue;
         }
         for ((name, value), local) in variables.iter().zip(wanted) {
-            let expected = local["value"].as_str().unwrap_or_default();
-            if !is_same(expected, value) && !is_instance(local, value) {
+            if !agrees(local, value) {
+                let expected = local["value"].as_str().unwrap_or_default();
                 found.push(format!("frame {index}: {name} = {value}, expected {expected}"));
             }
         }
     }
     found
+}
+
+/// What a helper says where memory ends early, and where a thread has no Python frames.
+const CUT: &str = "memory of further frames cannot be read";
+const NO_STATE: &str = "This thread has no Python state";
+/// As many frames a dump has the memory of, however deep the stack.
+const MIN_FRAMES: usize = 50;
+
+/// Whether a helper's text of a variable is right: the same value, or less of it.
+fn agrees(local: &Value, helper: &str) -> bool {
+    let report = local["value"].as_str().unwrap_or_default();
+    let address = local["address"].as_str().unwrap_or("no address");
+    let is_of_address = || helper.starts_with('<') && helper.contains(&format!(" at remote {address}"));
+    let class = local["type"].as_str().unwrap_or_default();
+    let class = class.rsplit('.').next().unwrap_or_default();
+    // A dump has no more than its report shows; attributes are cut.
+    let is_of_class = || helper.starts_with(&format!("<{class}(")) && helper.ends_with("...(truncated)");
+    local["state"] == "unreadable"
+        || is_same(report, helper)
+        || is_instance(local, helper)
+        || is_of_address()
+        || is_of_class()
+        || is_frame(report, helper)
+        || report.ends_with(&format!(" object at {address}>"))
+        || is_part(report, helper)
+}
+
+/// Whether both are of one frame.
+fn is_frame(report: &str, helper: &str) -> bool {
+    let Some((_, place)) = report
+        .split_once(", file '")
+        .filter(|_| report.starts_with("<frame at "))
+    else {
+        return false;
+    };
+    let Some((file, place)) = place.split_once("', line ") else {
+        return false;
+    };
+    let Some((line, function)) = place.split_once(", code ") else {
+        return false;
+    };
+    let function = function.strip_suffix('>').unwrap_or(function);
+    helper.starts_with("Frame 0x") && helper.contains(&format!(", for file {file}, line {line}, in {function} ("))
+}
+
+/// Whether what a helper shows of a tuple, list, dict or exception of a further class is all in the report, which names the
+/// class, fields and arguments too.
+fn is_part(report: &str, helper: &str) -> bool {
+    let helper = helper.split("<unreadable>").next().unwrap_or_default();
+    let helper = helper.trim_end_matches("...(truncated)").trim_end_matches(",)");
+    let end = report.find('…').unwrap_or(report.len());
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        // `at remote 0x…`
+        let words = words.filter(|word| !word.is_empty() && *word != "remote");
+        words.map(str::to_string).collect()
+    };
+    let known = words(&report[..end]);
+    let shown = words(helper);
+    if end < report.len() {
+        // Attributes of what the report names only stand between.
+        return known.iter().filter(|word| shown.contains(word)).count() * 2 >= known.len();
+    }
+    helper.starts_with(|c: char| !c.is_alphanumeric() || class_of(helper) == class_of(report))
+        && shown.iter().all(|word| known.contains(word))
+}
+
+fn class_of(text: &str) -> &str {
+    text.split('(').next().unwrap_or_default()
 }
 
 /// How the tasks that `py-tasks` printed differ from those of the report.
@@ -219,4 +294,22 @@ fn values_are_told_apart() {
         "<built-in method len of module object at remote 0x10>"
     ));
     assert!(is_same("ValueError('bad')", "ValueError('bad',)"));
+    let local = |class: &str, value: &str| serde_json::json!({"type": class, "value": value, "address": "0x7f10", "state": "ok"});
+    assert!(agrees(&local("m.Point", "Point(x=1, y='two')"), "(1, 'two')"));
+    assert!(!agrees(&local("m.Point", "Point(x=1, y='two')"), "(1, 'three')"));
+    assert!(agrees(
+        &local("functools.partial", "functools.partial(int)"),
+        "<functools.partial at remote 0x7f10>"
+    ));
+    assert!(!agrees(
+        &local("functools.partial", "functools.partial(int)"),
+        "<functools.partial at remote 0x7f20>"
+    ));
+    assert!(!agrees(&local("int", "17"), "18"));
+    assert!(!agrees(&local("str", "'a'"), "'b'"));
+    let frame = local("frame", "<frame at 0x7f10, file 'a.py', line 3, code f>");
+    assert!(agrees(&frame, "Frame 0x10, for file a.py, line 3, in f ()"));
+    assert!(!agrees(&frame, "Frame 0x10, for file a.py, line 4, in f ()"));
+    let module = local("frame", "<frame at 0x7f10, file 'a.py', line 3, code <module>>");
+    assert!(agrees(&module, "Frame 0x10, for file a.py, line 3, in <module> ()"));
 }

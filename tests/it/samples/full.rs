@@ -201,7 +201,7 @@ fn crash(job: &Job<'_>, build: &Build) -> std::result::Result<[Finding; 3], Stri
     let inputs = Inputs { core: true, live: true };
     let arguments: Vec<&str> = build.arguments.iter().map(String::as_str).collect();
     let outcome = job.run_for(inputs, &job.label, &arguments, &variables)?;
-    let (_, at_crash, dump) = outcome.single()?;
+    let (_, mut at_crash, dump) = outcome.single()?;
     let answer = fs::read_to_string(&answer).map_err(|error| format!("the oracle: {error}"))?;
     let answer: Value = serde_json::from_str(&answer).map_err(|error| format!("the oracle: {error}"))?;
     let cache = BTreeMap::from([("COLDFRAME_CACHE", build.variables["COLDFRAME_CACHE"].clone())]);
@@ -214,6 +214,8 @@ fn crash(job: &Job<'_>, build: &Build) -> std::result::Result<[Finding; 3], Stri
     let core = analyze(outcome.core.as_deref());
     let dump = analyze(Some(dump));
     let live = outcome.live.clone().ok_or("there is none".to_string());
+    // Of the capture, but for what depends on the symbols that an analysis is given.
+    at_crash["findings"] = dump.as_ref().map_or(Value::Null, |report| report["findings"].clone());
     if let Some(core) = &outcome.core {
         let _ = fs::remove_file(core);
     }
