@@ -93,7 +93,7 @@ fn compare(flags: &[&str]) {
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
-    let least = if is_optimized { 12 } else { 25 };
+    let least = if is_optimized { 8 } else { 25 };
     assert!(compared >= least, "{flags:?}: {compared} variables");
 }
 
