@@ -24,6 +24,8 @@ pub const MAX_STACK_OTHER: u64 = 64 * 1024;
 const BLIND_STACK: u64 = 1024;
 /// Ranges are tried in pieces of this size.
 const PIECE: u64 = 64 * 1024;
+/// The least that can be unreadable.
+const PAGE: u64 = 4096;
 
 /// What is known when bytes are selected.
 #[derive(Default)]
@@ -162,8 +164,8 @@ fn within_mapping(range: AddrRange, mappings: &[Mapping]) -> AddrRange {
     }
     // The red zone may reach below the mapping.
     let sp = range.start.add(RED_ZONE);
-    // A stack that overflowed begins below its mapping.
-    let holds = |m: &&Mapping| sp < m.range.end && m.range.start < range.end;
+    // A stack that overflowed begins below its mapping, in its guard where that is one.
+    let holds = |m: &&Mapping| m.read && sp < m.range.end && m.range.start < range.end;
     match mappings.iter().find(holds) {
         Some(m) => AddrRange {
             start: range.start.max(m.range.start),
@@ -194,10 +196,11 @@ impl Budget {
             for range in ranges::subtract(&allowed, ranges::overlapping(&self.chosen, *range)) {
                 let fitting = range.len().min(self.left);
                 self.dropped = self.dropped.saturating_add(range.len() - fitting);
-                let readable = readable_len(memory, range.start, fitting, &mut buffer);
+                let start = after_guard(memory, range.start).min(range.start.add(fitting));
+                let readable = readable_len(memory, start, range.start.add(fitting).0 - start.0, &mut buffer);
                 self.unreadable += u64::from(readable < fitting);
                 self.left -= readable;
-                accepted.push(AddrRange::new(range.start, readable));
+                accepted.push(AddrRange::new(start, readable));
             }
         }
         // Once for all of them: thousands of stacks would make it quadratic.
@@ -228,6 +231,14 @@ impl Budget {
     }
 }
 
+/// An overflowed stack may begin in its guard, which a mapping need not tell (`MADV_GUARD_INSTALL`, madvise(2)).
+fn after_guard(memory: &dyn Memory, start: Addr) -> Addr {
+    match memory.read(start, &mut [0]) {
+        Ok(()) => start,
+        Err(_) => Addr((start.0 | (PAGE - 1)).saturating_add(1)),
+    }
+}
+
 /// How many bytes from `start` on can be read, tried in pieces that end where pages end.
 fn readable_len(memory: &dyn Memory, start: Addr, len: u64, buffer: &mut [u8]) -> u64 {
     let mut done = 0;
@@ -240,9 +251,9 @@ fn readable_len(memory: &dyn Memory, start: Addr, len: u64, buffer: &mut [u8]) -
         };
         if memory.read(at, buffer).is_ok() {
             done += piece;
-        } else if step > 4096 {
+        } else if step > PAGE {
             // Find the page that is missing.
-            step = 4096;
+            step = PAGE;
         } else {
             break;
         }
@@ -346,9 +357,10 @@ mod tests {
 
     #[test]
     fn an_overflowed_stack_begins_below_its_mapping() {
-        let maps = parse_maps("200000-280000 rw-p 0 00:00 0 [stack]\n");
+        const STACK: &str = "200000-280000 rw-p 0 00:00 0 [stack]\n";
         let memory = FakeMemory::new().with(Addr(0x20_0000), vec![1; 0x8_0000]);
-        let kept = |sp| {
+        let kept = |maps: &str, sp| {
+            let maps = parse_maps(maps);
             let steps = [step(sp, 0x20_0100)];
             let stacks = [StackRequest {
                 tid: 7,
@@ -364,8 +376,11 @@ mod tests {
             };
             select(&memory, &request, &Notes::new()).ranges
         };
-        assert_eq!(kept(0x1f_fff0), [range(0x20_0000, 0x100)]);
-        assert_eq!(kept(0x30_0000), []);
+        let guard = format!("1ff000-200000 ---p 0 00:00 0\n{STACK}");
+        for maps in [STACK, &guard, "1ff000-280000 rw-p 0 00:00 0\n"] {
+            assert_eq!(kept(maps, 0x1f_fff0), [range(0x20_0000, 0x100)], "{maps}");
+        }
+        assert_eq!(kept(STACK, 0x30_0000), []);
     }
 
     #[test]

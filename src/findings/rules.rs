@@ -25,7 +25,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         id: "stack-overflow",
         says: "The stack of a thread is used up.",
-        told_by: "a fault just below the mapping that holds the stack, near the stack pointer; with what repeats",
+        told_by: "a fault just below the mapping that holds the stack or in its guard, near the stack pointer; with what repeats",
         explains: &[],
         apply: stack_overflow::apply,
     },

@@ -11,6 +11,8 @@ use crate::report::text::thousands;
 use crate::source::maps::Mapping;
 use crate::triage::plain_function;
 
+/// `si_code` of a fault where nothing is mapped (sigaction(2)).
+const SEGV_MAPERR: i32 = 1;
 /// A function's own part of the stack: the fault lies at most so far from the stack pointer.
 const NEAR: u64 = 64 * 1024;
 /// What lies between the fault and the mapping of the stack: nothing at all, or a guard. The kernel keeps 256 pages
@@ -33,15 +35,19 @@ pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
         return None;
     }
     let (address, sp) = (scene.address()?, scene.registers?.sp());
-    let stack = stack_above(scene, address)?;
+    let guarded = guarded_stack(scene, address).filter(|_| crash.code == SEGV_MAPERR);
+    let stack = guarded.or_else(|| stack_above(scene, address))?;
     let distance = sp.0.abs_diff(address.0);
     if distance > NEAR || stack.range.len() < MIN_SIZE {
         return None;
     }
+    let place = match stack.range.start.0.checked_sub(address.0) {
+        Some(below) => format!("{below} bytes below the stack"),
+        None => "in the guard at the end of the stack".to_string(),
+    };
     let conclusion = Conclusion::new(Confidence::Certain, title(scene.thread()))
         .because(format!(
-            "the fault at {address} lies {} bytes below the stack, which has {} KiB; the stack pointer is {sp}",
-            stack.range.start.0.wrapping_sub(address.0),
+            "the fault at {address} lies {place}, which has {} KiB; the stack pointer is {sp}",
             stack.range.len() / 1024
         ))
         .because_if(scene.thread().and_then(recursion));
@@ -49,6 +55,14 @@ pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
         conclusion
             .advise("end the recursion, or make it a loop; for a deeper stack: ulimit -s, threading.stack_size()"),
     )
+}
+
+/// The writable mapping in whose first pages an address lies. That nothing is mapped there says that they are a guard:
+/// glibc 2.42 and later make those of threads by `MADV_GUARD_INSTALL` (madvise(2)), which leaves the mapping whole.
+fn guarded_stack<'a>(scene: &Scene<'a>, address: Addr) -> Option<&'a Mapping> {
+    scene
+        .mapping(address)
+        .filter(|mapping| mapping.write && address.0 - mapping.range.start.0 <= GAP)
 }
 
 /// The writable mapping that begins shortly above an address that is not accessible.
@@ -178,6 +192,18 @@ mod tests {
             Some(Confidence::Certain)
         );
         assert_eq!(stage(0x10, 0x50000).apply(apply), None, "a null pointer");
+    }
+
+    #[test]
+    fn a_guard_may_be_part_of_the_mapping_of_the_stack() {
+        let mut guarded = stage(0x50008, 0x50000);
+        guarded.target.facts.crash.as_mut().unwrap().code = SEGV_MAPERR;
+        let found = guarded.apply(apply).unwrap();
+        assert!(
+            found.evidence[0].contains("in the guard at the end of the stack"),
+            "{:?}",
+            found.evidence
+        );
     }
 
     #[test]
