@@ -10,254 +10,254 @@ def _coldframe():
 
     # Offsets and sizes in bytes, by build.
     OFFSETS = """
-    field	3.8.18	3.9.18	3.10.13	3.11.7	3.12.1	3.13.0	3.13.18	3.13.18d	3.13.5t	3.14.10	3.14.10d	3.14.4t	3.15.2	3.15.2d
-    runtime.size	1464	656	672	166688	459944	283320	283408	299424	328320	316616	332632	362368	346568	362592
-    runtime.interpreters_head	32	32	32	40	40	632	632	632	632	808	808	808	936	936
-    runtime.interpreters_main	40	40	40	48	48	640	640	640	640	816	816	816	944	944
-    runtime.finalizing	16	16	16	24	24	608	608	608	608	784	784	784	912	912
-    runtime.gil_locked	1168	368	368	376	-	-	-	-	-	-	-	-	-	-
-    runtime.gil_last_holder	1160	360	360	368	-	-	-	-	-	-	-	-	-	-
-    runtime.gc_collecting	544	-	-	-	-	-	-	-	-	-	-	-	-	-
-    runtime.recursion_limit	584	-	-	-	-	-	-	-	-	-	-	-	-	-
-    interpreter.size	2720	5656	113528	107752	383552	194968	194984	195000	215616	225864	225880	246720	226240	226256
-    interpreter.next	0	0	0	0	0	7264	7264	7264	7264	7272	7272	7272	7264	7264
-    interpreter.id	16	24	24	48	8	7272	7272	7272	7272	7280	7280	7280	7272	7272
-    interpreter.threads_head	8	8	8	16	72	7344	7344	7344	7344	7344	7344	7344	7336	7336
-    interpreter.modules	56	856	856	888	944	7656	7656	7656	7664	7688	7688	7712	7592	7592
-    interpreter.sysdict	72	872	872	904	352	7640	7640	7640	7648	7672	7672	7696	7576	7576
-    interpreter.gil	-	-	-	-	384	16	16	16	16	16	16	16	16	16
-    interpreter.gc_collecting	-	816	816	848	312	7600	7600	7600	7600	7600	7600	7600	7512	7512
-    interpreter.finalizing	-	-	-	-	104	7384	7384	7384	7384	7392	7392	7392	7384	7384
-    interpreter.recursion_limit	-	64	64	96	376	8	8	8	8	8	8	8	8	8
-    interpreter.eval_frame	568	1400	1368	1424	1744	8472	8472	8480	8488	8520	8528	8560	8472	8480
-    interpreter.monitoring_tool_names	-	-	-	-	382872	194264	194264	194280	197352	224496	224512	230616	224768	224784
-    interpreter.asyncio_tasks_head	-	-	-	-	-	-	-	-	-	10880	10888	17632	10856	10864
-    gil.size	208	208	208	208	208	208	208	208	216	208	208	216	208	208
-    gil.enabled	-	-	-	-	-	-	-	-	0	-	-	0	-	-
-    gil.last_holder	8	8	8	8	8	8	8	8	16	8	8	16	8	8
-    gil.locked	16	16	16	16	16	16	16	16	24	16	16	24	16	16
-    thread.size	264	264	280	360	288	304	312	312	304	832	832	832	888	888
-    thread.next	8	8	8	8	8	8	8	8	8	8	8	8	8	8
-    thread.interp	16	16	16	16	16	16	16	16	16	16	16	16	16	16
-    thread.frame	24	24	24	-	-	-	-	-	-	-	-	-	-	-
-    thread.cframe	-	-	48	56	56	-	-	-	-	-	-	-	-	-
-    thread.current_frame	-	-	-	-	-	72	72	72	72	72	72	72	72	72
-    thread.thread_id	176	176	176	152	136	152	152	152	152	152	152	152	176	176
-    thread.native_thread_id	-	-	-	160	144	160	160	160	160	160	160	160	184	184
-    thread.curexc_type	88	88	88	96	-	-	-	-	-	-	-	-	-	-
-    thread.curexc_value	96	96	96	104	-	-	-	-	-	-	-	-	-	-
-    thread.curexc_traceback	104	104	104	112	-	-	-	-	-	-	-	-	-	-
-    thread.current_exception	-	-	-	-	96	112	112	112	112	112	112	112	136	136
-    thread.exc_info	144	144	144	120	104	120	120	120	120	120	120	120	144	144
-    thread.recursion_depth	32	32	32	-	-	-	-	-	-	-	-	-	-	-
-    thread.recursion_remaining	-	-	-	32	28	44	44	44	44	48	48	48	52	52
-    thread.recursion_limit	-	-	-	36	32	48	48	48	48	52	52	52	56	56
-    thread.tracefunc	64	64	64	72	72	88	88	88	88	88	88	88	112	112
-    thread.traceobj	80	80	80	88	88	104	104	104	104	104	104	104	128	128
-    thread.profilefunc	56	56	56	64	64	80	80	80	80	80	80	80	104	104
-    thread.profileobj	72	72	72	80	80	96	96	96	96	96	96	96	120	120
-    thread_impl.size	-	-	-	-	-	336	344	344	17816	936	936	15608	1104	1104
-    thread_impl.asyncio_running_loop	-	-	-	-	-	304	312	312	304	864	864	864	1024	1024
-    thread_impl.asyncio_running_task	-	-	-	-	-	-	-	-	-	872	872	872	1032	1032
-    thread_impl.asyncio_tasks_head	-	-	-	-	-	-	-	-	-	880	880	880	1048	1048
-    err_stack_item.size	32	32	32	16	16	16	16	16	16	16	16	16	16	16
-    err_stack_item.exc_traceback	16	16	16	-	-	-	-	-	-	-	-	-	-	-
-    err_stack_item.exc_value	8	8	8	0	0	0	0	0	0	0	0	0	0	0
-    err_stack_item.previous	24	24	24	8	8	8	8	8	8	8	8	8	8	8
-    cframe.size	-	-	16	24	16	-	-	-	-	-	-	-	-	-
-    cframe.current_frame	-	-	-	8	0	-	-	-	-	-	-	-	-	-
-    cframe.previous	-	-	8	16	8	-	-	-	-	-	-	-	-	-
-    frame_object.size	368	368	360	56	56	72	72	72	88	80	80	96	80	80
-    frame_object.f_back	24	24	24	16	16	16	16	16	32	16	16	32	16	16
-    frame_object.f_code	32	32	32	-	-	-	-	-	-	-	-	-	-	-
-    frame_object.f_builtins	40	40	40	-	-	-	-	-	-	-	-	-	-	-
-    frame_object.f_globals	48	48	48	-	-	-	-	-	-	-	-	-	-	-
-    frame_object.f_locals	56	56	56	-	-	-	-	-	-	-	-	-	-	-
-    frame_object.f_lasti	104	104	96	-	-	-	-	-	-	-	-	-	-	-
-    frame_object.f_gen	96	96	88	-	-	-	-	-	-	-	-	-	-	-
-    frame_object.f_localsplus	360	360	352	-	-	-	-	-	-	-	-	-	-	-
-    frame_object.f_frame	-	-	-	24	24	24	24	24	40	24	24	40	24	24
-    frame_object.f_lineno	108	108	100	40	40	40	40	40	56	40	40	56	40	40
-    frame_object.f_stacktop	72	72	-	-	-	-	-	-	-	-	-	-	-	-
-    frame_object.f_valuestack	64	64	64	-	-	-	-	-	-	-	-	-	-	-
-    frame_object.f_stackdepth	-	-	80	-	-	-	-	-	-	-	-	-	-	-
-    frame.size	-	-	-	80	80	80	80	80	80	88	88	88	88	88
-    frame.executable	-	-	-	32	0	0	0	0	0	0	0	0	0	0
-    frame.previous	-	-	-	48	8	8	8	8	8	8	8	8	8	8
-    frame.globals	-	-	-	8	24	24	24	24	24	24	24	24	24	24
-    frame.builtins	-	-	-	16	32	32	32	32	32	32	32	32	32	32
-    frame.locals	-	-	-	24	40	40	40	40	40	40	40	40	40	40
-    frame.instruction	-	-	-	56	56	56	56	56	56	56	56	56	56	56
-    frame.owner	-	-	-	69	70	70	70	70	70	74	74	78	74	74
-    frame.is_entry	-	-	-	68	-	-	-	-	-	-	-	-	-	-
-    frame.tlbc_index	-	-	-	-	-	-	-	-	-	-	-	72	-	-
-    frame.localsplus	-	-	-	72	72	72	72	72	72	80	80	80	80	80
-    frame.stacktop	-	-	-	64	64	64	64	64	64	-	-	-	-	-
-    frame.stackpointer	-	-	-	-	-	-	-	-	-	64	64	64	64	64
-    code.size	176	176	176	192	200	208	208	208	224	216	216	240	216	216
-    code.argcount	16	16	16	56	52	52	52	52	68	52	52	68	52	52
-    code.kwonlyargcount	24	24	24	64	60	60	60	60	76	60	60	76	60	60
-    code.flags	36	36	36	48	48	48	48	48	64	48	48	64	48	48
-    code.nlocals	28	28	28	80	80	80	80	80	96	80	80	96	80	80
-    code.nlocalsplus	-	-	-	76	72	72	72	72	88	72	72	88	72	72
-    code.stacksize	32	32	32	68	64	64	64	64	80	64	64	80	64	64
-    code.firstlineno	40	40	40	72	68	68	68	68	84	68	68	84	68	68
-    code.varnames	72	72	72	-	-	-	-	-	-	-	-	-	-	-
-    code.cellvars	88	88	88	-	-	-	-	-	-	-	-	-	-	-
-    code.freevars	80	80	80	-	-	-	-	-	-	-	-	-	-	-
-    code.localsplusnames	-	-	-	96	96	96	96	96	112	96	96	112	96	96
-    code.localspluskinds	-	-	-	104	104	104	104	104	120	104	104	120	104	104
-    code.filename	104	104	104	112	112	112	112	112	128	112	112	128	112	112
-    code.name	112	112	112	120	120	120	120	120	136	120	120	136	120	120
-    code.qualname	-	-	-	128	128	128	128	128	144	128	128	144	128	128
-    code.linetable	120	120	120	136	136	136	136	136	152	136	136	152	136	136
-    code.bytecode	48	48	48	-	-	-	-	-	-	-	-	-	-	-
-    code.code_adaptive	-	-	-	184	192	200	200	200	216	208	208	232	208	208
-    code.firsttraceable	-	-	-	168	176	184	184	184	200	192	192	208	192	192
-    code.consts	56	56	56	24	24	24	24	24	40	24	24	40	24	24
-    code.names	64	64	64	32	32	32	32	32	48	32	32	48	32	32
-    code.monitoring	-	-	-	-	168	176	176	176	192	176	176	192	176	176
-    code.tlbc	-	-	-	-	-	-	-	-	-	-	-	224	-	-
-    code_array.size	-	-	-	-	-	-	-	-	-	-	-	16	-	-
-    code_array.count	-	-	-	-	-	-	-	-	-	-	-	0	-	-
-    code_array.entries	-	-	-	-	-	-	-	-	-	-	-	8	-	-
-    object.size	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    object.ob_type	8	8	8	8	8	8	8	8	24	8	8	24	8	8
-    object.refcount	0	0	0	0	0	0	0	0	-	0	0	-	0	0
-    object.local_references	-	-	-	-	-	-	-	-	12	-	-	12	-	-
-    object.shared_references	-	-	-	-	-	-	-	-	16	-	-	16	-	-
-    var_object.size	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-    var_object.ob_size	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    type_object.size	416	408	408	408	416	416	416	416	432	416	416	432	424	424
-    type_object.name	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-    type_object.basicsize	32	32	32	32	32	32	32	32	48	32	32	48	32	32
-    type_object.itemsize	40	40	40	40	40	40	40	40	56	40	40	56	40	40
-    type_object.flags	168	168	168	168	168	168	168	168	184	168	168	184	168	168
-    type_object.members	240	240	240	240	240	240	240	240	256	240	240	256	240	240
-    type_object.base	256	256	256	256	256	256	256	256	272	256	256	272	256	256
-    type_object.dict	264	264	264	264	264	264	264	264	280	264	264	280	264	264
-    type_object.dictoffset	288	288	288	288	288	288	288	288	304	288	288	304	288	288
-    type_object.repr	88	88	88	88	88	88	88	88	104	88	88	104	88	88
-    type_object.mro	344	344	344	344	344	344	344	344	360	344	344	360	344	344
-    heap_type.size	880	880	888	904	920	928	928	928	944	936	936	960	944	944
-    heap_type.qualname	864	856	864	864	872	872	872	872	888	872	872	888	880	880
-    heap_type.cached_keys	872	864	872	872	880	880	880	880	896	880	880	896	888	888
-    member_def.size	40	40	40	40	40	40	40	40	40	40	40	40	40	40
-    member_def.name	0	0	0	0	0	0	0	0	0	0	0	0	0	0
-    member_def.kind	8	8	8	8	8	8	8	8	8	8	8	8	8	8
-    member_def.offset	16	16	16	16	16	16	16	16	16	16	16	16	16	16
-    ascii.size	48	48	48	48	40	40	40	40	56	40	40	56	40	40
-    ascii.length	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    ascii.state	32	32	32	32	32	32	32	32	48	32	32	48	32	32
-    ascii.wstr	40	40	40	40	-	-	-	-	-	-	-	-	-	-
-    compact_unicode.size	72	72	72	72	56	56	56	56	72	56	56	72	56	56
-    compact_unicode.wstr_length	64	64	64	64	-	-	-	-	-	-	-	-	-	-
-    unicode.size	80	80	80	80	64	64	64	64	80	64	64	80	64	64
-    unicode.data	72	72	72	72	56	56	56	56	72	56	56	72	56	56
-    long.size	32	32	32	32	32	32	32	32	48	32	32	48	32	32
-    long.digits	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-    long.tag	-	-	-	-	16	16	16	16	32	16	16	32	16	16
-    float.size	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-    float.value	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    complex.size	32	32	32	32	32	32	32	32	48	32	32	48	32	32
-    complex.value	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    bytes.size	40	40	40	40	40	40	40	40	56	40	40	56	40	40
-    bytes.data	32	32	32	32	32	32	32	32	48	32	32	48	32	32
-    bytearray.size	56	56	56	56	56	56	56	56	72	56	56	72	64	64
-    bytearray.start	40	40	40	40	40	40	40	40	56	40	40	56	40	40
-    list.size	40	40	40	40	40	40	40	40	56	40	40	56	40	40
-    list.items	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-    list.allocated	32	32	32	32	32	32	32	32	48	32	32	48	32	32
-    tuple.size	32	32	32	32	32	32	32	32	48	40	40	56	40	40
-    tuple.items	24	24	24	24	24	24	24	24	40	32	32	48	32	32
-    set.size	200	200	200	200	200	200	200	200	216	200	200	216	200	200
-    set.used	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-    set.mask	32	32	32	32	32	32	32	32	48	32	32	48	32	32
-    set.table	40	40	40	40	40	40	40	40	56	40	40	56	40	40
-    dict.size	48	48	48	48	48	48	48	48	64	48	48	64	48	48
-    dict.used	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    dict.keys	32	32	32	32	32	32	32	32	48	32	32	48	32	32
-    dict.values	40	40	40	40	40	40	40	40	56	40	40	56	40	40
-    dict_keys.size	40	40	40	32	32	32	32	32	32	32	32	32	32	32
-    dict_keys.size_slots	8	8	8	-	-	-	-	-	-	-	-	-	-	-
-    dict_keys.log2_size	-	-	-	8	8	8	8	8	8	8	8	8	8	8
-    dict_keys.log2_index_bytes	-	-	-	9	9	9	9	9	9	9	9	9	9	9
-    dict_keys.kind	-	-	-	10	10	10	10	10	10	10	10	10	10	10
-    dict_keys.nentries	32	32	32	24	24	24	24	24	24	24	24	24	24	24
-    dict_keys.indices	40	40	40	32	32	32	32	32	32	32	32	32	32	32
-    dict_values.size	-	-	-	8	8	16	16	16	16	16	16	16	16	16
-    dict_values.values	-	-	-	0	0	8	8	8	8	8	8	8	8	8
-    dict_values.capacity	-	-	-	-	-	0	0	0	0	0	0	0	0	0
-    dict_values.count	-	-	-	-	-	1	1	1	1	1	1	1	1	1
-    dict_values.valid	-	-	-	-	-	3	3	3	3	3	3	3	3	3
-    cell.size	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-    cell.contents	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    module.size	56	56	56	56	56	56	56	56	80	56	56	80	104	104
-    module.dict	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    module.name	48	48	48	48	48	48	48	48	64	48	48	64	40	40
-    function.size	120	120	128	136	144	144	144	144	160	152	152	168	152	152
-    function.qualname	104	104	40	40	40	40	40	40	56	40	40	56	40	40
-    function.name	64	64	32	32	32	32	32	32	48	32	32	48	32	32
-    function.module	88	88	104	104	104	104	104	104	120	104	104	120	104	104
-    function.code	16	16	48	48	48	48	48	48	64	48	48	64	48	48
-    method.size	48	48	48	48	48	48	48	48	64	48	48	64	48	48
-    method.function	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    method.instance	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-    builtin.size	56	56	56	56	56	56	56	56	72	56	56	72	56	56
-    builtin.definition	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    builtin.owner	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-    method_def.size	32	32	32	32	32	32	32	32	32	32	32	32	32	32
-    method_def.name	0	0	0	0	0	0	0	0	0	0	0	0	0	0
-    method_def.function	8	8	8	8	8	8	8	8	8	8	8	8	8	8
-    wrapper.size	32	32	32	32	32	32	32	32	48	32	32	48	32	32
-    wrapper.descriptor	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    wrapper.instance	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-    descriptor.size	40	40	40	40	40	40	40	40	56	40	40	56	40	40
-    descriptor.of_type	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    descriptor.name	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-    generator.size	96	96	88	88	80	80	80	80	96	160	160	176	160	160
-    generator.qualname	56	56	48	40	32	32	32	32	48	32	32	48	32	32
-    generator.frame	16	16	16	-	-	-	-	-	-	-	-	-	-	-
-    generator.iframe	-	-	-	80	72	72	72	72	88	72	72	88	72	72
-    generator.frame_state	-	-	-	75	67	67	67	67	83	67	67	83	67	67
-    range.size	48	48	48	48	48	48	48	48	64	48	48	64	48	48
-    range.start	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    range.stop	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-    range.step	32	32	32	32	32	32	32	32	48	32	32	48	32	32
-    slice.size	40	40	40	40	40	40	40	40	56	40	40	56	40	40
-    slice.start	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    slice.stop	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-    slice.step	32	32	32	32	32	32	32	32	48	32	32	48	32	32
-    exception.size	64	64	64	72	72	72	72	72	88	72	72	88	72	72
-    exception.args	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-    exception.traceback	32	32	32	40	40	40	40	40	56	40	40	56	40	40
-    exception.context	40	40	40	48	48	48	48	48	64	48	48	64	48	48
-    exception.cause	48	48	48	56	56	56	56	56	72	56	56	72	56	56
-    exception.suppress_context	56	56	56	64	64	64	64	64	80	64	64	80	64	64
-    traceback.size	40	40	40	40	40	40	40	40	56	40	40	56	40	40
-    traceback.next	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    traceback.frame	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-    traceback.lasti	32	32	32	32	32	32	32	32	48	32	32	48	32	32
-    traceback.lineno	36	36	36	36	36	36	36	36	52	36	36	52	36	36
-    weak_reference.size	56	56	56	64	64	64	64	64	88	64	64	88	64	64
-    weak_reference.object	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    task.size	144	184	192	176	176	144	144	144	160	168	168	192	168	168
-    task.event_loop	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    task.state	72	80	88	88	88	96	96	96	112	104	104	120	104	104
-    task.coro	112	152	160	136	136	120	120	120	136	128	128	144	128	128
-    task.name	120	160	168	144	144	128	128	128	144	136	136	152	136	136
-    task.fut_waiter	104	144	152	128	128	112	112	112	128	120	120	136	120	120
-    task.node	-	-	-	-	-	-	-	-	-	152	152	168	152	152
-    future.size	104	144	152	128	128	104	104	104	120	112	112	128	112	112
-    future.state	72	80	88	88	88	96	96	96	112	104	104	120	104	104
-    future_iterator.size	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-    future_iterator.future	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    coroutine_wrapper.size	24	24	24	24	24	24	24	24	40	24	24	40	24	24
-    coroutine_wrapper.coroutine	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    async_gen_send.size	40	40	40	40	40	40	40	40	56	40	40	56	40	40
-    async_gen_send.generator	16	16	16	16	16	16	16	16	32	16	16	32	16	16
-    async_gen_throw.size	40	40	40	40	40	40	40	40	56	40	40	56	56	56
-    async_gen_throw.generator	16	16	16	16	16	16	16	16	32	16	16	32	16	16
+    field	3.8.18	3.9.18	3.10.13	3.11.7	3.12.1	3.13.0	3.13.18	3.13.18d	3.13.5t	3.13.18t	3.14.10	3.14.10d	3.14.4t	3.14.10t	3.15.2	3.15.2d	3.15.2t
+    runtime.size	1464	656	672	166688	459944	283320	283408	299424	328320	328384	316616	332632	362368	365624	346568	362592	409296
+    runtime.interpreters_head	32	32	32	40	40	632	632	632	632	632	808	808	808	808	936	936	936
+    runtime.interpreters_main	40	40	40	48	48	640	640	640	640	640	816	816	816	816	944	944	944
+    runtime.finalizing	16	16	16	24	24	608	608	608	608	608	784	784	784	784	912	912	912
+    runtime.gil_locked	1168	368	368	376	-	-	-	-	-	-	-	-	-	-	-	-	-
+    runtime.gil_last_holder	1160	360	360	368	-	-	-	-	-	-	-	-	-	-	-	-	-
+    runtime.gc_collecting	544	-	-	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    runtime.recursion_limit	584	-	-	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    interpreter.size	2720	5656	113528	107752	383552	194968	194984	195000	215616	215616	225864	225880	246720	249976	226240	226256	250328
+    interpreter.next	0	0	0	0	0	7264	7264	7264	7264	7264	7272	7272	7272	7272	7264	7264	7264
+    interpreter.id	16	24	24	48	8	7272	7272	7272	7272	7272	7280	7280	7280	7280	7272	7272	7272
+    interpreter.threads_head	8	8	8	16	72	7344	7344	7344	7344	7344	7344	7344	7344	7344	7336	7336	7336
+    interpreter.modules	56	856	856	888	944	7656	7656	7656	7664	7664	7688	7688	7712	7712	7592	7592	7592
+    interpreter.sysdict	72	872	872	904	352	7640	7640	7640	7648	7648	7672	7672	7696	7696	7576	7576	7576
+    interpreter.gil	-	-	-	-	384	16	16	16	16	16	16	16	16	16	16	16	16
+    interpreter.gc_collecting	-	816	816	848	312	7600	7600	7600	7600	7600	7600	7600	7600	7600	7512	7512	7512
+    interpreter.finalizing	-	-	-	-	104	7384	7384	7384	7384	7384	7392	7392	7392	7392	7384	7384	7384
+    interpreter.recursion_limit	-	64	64	96	376	8	8	8	8	8	8	8	8	8	8	8	8
+    interpreter.eval_frame	568	1400	1368	1424	1744	8472	8472	8480	8488	8488	8520	8528	8560	8560	8472	8480	8488
+    interpreter.monitoring_tool_names	-	-	-	-	382872	194264	194264	194280	197352	197352	224496	224512	230616	230288	224768	224784	230504
+    interpreter.asyncio_tasks_head	-	-	-	-	-	-	-	-	-	-	10880	10888	17632	17304	10856	10864	17256
+    gil.size	208	208	208	208	208	208	208	208	216	216	208	208	216	216	208	208	216
+    gil.enabled	-	-	-	-	-	-	-	-	0	0	-	-	0	0	-	-	0
+    gil.last_holder	8	8	8	8	8	8	8	8	16	16	8	8	16	16	8	8	16
+    gil.locked	16	16	16	16	16	16	16	16	24	24	16	16	24	24	16	16	24
+    thread.size	264	264	280	360	288	304	312	312	304	312	832	832	832	832	888	888	888
+    thread.next	8	8	8	8	8	8	8	8	8	8	8	8	8	8	8	8	8
+    thread.interp	16	16	16	16	16	16	16	16	16	16	16	16	16	16	16	16	16
+    thread.frame	24	24	24	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    thread.cframe	-	-	48	56	56	-	-	-	-	-	-	-	-	-	-	-	-
+    thread.current_frame	-	-	-	-	-	72	72	72	72	72	72	72	72	72	72	72	72
+    thread.thread_id	176	176	176	152	136	152	152	152	152	152	152	152	152	152	176	176	176
+    thread.native_thread_id	-	-	-	160	144	160	160	160	160	160	160	160	160	160	184	184	184
+    thread.curexc_type	88	88	88	96	-	-	-	-	-	-	-	-	-	-	-	-	-
+    thread.curexc_value	96	96	96	104	-	-	-	-	-	-	-	-	-	-	-	-	-
+    thread.curexc_traceback	104	104	104	112	-	-	-	-	-	-	-	-	-	-	-	-	-
+    thread.current_exception	-	-	-	-	96	112	112	112	112	112	112	112	112	112	136	136	136
+    thread.exc_info	144	144	144	120	104	120	120	120	120	120	120	120	120	120	144	144	144
+    thread.recursion_depth	32	32	32	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    thread.recursion_remaining	-	-	-	32	28	44	44	44	44	44	48	48	48	48	52	52	52
+    thread.recursion_limit	-	-	-	36	32	48	48	48	48	48	52	52	52	52	56	56	56
+    thread.tracefunc	64	64	64	72	72	88	88	88	88	88	88	88	88	88	112	112	112
+    thread.traceobj	80	80	80	88	88	104	104	104	104	104	104	104	104	104	128	128	128
+    thread.profilefunc	56	56	56	64	64	80	80	80	80	80	80	80	80	80	104	104	104
+    thread.profileobj	72	72	72	80	80	96	96	96	96	96	96	96	96	96	120	120	120
+    thread_impl.size	-	-	-	-	-	336	344	344	17816	17824	936	936	15608	19216	1104	1104	19408
+    thread_impl.asyncio_running_loop	-	-	-	-	-	304	312	312	304	312	864	864	864	864	1024	1024	1024
+    thread_impl.asyncio_running_task	-	-	-	-	-	-	-	-	-	-	872	872	872	872	1032	1032	1032
+    thread_impl.asyncio_tasks_head	-	-	-	-	-	-	-	-	-	-	880	880	880	880	1048	1048	1048
+    err_stack_item.size	32	32	32	16	16	16	16	16	16	16	16	16	16	16	16	16	16
+    err_stack_item.exc_traceback	16	16	16	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    err_stack_item.exc_value	8	8	8	0	0	0	0	0	0	0	0	0	0	0	0	0	0
+    err_stack_item.previous	24	24	24	8	8	8	8	8	8	8	8	8	8	8	8	8	8
+    cframe.size	-	-	16	24	16	-	-	-	-	-	-	-	-	-	-	-	-
+    cframe.current_frame	-	-	-	8	0	-	-	-	-	-	-	-	-	-	-	-	-
+    cframe.previous	-	-	8	16	8	-	-	-	-	-	-	-	-	-	-	-	-
+    frame_object.size	368	368	360	56	56	72	72	72	88	88	80	80	96	96	80	80	96
+    frame_object.f_back	24	24	24	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    frame_object.f_code	32	32	32	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    frame_object.f_builtins	40	40	40	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    frame_object.f_globals	48	48	48	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    frame_object.f_locals	56	56	56	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    frame_object.f_lasti	104	104	96	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    frame_object.f_gen	96	96	88	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    frame_object.f_localsplus	360	360	352	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    frame_object.f_frame	-	-	-	24	24	24	24	24	40	40	24	24	40	40	24	24	40
+    frame_object.f_lineno	108	108	100	40	40	40	40	40	56	56	40	40	56	56	40	40	56
+    frame_object.f_stacktop	72	72	-	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    frame_object.f_valuestack	64	64	64	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    frame_object.f_stackdepth	-	-	80	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    frame.size	-	-	-	80	80	80	80	80	80	80	88	88	88	88	88	88	88
+    frame.executable	-	-	-	32	0	0	0	0	0	0	0	0	0	0	0	0	0
+    frame.previous	-	-	-	48	8	8	8	8	8	8	8	8	8	8	8	8	8
+    frame.globals	-	-	-	8	24	24	24	24	24	24	24	24	24	24	24	24	24
+    frame.builtins	-	-	-	16	32	32	32	32	32	32	32	32	32	32	32	32	32
+    frame.locals	-	-	-	24	40	40	40	40	40	40	40	40	40	40	40	40	40
+    frame.instruction	-	-	-	56	56	56	56	56	56	56	56	56	56	56	56	56	56
+    frame.owner	-	-	-	69	70	70	70	70	70	70	74	74	78	78	74	74	78
+    frame.is_entry	-	-	-	68	-	-	-	-	-	-	-	-	-	-	-	-	-
+    frame.tlbc_index	-	-	-	-	-	-	-	-	-	-	-	-	72	72	-	-	72
+    frame.localsplus	-	-	-	72	72	72	72	72	72	72	80	80	80	80	80	80	80
+    frame.stacktop	-	-	-	64	64	64	64	64	64	64	-	-	-	-	-	-	-
+    frame.stackpointer	-	-	-	-	-	-	-	-	-	-	64	64	64	64	64	64	64
+    code.size	176	176	176	192	200	208	208	208	224	224	216	216	240	240	216	216	240
+    code.argcount	16	16	16	56	52	52	52	52	68	68	52	52	68	68	52	52	68
+    code.kwonlyargcount	24	24	24	64	60	60	60	60	76	76	60	60	76	76	60	60	76
+    code.flags	36	36	36	48	48	48	48	48	64	64	48	48	64	64	48	48	64
+    code.nlocals	28	28	28	80	80	80	80	80	96	96	80	80	96	96	80	80	96
+    code.nlocalsplus	-	-	-	76	72	72	72	72	88	88	72	72	88	88	72	72	88
+    code.stacksize	32	32	32	68	64	64	64	64	80	80	64	64	80	80	64	64	80
+    code.firstlineno	40	40	40	72	68	68	68	68	84	84	68	68	84	84	68	68	84
+    code.varnames	72	72	72	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    code.cellvars	88	88	88	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    code.freevars	80	80	80	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    code.localsplusnames	-	-	-	96	96	96	96	96	112	112	96	96	112	112	96	96	112
+    code.localspluskinds	-	-	-	104	104	104	104	104	120	120	104	104	120	120	104	104	120
+    code.filename	104	104	104	112	112	112	112	112	128	128	112	112	128	128	112	112	128
+    code.name	112	112	112	120	120	120	120	120	136	136	120	120	136	136	120	120	136
+    code.qualname	-	-	-	128	128	128	128	128	144	144	128	128	144	144	128	128	144
+    code.linetable	120	120	120	136	136	136	136	136	152	152	136	136	152	152	136	136	152
+    code.bytecode	48	48	48	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    code.code_adaptive	-	-	-	184	192	200	200	200	216	216	208	208	232	232	208	208	232
+    code.firsttraceable	-	-	-	168	176	184	184	184	200	200	192	192	208	208	192	192	208
+    code.consts	56	56	56	24	24	24	24	24	40	40	24	24	40	40	24	24	40
+    code.names	64	64	64	32	32	32	32	32	48	48	32	32	48	48	32	32	48
+    code.monitoring	-	-	-	-	168	176	176	176	192	192	176	176	192	192	176	176	192
+    code.tlbc	-	-	-	-	-	-	-	-	-	-	-	-	224	224	-	-	224
+    code_array.size	-	-	-	-	-	-	-	-	-	-	-	-	16	16	-	-	16
+    code_array.count	-	-	-	-	-	-	-	-	-	-	-	-	0	0	-	-	0
+    code_array.entries	-	-	-	-	-	-	-	-	-	-	-	-	8	8	-	-	8
+    object.size	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    object.ob_type	8	8	8	8	8	8	8	8	24	24	8	8	24	24	8	8	24
+    object.refcount	0	0	0	0	0	0	0	0	-	-	0	0	-	-	0	0	-
+    object.local_references	-	-	-	-	-	-	-	-	12	12	-	-	12	12	-	-	12
+    object.shared_references	-	-	-	-	-	-	-	-	16	16	-	-	16	16	-	-	16
+    var_object.size	24	24	24	24	24	24	24	24	40	40	24	24	40	40	24	24	40
+    var_object.ob_size	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    type_object.size	416	408	408	408	416	416	416	416	432	432	416	416	432	432	424	424	440
+    type_object.name	24	24	24	24	24	24	24	24	40	40	24	24	40	40	24	24	40
+    type_object.basicsize	32	32	32	32	32	32	32	32	48	48	32	32	48	48	32	32	48
+    type_object.itemsize	40	40	40	40	40	40	40	40	56	56	40	40	56	56	40	40	56
+    type_object.flags	168	168	168	168	168	168	168	168	184	184	168	168	184	184	168	168	184
+    type_object.members	240	240	240	240	240	240	240	240	256	256	240	240	256	256	240	240	256
+    type_object.base	256	256	256	256	256	256	256	256	272	272	256	256	272	272	256	256	272
+    type_object.dict	264	264	264	264	264	264	264	264	280	280	264	264	280	280	264	264	280
+    type_object.dictoffset	288	288	288	288	288	288	288	288	304	304	288	288	304	304	288	288	304
+    type_object.repr	88	88	88	88	88	88	88	88	104	104	88	88	104	104	88	88	104
+    type_object.mro	344	344	344	344	344	344	344	344	360	360	344	344	360	360	344	344	360
+    heap_type.size	880	880	888	904	920	928	928	928	944	944	936	936	960	960	944	944	968
+    heap_type.qualname	864	856	864	864	872	872	872	872	888	888	872	872	888	888	880	880	896
+    heap_type.cached_keys	872	864	872	872	880	880	880	880	896	896	880	880	896	896	888	888	904
+    member_def.size	40	40	40	40	40	40	40	40	40	40	40	40	40	40	40	40	40
+    member_def.name	0	0	0	0	0	0	0	0	0	0	0	0	0	0	0	0	0
+    member_def.kind	8	8	8	8	8	8	8	8	8	8	8	8	8	8	8	8	8
+    member_def.offset	16	16	16	16	16	16	16	16	16	16	16	16	16	16	16	16	16
+    ascii.size	48	48	48	48	40	40	40	40	56	56	40	40	56	56	40	40	56
+    ascii.length	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    ascii.state	32	32	32	32	32	32	32	32	48	48	32	32	48	48	32	32	48
+    ascii.wstr	40	40	40	40	-	-	-	-	-	-	-	-	-	-	-	-	-
+    compact_unicode.size	72	72	72	72	56	56	56	56	72	72	56	56	72	72	56	56	72
+    compact_unicode.wstr_length	64	64	64	64	-	-	-	-	-	-	-	-	-	-	-	-	-
+    unicode.size	80	80	80	80	64	64	64	64	80	80	64	64	80	80	64	64	80
+    unicode.data	72	72	72	72	56	56	56	56	72	72	56	56	72	72	56	56	72
+    long.size	32	32	32	32	32	32	32	32	48	48	32	32	48	48	32	32	48
+    long.digits	24	24	24	24	24	24	24	24	40	40	24	24	40	40	24	24	40
+    long.tag	-	-	-	-	16	16	16	16	32	32	16	16	32	32	16	16	32
+    float.size	24	24	24	24	24	24	24	24	40	40	24	24	40	40	24	24	40
+    float.value	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    complex.size	32	32	32	32	32	32	32	32	48	48	32	32	48	48	32	32	48
+    complex.value	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    bytes.size	40	40	40	40	40	40	40	40	56	56	40	40	56	56	40	40	56
+    bytes.data	32	32	32	32	32	32	32	32	48	48	32	32	48	48	32	32	48
+    bytearray.size	56	56	56	56	56	56	56	56	72	72	56	56	72	72	64	64	80
+    bytearray.start	40	40	40	40	40	40	40	40	56	56	40	40	56	56	40	40	56
+    list.size	40	40	40	40	40	40	40	40	56	56	40	40	56	56	40	40	56
+    list.items	24	24	24	24	24	24	24	24	40	40	24	24	40	40	24	24	40
+    list.allocated	32	32	32	32	32	32	32	32	48	48	32	32	48	48	32	32	48
+    tuple.size	32	32	32	32	32	32	32	32	48	48	40	40	56	56	40	40	56
+    tuple.items	24	24	24	24	24	24	24	24	40	40	32	32	48	48	32	32	48
+    set.size	200	200	200	200	200	200	200	200	216	216	200	200	216	216	200	200	216
+    set.used	24	24	24	24	24	24	24	24	40	40	24	24	40	40	24	24	40
+    set.mask	32	32	32	32	32	32	32	32	48	48	32	32	48	48	32	32	48
+    set.table	40	40	40	40	40	40	40	40	56	56	40	40	56	56	40	40	56
+    dict.size	48	48	48	48	48	48	48	48	64	64	48	48	64	64	48	48	64
+    dict.used	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    dict.keys	32	32	32	32	32	32	32	32	48	48	32	32	48	48	32	32	48
+    dict.values	40	40	40	40	40	40	40	40	56	56	40	40	56	56	40	40	56
+    dict_keys.size	40	40	40	32	32	32	32	32	32	32	32	32	32	32	32	32	32
+    dict_keys.size_slots	8	8	8	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    dict_keys.log2_size	-	-	-	8	8	8	8	8	8	8	8	8	8	8	8	8	8
+    dict_keys.log2_index_bytes	-	-	-	9	9	9	9	9	9	9	9	9	9	9	9	9	9
+    dict_keys.kind	-	-	-	10	10	10	10	10	10	10	10	10	10	10	10	10	10
+    dict_keys.nentries	32	32	32	24	24	24	24	24	24	24	24	24	24	24	24	24	24
+    dict_keys.indices	40	40	40	32	32	32	32	32	32	32	32	32	32	32	32	32	32
+    dict_values.size	-	-	-	8	8	16	16	16	16	16	16	16	16	16	16	16	16
+    dict_values.values	-	-	-	0	0	8	8	8	8	8	8	8	8	8	8	8	8
+    dict_values.capacity	-	-	-	-	-	0	0	0	0	0	0	0	0	0	0	0	0
+    dict_values.count	-	-	-	-	-	1	1	1	1	1	1	1	1	1	1	1	1
+    dict_values.valid	-	-	-	-	-	3	3	3	3	3	3	3	3	3	3	3	3
+    cell.size	24	24	24	24	24	24	24	24	40	40	24	24	40	40	24	24	40
+    cell.contents	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    module.size	56	56	56	56	56	56	56	56	80	80	56	56	80	80	104	104	120
+    module.dict	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    module.name	48	48	48	48	48	48	48	48	64	64	48	48	64	64	40	40	56
+    function.size	120	120	128	136	144	144	144	144	160	160	152	152	168	168	152	152	168
+    function.qualname	104	104	40	40	40	40	40	40	56	56	40	40	56	56	40	40	56
+    function.name	64	64	32	32	32	32	32	32	48	48	32	32	48	48	32	32	48
+    function.module	88	88	104	104	104	104	104	104	120	120	104	104	120	120	104	104	120
+    function.code	16	16	48	48	48	48	48	48	64	64	48	48	64	64	48	48	64
+    method.size	48	48	48	48	48	48	48	48	64	64	48	48	64	64	48	48	64
+    method.function	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    method.instance	24	24	24	24	24	24	24	24	40	40	24	24	40	40	24	24	40
+    builtin.size	56	56	56	56	56	56	56	56	72	72	56	56	72	72	56	56	72
+    builtin.definition	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    builtin.owner	24	24	24	24	24	24	24	24	40	40	24	24	40	40	24	24	40
+    method_def.size	32	32	32	32	32	32	32	32	32	32	32	32	32	32	32	32	32
+    method_def.name	0	0	0	0	0	0	0	0	0	0	0	0	0	0	0	0	0
+    method_def.function	8	8	8	8	8	8	8	8	8	8	8	8	8	8	8	8	8
+    wrapper.size	32	32	32	32	32	32	32	32	48	48	32	32	48	48	32	32	48
+    wrapper.descriptor	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    wrapper.instance	24	24	24	24	24	24	24	24	40	40	24	24	40	40	24	24	40
+    descriptor.size	40	40	40	40	40	40	40	40	56	56	40	40	56	56	40	40	56
+    descriptor.of_type	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    descriptor.name	24	24	24	24	24	24	24	24	40	40	24	24	40	40	24	24	40
+    generator.size	96	96	88	88	80	80	80	80	96	96	160	160	176	176	160	160	176
+    generator.qualname	56	56	48	40	32	32	32	32	48	48	32	32	48	48	32	32	48
+    generator.frame	16	16	16	-	-	-	-	-	-	-	-	-	-	-	-	-	-
+    generator.iframe	-	-	-	80	72	72	72	72	88	88	72	72	88	88	72	72	88
+    generator.frame_state	-	-	-	75	67	67	67	67	83	83	67	67	83	83	67	67	83
+    range.size	48	48	48	48	48	48	48	48	64	64	48	48	64	64	48	48	64
+    range.start	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    range.stop	24	24	24	24	24	24	24	24	40	40	24	24	40	40	24	24	40
+    range.step	32	32	32	32	32	32	32	32	48	48	32	32	48	48	32	32	48
+    slice.size	40	40	40	40	40	40	40	40	56	56	40	40	56	56	40	40	56
+    slice.start	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    slice.stop	24	24	24	24	24	24	24	24	40	40	24	24	40	40	24	24	40
+    slice.step	32	32	32	32	32	32	32	32	48	48	32	32	48	48	32	32	48
+    exception.size	64	64	64	72	72	72	72	72	88	88	72	72	88	88	72	72	88
+    exception.args	24	24	24	24	24	24	24	24	40	40	24	24	40	40	24	24	40
+    exception.traceback	32	32	32	40	40	40	40	40	56	56	40	40	56	56	40	40	56
+    exception.context	40	40	40	48	48	48	48	48	64	64	48	48	64	64	48	48	64
+    exception.cause	48	48	48	56	56	56	56	56	72	72	56	56	72	72	56	56	72
+    exception.suppress_context	56	56	56	64	64	64	64	64	80	80	64	64	80	80	64	64	80
+    traceback.size	40	40	40	40	40	40	40	40	56	56	40	40	56	56	40	40	56
+    traceback.next	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    traceback.frame	24	24	24	24	24	24	24	24	40	40	24	24	40	40	24	24	40
+    traceback.lasti	32	32	32	32	32	32	32	32	48	48	32	32	48	48	32	32	48
+    traceback.lineno	36	36	36	36	36	36	36	36	52	52	36	36	52	52	36	36	52
+    weak_reference.size	56	56	56	64	64	64	64	64	88	88	64	64	88	88	64	64	88
+    weak_reference.object	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    task.size	144	184	192	176	176	144	144	144	160	160	168	168	192	192	168	168	192
+    task.event_loop	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    task.state	72	80	88	88	88	96	96	96	112	112	104	104	120	120	104	104	120
+    task.coro	112	152	160	136	136	120	120	120	136	136	128	128	144	144	128	128	144
+    task.name	120	160	168	144	144	128	128	128	144	144	136	136	152	152	136	136	152
+    task.fut_waiter	104	144	152	128	128	112	112	112	128	128	120	120	136	136	120	120	136
+    task.node	-	-	-	-	-	-	-	-	-	-	152	152	168	168	152	152	168
+    future.size	104	144	152	128	128	104	104	104	120	120	112	112	128	128	112	112	128
+    future.state	72	80	88	88	88	96	96	96	112	112	104	104	120	120	104	104	120
+    future_iterator.size	24	24	24	24	24	24	24	24	40	40	24	24	40	40	24	24	40
+    future_iterator.future	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    coroutine_wrapper.size	24	24	24	24	24	24	24	24	40	40	24	24	40	40	24	24	40
+    coroutine_wrapper.coroutine	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    async_gen_send.size	40	40	40	40	40	40	40	40	56	56	40	40	56	56	40	40	56
+    async_gen_send.generator	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
+    async_gen_throw.size	40	40	40	40	40	40	40	40	56	56	40	40	56	56	56	56	72
+    async_gen_throw.generator	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
     """
 
     # What debug information is asked for: slot, structures, members.

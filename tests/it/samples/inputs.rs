@@ -21,8 +21,8 @@ pub fn check(job: &Job<'_>, outcome: &Outcome, at_crash: &Value, variables: &Var
     if let Some(core) = &outcome.core {
         let arguments = [core.as_os_str(), OsStr::new("--source-root"), OsStr::new("/")];
         match job.analyze(&arguments, variables) {
-            Ok(core) if at_crash["crash"]["code"] == "BUS_ADRERR" => {
-                // The kernel stores a page that cannot be read as zeros.
+            // The kernel stores a page that cannot be read as zeros.
+            Ok(core) if is_at_unreadable_page(at_crash) => {
                 compare(
                     "core",
                     &without_native_locals(at_crash),
@@ -52,6 +52,12 @@ pub fn check(job: &Job<'_>, outcome: &Outcome, at_crash: &Value, variables: &Var
         let (at_crash, live) = (without_waits(at_crash, crashed), without_waits(live, crashed));
         compare("live", &at_crash, &live, &NOT_IN_LIVE, problems);
     }
+}
+
+/// A shrunk file, or a guard in the mapping of a stack (madvise(2), `MADV_GUARD_INSTALL`).
+fn is_at_unreadable_page(at_crash: &Value) -> bool {
+    let mut findings = at_crash["findings"].as_array().into_iter().flatten();
+    at_crash["crash"]["code"] == "BUS_ADRERR" || findings.any(|finding| finding["id"] == "stack-overflow")
 }
 
 fn without_native_locals(report: &Value) -> Value {
