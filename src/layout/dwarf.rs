@@ -1,5 +1,6 @@
 //! Offsets from the debug information of a build (DWARF 5, sections 5.7.1 and 5.7.6).
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use gimli::{AttributeValue, DebuggingInformationEntry, Dwarf, Reader, Unit, UnitOffset};
@@ -17,9 +18,11 @@ pub enum DwarfError {
     NothingFound,
 }
 
-/// How deep types and member paths are followed; CPython's need 4, and unnamed members that hold themselves cost twice as
-/// much with each step.
+/// How many names of one type are followed; CPython's have 4.
 const MAX_DEPTH: u32 = 8;
+/// How many structures are looked into for one member path. Unnamed members that hold themselves would multiply with
+/// each step.
+const MAX_STRUCTURES: u32 = 100;
 
 /// One wanted field: index of its slot in schema order, and its member paths.
 struct Wanted {
@@ -147,23 +150,24 @@ fn first_path<R: Reader>(
     paths: &[&str],
 ) -> gimli::Result<Option<u64>> {
     for path in paths {
-        if let Some(offset) = member_offset(dwarf, unit, structure, path, 0)? {
+        if let Some(offset) = member_offset(dwarf, unit, structure, path, &Cell::new(MAX_STRUCTURES))? {
             return Ok(Some(offset));
         }
     }
     Ok(None)
 }
 
-/// The offset of `path` ("interpreters.head") in a structure; unnamed members are looked into.
+/// The offset of `path` ("interpreters.head") in a structure; unnamed members are looked into, `left` structures in all.
 fn member_offset<R: Reader>(
     dwarf: &Dwarf<R>,
     unit: &Unit<R>,
     structure: UnitOffset<R::Offset>,
     path: &str,
-    depth: u32,
+    left: &Cell<u32>,
 ) -> gimli::Result<Option<u64>> {
-    if depth > MAX_DEPTH {
-        return Ok(None);
+    match left.get().checked_sub(1) {
+        Some(less) => left.set(less),
+        None => return Ok(None),
     }
     let (first, rest) = path
         .split_once('.')
@@ -188,7 +192,7 @@ fn member_offset<R: Reader>(
             let Some(target) = complete_structure(unit, target, 0)? else {
                 return Ok(None);
             };
-            Ok(member_offset(dwarf, unit, target, path, depth + 1)?.map(|offset| start + offset))
+            Ok(member_offset(dwarf, unit, target, path, left)?.map(|offset| start + offset))
         };
         match name {
             Some(name) if name.to_string_lossy()? == first => {
@@ -206,4 +210,42 @@ fn member_offset<R: Reader>(
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use gimli::{EndianSlice, LittleEndian, SectionId};
+
+    use super::*;
+
+    #[test]
+    fn members_without_names_that_hold_themselves_end() {
+        const ABBREVIATIONS: &[u8] = &[
+            1, 0x11, 1, 0, 0, // DW_TAG_compile_unit
+            2, 0x13, 1, 0x03, 0x08, 0, 0, // DW_TAG_structure_type: DW_AT_name as DW_FORM_string
+            3, 0x0d, 0, 0x49, 0x13, 0, 0, // DW_TAG_member: DW_AT_type as DW_FORM_ref4
+            0,
+        ];
+        let mut unit = vec![4, 0, 0, 0, 0, 0, 8, 1];
+        let structure = 4 + unit.len() as u32;
+        unit.extend(b"\x02_ts\0");
+        for _ in 0..50 {
+            unit.push(3);
+            unit.extend(structure.to_le_bytes());
+        }
+        unit.extend([0, 0]);
+        let mut info = (unit.len() as u32).to_le_bytes().to_vec();
+        info.append(&mut unit);
+        let dwarf = Dwarf::load(|id| -> Result<_, gimli::Error> {
+            let section: &[u8] = match id {
+                SectionId::DebugAbbrev => ABBREVIATIONS,
+                SectionId::DebugInfo => &info,
+                _ => &[],
+            };
+            Ok(EndianSlice::new(section, LittleEndian))
+        })
+        .unwrap();
+        // The structure is read: its size is asked for, and it has none.
+        assert!(matches!(offsets_from_dwarf(&dwarf), Err(DwarfError::NothingFound)));
+    }
 }
