@@ -2,8 +2,10 @@
 //!
 //! The loader of such a program cannot load the handler and says so on standard error, which would change the program's
 //! output. But it replaces `$LIB` in LD_PRELOAD by the name of its own library folder (ld.so(8)): for 32 bits, below the
-//! folder of that name lies a library with nothing in it; for 64 bits the name leads back to the handler. Loaders that
-//! do not know `$LIB`, like musl's, find a folder of that very name. All this is used only where there is such a loader.
+//! folder of that name lies a library with nothing in it; for 64 bits there are links to the handler and the helper.
+//! Loaders that do not know `$LIB`, like musl's, find a folder of that very name. All this is used only where there is
+//! such a loader. No link leads to a folder: who walks through all files (pytest in the folder of a project) would go
+//! round in circles.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use coldframe_handler::IMAGE_NAME;
 
-use super::install::{InstallError, make_folder, replace, temporary_name};
+use super::install::{HELPER_NAME, InstallError, make_folder, replace, temporary_name};
 use super::sound::{check_folder, io_error, open_file};
 
 /// The loader of programs of 32 bits (psABI for Intel386), the same everywhere.
@@ -26,7 +28,7 @@ const NAMES_32: [&str; 3] = ["lib", "lib32", "lib/i386-linux-gnu"];
 /// What loaders read that replace nothing.
 const TOKEN: &str = "$LIB";
 /// The folder for all this, beside the handler.
-const FOLDER: &str = "multilib";
+const FOLDER: &str = "preload";
 
 /// Whether programs of 32 bits can run here, and the loader of 64 bits takes one of the names that are known.
 pub(super) fn is_needed() -> bool {
@@ -76,6 +78,7 @@ pub(super) fn prepare(folder: &Path, euid: u32) -> Result<PathBuf, InstallError>
     }
     for (name, target) in links() {
         let path = tree.join(&name);
+        path.parent().map_or(Ok(()), make_folder)?;
         let temporary = temporary_name(&path);
         symlink(&target, &temporary).map_err(|error| io_error("create", &temporary, error))?;
         fs::rename(&temporary, &path).map_err(|error| io_error("replace", &path, error))?;
@@ -83,11 +86,12 @@ pub(super) fn prepare(folder: &Path, euid: u32) -> Result<PathBuf, InstallError>
     find(folder, euid)
 }
 
-/// Links that lead back to the handler's folder, and where to.
-fn links() -> impl Iterator<Item = (String, PathBuf)> {
-    NAMES_64.into_iter().chain([TOKEN]).map(|name| {
-        let depth = Path::new(name).components().count();
-        (name.to_string(), PathBuf::from(vec![".."; depth].join("/")))
+/// Links to what lies in the handler's folder, and where to.
+fn links() -> impl Iterator<Item = (PathBuf, PathBuf)> {
+    NAMES_64.into_iter().chain([TOKEN]).flat_map(|name| {
+        let folder = Path::new(name);
+        let up = vec![".."; folder.components().count() + 1].join("/");
+        [IMAGE_NAME, HELPER_NAME].map(|file| (folder.join(file), Path::new(&up).join(file)))
     })
 }
 
@@ -141,7 +145,7 @@ mod tests {
         fs::write(base.join(IMAGE_NAME), coldframe_handler::IMAGE).unwrap();
         let path = prepare(&base, euid).unwrap();
         assert_eq!(find(&base, euid).unwrap(), path);
-        assert!(path.ends_with("multilib/$LIB/libcoldframe_handler.so"));
+        assert!(path.ends_with("preload/$LIB/libcoldframe_handler.so"));
         let class = |name: &str| {
             let bytes = fs::read(base.join(FOLDER).join(name).join(IMAGE_NAME)).unwrap();
             let file = object::File::parse(bytes.as_slice()).unwrap();
@@ -152,6 +156,11 @@ mod tests {
         }
         for name in NAMES_32 {
             assert_eq!(class(name), Architecture::I386, "{name}");
+        }
+        fs::write(base.join(HELPER_NAME), "helper").unwrap();
+        for (link, _) in links() {
+            let path = base.join(FOLDER).join(link);
+            assert!(path.is_symlink() && path.is_file(), "{}", path.display());
         }
         fs::write(base.join(FOLDER).join("lib32").join(IMAGE_NAME), "other").unwrap();
         assert!(find(&base, euid).is_err());
