@@ -506,7 +506,8 @@ static const char *helper(void) {
     const char *preload = getenv("LD_PRELOAD");
     const char *last = preload ? strrchr(preload, ':') : 0;
     if (!preload) return "";
-    snprintf(path, sizeof path - 10, "%s", last ? last + 1 : preload);
+    // Where programs of 32 bits can run, links lead to the folder that both lie in.
+    if (!realpath(last ? last + 1 : preload, path)) return "";
     char *slash = strrchr(path, '/');
     if (slash) strcpy(slash + 1, "coldframe");
     return path;
