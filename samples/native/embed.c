@@ -38,7 +38,10 @@ int main(int argc, char **argv)
         return fprintf(stderr, "%s\n", dlerror()), 2;
 #endif
     GET(Py_Initialize)();
-    int failed = embed_run(argc > 1 ? argv[1] : "");
+    /* A copy: what lies beside the environment is in no dump. */
+    char name[64];
+    snprintf(name, sizeof name, "%s", argc > 1 ? argv[1] : "");
+    int failed = embed_run(name);
     GET(Py_Finalize)();
     return failed;
 }
