@@ -1,6 +1,7 @@
 //! `coldframe dump PID`: a minidump of a process that goes on.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -127,7 +128,7 @@ impl Dump {
         });
         let dump = match (dump, &self.output) {
             (Some(from), Some(to)) => {
-                move_file(&from, to).with_context(|| format!("the dump stays in {}", from.display()))?;
+                move_file(&from, to, pid).with_context(|| format!("the dump stays in {}", from.display()))?;
                 Some(to.clone())
             }
             (dump, _) => dump,
@@ -137,12 +138,15 @@ impl Dump {
     }
 }
 
-/// Also to another file system; readable by this user alone.
-fn move_file(from: &Path, to: &Path) -> std::io::Result<()> {
-    if fs::rename(from, to).is_ok() {
-        return Ok(());
+/// Readable by this user alone. The process said where its dump is, and may say anything: only a file of its own user is
+/// taken.
+fn move_file(from: &Path, to: &Path, pid: u32) -> std::io::Result<()> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let mut source = fs::File::options().read(true).custom_flags(flags).open(from)?;
+    let found = source.metadata()?;
+    if !found.is_file() || found.uid() != fs::metadata(format!("/proc/{pid}"))?.uid() {
+        return Err(std::io::Error::other("it is no file of the process's user"));
     }
-    let mut source = fs::File::open(from)?;
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut copy = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
     std::io::copy(&mut source, &mut copy)?;
