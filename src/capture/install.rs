@@ -34,6 +34,17 @@ pub struct Installed {
     pub preload: PathBuf,
 }
 
+impl Installed {
+    /// With the path that programs of 32 bits take, where there are any and it can be had: without, they print a line more.
+    fn new(handler: PathBuf, multilib: impl FnOnce() -> Result<PathBuf, InstallError>) -> Installed {
+        let preload = multilib::is_needed().then(|| multilib().ok());
+        Installed {
+            preload: preload.flatten().unwrap_or_else(|| handler.clone()),
+            handler,
+        }
+    }
+}
+
 /// Why a folder cannot hold handler and helper.
 #[derive(Debug, Error)]
 pub enum InstallError {
@@ -141,11 +152,7 @@ pub fn in_place(binary: &Path, euid: u32) -> Result<Installed, InstallError> {
     check_folder(folder, euid)?;
     open_file(binary, euid, 0o5)?;
     prove_executable(&handler, binary)?;
-    let preload = multilib::is_needed().then(|| multilib::find(folder, euid).ok());
-    Ok(Installed {
-        preload: preload.flatten().unwrap_or_else(|| handler.clone()),
-        handler,
-    })
+    Ok(Installed::new(handler, || multilib::find(folder, euid)))
 }
 
 /// Extracts into a folder below `base` whose name tells version and content; what is there already is checked, and
@@ -179,12 +186,7 @@ pub fn install_below(base: &Path, binary: &Path, euid: u32) -> Result<Installed,
     prove_executable(&handler, &helper)?;
     outdated::mark_used(&folder);
     outdated::remove_outdated(&base, &folder, euid);
-    // Without it, programs of 32 bits print a line more.
-    let preload = multilib::is_needed().then(|| multilib::prepare(&folder, euid).ok());
-    Ok(Installed {
-        preload: preload.flatten().unwrap_or_else(|| handler.clone()),
-        handler,
-    })
+    Ok(Installed::new(handler, || multilib::prepare(&folder, euid)))
 }
 
 /// Puts both into `folder` itself, for an image or a package: `coldframe` there then uses the handler beside it.

@@ -11,7 +11,9 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use aho_corasick::AhoCorasick;
 use coldframe_handler::IMAGE_NAME;
 
 use super::install::{HELPER_NAME, InstallError, make_folder, replace, temporary_name};
@@ -30,14 +32,16 @@ const TOKEN: &str = "$LIB";
 /// The folder for all this, beside the handler.
 const FOLDER: &str = "preload";
 
-/// Whether programs of 32 bits can run here, and the loader of 64 bits takes one of the names that are known.
+/// Whether programs of 32 bits can run here, and the loader of 64 bits takes one of the names that are known. Asked at
+/// each start of `run`, so it is looked up once.
 pub(super) fn is_needed() -> bool {
-    let knows = |name: &&str| {
-        let wanted = format!("\0{name}\0");
-        let loader = fs::read(LOADER_64).unwrap_or_default();
-        loader.windows(wanted.len()).any(|part| part == wanted.as_bytes())
-    };
-    Path::new(LOADER_32).exists() && NAMES_64.iter().any(knows)
+    static NEEDED: OnceLock<bool> = OnceLock::new();
+    *NEEDED.get_or_init(|| {
+        let names = NAMES_64.map(|name| format!("\0{name}\0"));
+        Path::new(LOADER_32).exists()
+            && AhoCorasick::new(names)
+                .is_ok_and(|names| fs::read(LOADER_64).is_ok_and(|loader| names.is_match(&loader)))
+    })
 }
 
 /// The path, where everything behind it is there.
