@@ -98,18 +98,24 @@ impl Dump {
             Some(path) => Destination::File(path.clone()),
             None => Destination::Folder(choose_dump_folder(None).path),
         };
-        let attached = LiveProcess::attach(pid, Instant::now() + STOP_TIME);
-        let is_denied = match &attached {
-            Ok(process) => process.is_denied(),
-            Err(error) => matches!(error, AttachError::NotPermitted { .. }),
-        };
-        // The helper stops the threads itself.
-        drop(attached);
-        if is_denied {
-            match self.ask(pid) {
-                Ok(answer) => return Ok(answer),
-                Err(error) => say(format_args!("the handler inside is not asked: {error:#}")),
+        let began = Instant::now();
+        match LiveProcess::attach(pid, began + STOP_TIME) {
+            Ok(process) if !process.is_denied() => {
+                return Ok(take_of(
+                    process,
+                    began,
+                    Trigger::Request,
+                    destination,
+                    self.privacy.settled(),
+                ));
             }
+            Err(error) if !matches!(error, AttachError::NotPermitted { .. }) => return Err(error.into()),
+            // Let go of: the helper inside stops the threads itself.
+            _ => {}
+        }
+        match self.ask(pid) {
+            Ok(answer) => return Ok(answer),
+            Err(error) => say(format_args!("the handler inside is not asked: {error:#}")),
         }
         Ok(take(pid, Trigger::Request, destination, self.privacy.settled())?)
     }
@@ -162,7 +168,19 @@ pub(super) fn take(
     privacy: Privacy,
 ) -> Result<(Report, Option<PathBuf>), AttachError> {
     let began = Instant::now();
-    let process = annotated(LiveProcess::attach(pid, began + STOP_TIME)?, None);
+    let process = LiveProcess::attach(pid, began + STOP_TIME)?;
+    Ok(take_of(process, began, trigger, destination, privacy))
+}
+
+/// The same of a process that is stopped since `began`.
+fn take_of(
+    process: LiveProcess,
+    began: Instant,
+    trigger: Trigger,
+    destination: Destination,
+    privacy: Privacy,
+) -> (Report, Option<PathBuf>) {
+    let process = annotated(process, None);
     let occasion = Occasion {
         trigger,
         destination,
@@ -170,5 +188,5 @@ pub(super) fn take(
         deadline: Instant::now() + HOLD_TIME,
         began,
     };
-    Ok(snapshot::take(&process, &occasion))
+    snapshot::take(&process, &occasion)
 }
