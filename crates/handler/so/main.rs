@@ -178,22 +178,23 @@ pub extern "C" fn coldframe_is_enabled() -> c_int {
 /// `path` must be null or zero-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coldframe_dump(path: *const u8) -> c_int {
-    let nobody = [0; wire::SIGINFO_SIZE];
     // SAFETY: as the caller promises.
-    match unsafe { handler::capture_on_demand(wire::Occasion::Request, &nobody, path) } {
-        Ok(()) => 0,
-        Err(None) => -1,
-        Err(Some((failure, _))) => failure as c_int,
-    }
+    unsafe { dump_on_demand(wire::Occasion::Request, path) }
 }
 
 /// A dump for an exception that is being handled because nobody catches it; where and what is printed is as at a crash.
 /// Returns what [`coldframe_dump`] does.
 #[unsafe(no_mangle)]
 pub extern "C" fn coldframe_dump_exception() -> c_int {
-    let nobody = [0; wire::SIGINFO_SIZE];
     // SAFETY: no path.
-    match unsafe { handler::capture_on_demand(wire::Occasion::Exception, &nobody, core::ptr::null()) } {
+    unsafe { dump_on_demand(wire::Occasion::Exception, core::ptr::null()) }
+}
+
+/// # Safety
+/// `path` must be null or zero-terminated.
+unsafe fn dump_on_demand(occasion: wire::Occasion, path: *const u8) -> c_int {
+    // SAFETY: as the caller promises.
+    match unsafe { handler::capture_on_demand(occasion, &demand::NOBODY, path) } {
         Ok(()) => 0,
         Err(None) => -1,
         Err(Some((failure, _))) => failure as c_int,

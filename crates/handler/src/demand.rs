@@ -21,7 +21,7 @@ use crate::syscall;
 use crate::wire::{Occasion, SIGINFO_SIZE};
 
 /// The siginfo of dumps that the process itself asks for.
-const NOBODY: [u8; SIGINFO_SIZE] = [0; SIGINFO_SIZE];
+pub const NOBODY: [u8; SIGINFO_SIZE] = [0; SIGINFO_SIZE];
 
 /// A page that holds nothing.
 #[repr(C, align(4096))]
