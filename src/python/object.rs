@@ -103,11 +103,14 @@ impl Python<'_> {
     /// count of references, then links it to other free memory or is zero.
     pub(super) fn sound_type(&self, object: Addr) -> Result<Rc<TypeInfo>, Broken> {
         let info = self.type_of(object).ok_or(Broken::Unreadable)?;
-        match (self.negative_count(object), self.is_freed(object)) {
-            (Some(count), _) => Err(Broken::Negative(info, count)),
-            (None, true) => Err(Broken::Freed(info)),
-            (None, false) => Ok(info),
+        // A negative count is none of a living object either.
+        if !self.is_freed(object) {
+            return Ok(info);
         }
+        Err(match self.negative_count(object) {
+            Some(count) => Broken::Negative(info, count),
+            None => Broken::Freed(info),
+        })
     }
 
     /// A count of references just below zero: links between free memory are positive. Where the count has 32 bits
