@@ -20,7 +20,7 @@ use coldframe_handler::wire::Question;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use thiserror::Error;
 
-use super::environment::SUPERVISOR;
+use super::variables::SUPERVISOR;
 
 /// How long either side waits for the other.
 pub const TIMEOUT: Duration = Duration::from_secs(2);

@@ -10,8 +10,9 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::install::{InstallError, Installed, make_folder, replace};
-use super::sound::{check_folder, open_file};
+use super::install::files::{make_folder, replace};
+use super::install::sound::{check_folder, open_file};
+use super::install::{InstallError, Installed};
 
 /// The folder, beside the handler.
 const FOLDER: &str = "python";

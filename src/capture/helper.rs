@@ -8,10 +8,10 @@ use coldframe_handler::wire;
 
 use super::annotations::annotated;
 use super::channel::{DeliverError, Delivery, answer, deliver};
-use super::environment;
 use super::privacy::Privacy;
 use super::request::{self, RequestError};
 use super::snapshot::{self, Destination, Occasion};
+use super::variables::DIR;
 use super::watchdog;
 use crate::addr::Addr;
 use crate::report::json::JsonError;
@@ -117,7 +117,7 @@ fn offer_to_oom_killer() {
 
 /// The dump folder.
 fn dump_folder() -> PathBuf {
-    std::env::var_os(environment::DIR).map_or_else(|| PathBuf::from("."), PathBuf::from)
+    std::env::var_os(DIR).map_or_else(|| PathBuf::from("."), PathBuf::from)
 }
 
 /// Time since the signal. Both clocks are CLOCK_MONOTONIC of one machine.

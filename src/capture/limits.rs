@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use coldframe_handler::wire::RECORD_EXTENSION;
 
-use super::environment::{MAX_BYTES, MAX_DUMPS};
+use super::variables::{MAX_BYTES, MAX_DUMPS};
 use crate::image::parse_size;
 
 /// The bounds of a folder.

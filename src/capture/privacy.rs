@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use regex::Regex;
 
-use super::environment::{ARGUMENTS, LOCALS, REDACT, SANITIZE_STACKS};
+use super::variables::{ARGUMENTS, LOCALS, REDACT, SANITIZE_STACKS};
 use crate::redact::Rules;
 
 /// What stays out beside the secrets that are known by name and form.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::environment::SUPERVISOR;
+use super::variables::SUPERVISOR;
 
 /// The processes that descend from `root`, `root` included, and those that carry `address` in the environment they were
 /// started with: what made itself a daemon has another parent by now. The oldest first; this process is never among

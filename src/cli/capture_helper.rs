@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use coldframe::capture::{environment, helper};
+use coldframe::capture::{helper, variables};
 use coldframe::report::Report;
 use coldframe::source::live::Access;
 
 use super::color::Color;
-use super::run::{ReportForm, render};
+use super::rendering::{ReportForm, render};
 use super::{chain, say};
 
 /// Capture a process that is dying (started by the handler)
@@ -62,7 +62,7 @@ impl CaptureHelper {
 
 /// To the dying process's own fd 2, where no supervisor can be reached.
 fn print(report: &Report) {
-    let form = std::env::var(environment::REPORT).ok();
+    let form = std::env::var(variables::REPORT).ok();
     let form = form
         .and_then(|word| ReportForm::from_str(&word, true).ok())
         .unwrap_or(ReportForm::Short);

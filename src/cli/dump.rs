@@ -21,7 +21,7 @@ use coldframe::source::live::AttachError;
 use super::color::Color;
 use super::output;
 use super::privacy::PrivacyOptions;
-use super::run::{ReportForm, render};
+use super::rendering::{ReportForm, render};
 use super::say;
 
 /// How long the threads may take to stop, and how long they are then held at most.

@@ -11,7 +11,7 @@ use coldframe::report::text::quoted;
 
 use super::output;
 use super::privacy::PrivacyOptions;
-use super::run::ReportForm;
+use super::rendering::ReportForm;
 
 /// Print the variables that turn capture on without a supervisor
 ///
@@ -54,9 +54,8 @@ impl Env {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let installed = find_or_install()?;
         let folder = choose_dump_folder(self.output_dir.as_deref());
-        let report = self.report.to_possible_value();
-        let report = report.as_ref().map_or("short", clap::builder::PossibleValue::get_name);
-        let environment = Environment::captured(&installed, &folder.path, None, report, &self.privacy.asked());
+        let report = self.report.name();
+        let environment = Environment::captured(&installed, &folder.path, None, &report, &self.privacy.asked());
         if self.format == Format::Json {
             let text = |text: &std::ffi::OsStr| text.to_string_lossy().into_owned();
             let variables: BTreeMap<String, String> = environment

@@ -58,10 +58,11 @@ impl Man {
 fn documented() -> Command {
     let whole = Cli::command();
     let shown = whole.get_subcommands().filter(|command| !command.is_hide_set());
-    let mut command = Command::new(NAME)
+    let command = Command::new(NAME)
         .version(env!("CARGO_PKG_VERSION"))
         .disable_help_subcommand(true)
         .subcommands(shown.cloned());
-    command = command.about(whole.get_about().cloned().unwrap_or_default());
     command
+        .about(whole.get_about().cloned().unwrap_or_default())
+        .after_long_help(whole.get_after_long_help().cloned().unwrap_or_default())
 }

@@ -22,6 +22,7 @@ mod message;
 mod output;
 mod privacy;
 mod quantity;
+mod rendering;
 mod repeat;
 mod run;
 mod test_log;
@@ -32,6 +33,7 @@ mod watcher;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use coldframe::capture::variables::{Setter, VARIABLES};
 use coldframe::source::mapped::end_where_a_file_is_cut;
 
 /// Crash capture for CPython: one small dump that shows every thread's merged Python and native stack.
@@ -40,7 +42,8 @@ use coldframe::source::mapped::end_where_a_file_is_cut;
     name = "coldframe",
     version,
     arg_required_else_help = true,
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    after_long_help = variables()
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -73,6 +76,14 @@ pub use message::{chain, say};
 /// What is said where a file loses bytes that are about to be read.
 const CUT: &str = "coldframe: a file was cut short while it was read: the input, or an executable, library or debug file \
                    that belongs to it; run the command again when nothing writes to them\n";
+
+/// The environment variables that users set.
+fn variables() -> String {
+    let of_users = VARIABLES.iter().filter(|variable| variable.setter != Setter::Run);
+    of_users.fold("Environment:".into(), |text, variable| {
+        format!("{text}\n  {:<26}{}", variable.name, variable.meaning)
+    })
+}
 
 impl Cli {
     /// Runs the command and gives the exit code.

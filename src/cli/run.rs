@@ -6,32 +6,29 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, SystemTime};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use coldframe::capture::channel::Listener;
-use coldframe::capture::environment::{
-    EXCEPTIONS, Environment, IGNORE, MAX_BYTES, MAX_DUMPS, ONLY, REPORT, choose_dump_folder,
-};
+use coldframe::capture::environment::{Environment, choose_dump_folder};
 use coldframe::capture::exceptions;
 use coldframe::capture::install::find_or_install;
 use coldframe::capture::leftover::{Leftover, leftovers};
 use coldframe::capture::oom::{OomKills, oom_kills};
 use coldframe::capture::supervisor::{self, Ending, RunError, Watch};
+use coldframe::capture::variables::{EXCEPTIONS, IGNORE, MAX_BYTES, MAX_DUMPS, ONLY};
 use coldframe::image::CacheDir;
 use coldframe::report::signals::signal_name;
-use coldframe::report::text::{self, Form, Style, TextOptions, quoted};
-use coldframe::report::{Report, json};
+use coldframe::report::text::quoted;
 use coldframe::triage::Baseline;
 use nix::sys::signal::{SigSet, Signal};
 
-use super::artifacts::{Artifacts, tell_github};
-use super::color::Color;
+use super::artifacts::tell_github;
 use super::crashes::Crashes;
-use super::privacy::PrivacyOptions;
 use super::quantity;
+use super::rendering::ReportForm;
 use super::repeat::Repeat;
 use super::test_log::JunitFile;
 use super::triage::read_baseline;
-use super::watcher::Watcher;
+use super::watcher::{Reaction, Watcher};
 use super::{chain, say};
 
 /// Run a command and every process it starts under capture
@@ -57,12 +54,8 @@ pub struct Run {
     #[arg(short, long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
 
-    /// What to print when a process crashes; json is one line
-    #[arg(long, value_enum, default_value_t = ReportForm::Short, env = REPORT)]
-    pub(super) report: ReportForm,
-
     #[command(flatten)]
-    pub(super) privacy: PrivacyOptions,
+    reaction: Reaction,
 
     /// Past this time (30s, 10m, 1h) dump every Python process of the tree, then end it; the exit status is 124
     #[arg(long, value_name = "DUR", value_parser = quantity::duration)]
@@ -92,22 +85,9 @@ pub struct Run {
     #[arg(long, value_name = "PROGRAM")]
     ignore: Vec<String>,
 
-    /// Run this shell command for each dump, with its path in COLDFRAME_DUMP
-    #[arg(long, value_name = "CMD")]
-    pub(super) on_dump: Option<OsString>,
-
-    /// Write the short report of the last crash there, at most 4,096 bytes (Kubernetes: /dev/termination-log)
-    #[arg(long, value_name = "FILE")]
-    pub(super) termination_log: Option<PathBuf>,
-
     /// Become CMD once everything is set up: no supervisor; a crashing process prints its report itself
     #[arg(long, conflicts_with_all = ["timeout", "on_signal", "on_dump", "termination_log"])]
     exec: bool,
-
-    /// Put what CI systems take below this folder: dumps with their reports, summary.md, report.html, junit.xml,
-    /// results.sarif, gl-code-quality.json, crashes.ndjson. Several runs may share it
-    #[arg(long, value_name = "DIR", conflicts_with = "exec")]
-    artifacts: Option<PathBuf>,
 
     /// The JUnit XML that the command writes: where a crash keeps it from that, it is written for it
     #[arg(long, value_name = "FILE", conflicts_with = "exec")]
@@ -120,25 +100,9 @@ pub struct Run {
     #[command(flatten)]
     repeat: Repeat,
 
-    #[command(flatten)]
-    pub(super) color: Color,
-
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<OsString>,
-}
-
-/// Form of the report that a crash prints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ReportForm {
-    /// Headline, findings, the crashed thread, summary
-    Short,
-    /// Everything
-    Full,
-    /// One line of JSON
-    Json,
-    /// Nothing: the dump alone
-    None,
 }
 
 impl Run {
@@ -159,8 +123,11 @@ impl Run {
             return Ok(replace_by(&self.command, &environment));
         }
         let address = listener.as_ref().map(Listener::address).unwrap_or_default();
-        let earlier = self.artifacts().map(|artifacts| Crashes::after(&artifacts.records()));
-        let mut observer = Watcher::new(self, &address, &folder, earlier.unwrap_or_default());
+        let earlier = self
+            .reaction
+            .artifacts()
+            .map(|artifacts| Crashes::after(&artifacts.records()));
+        let mut observer = Watcher::new(&self.reaction, &address, &folder, earlier.unwrap_or_default());
         let watch = Watch {
             timeout: self.timeout,
             on_signal: self.on_signal,
@@ -173,7 +140,7 @@ impl Run {
                     cache.trim();
                 }
                 observer.finish();
-                if self.report != ReportForm::None {
+                if self.reaction.report != ReportForm::None {
                     leftovers(&folder, &address, started).iter().for_each(tell);
                     tell_ending(ending, self.timeout, kills);
                 }
@@ -188,10 +155,6 @@ impl Run {
                 Ok(ExitCode::from(code))
             }
         }
-    }
-
-    pub(super) fn artifacts(&self) -> Option<Artifacts<'_>> {
-        self.artifacts.as_deref().map(Artifacts)
     }
 
     /// Runs the command, as often as was asked for.
@@ -235,7 +198,7 @@ impl Run {
         if let Some(junit) = junit {
             junit.complete(started, crashes.new_records(), &triage)?;
         }
-        if let Some(artifacts) = self.artifacts() {
+        if let Some(artifacts) = self.reaction.artifacts() {
             artifacts.write(crashes, &triage)?;
             if !crashes.new_records().is_empty() {
                 let path = artifacts.0.join("report.html");
@@ -259,7 +222,7 @@ impl Run {
         let folder = choose_dump_folder(
             self.output_dir
                 .clone()
-                .or(self.artifacts().map(|artifacts| artifacts.dumps()))
+                .or(self.reaction.artifacts().map(|artifacts| artifacts.dumps()))
                 .as_deref(),
         );
         for refused in &folder.refused {
@@ -276,12 +239,8 @@ impl Run {
         // Without a socket the helper prints the report itself.
         let listener = if self.exec { None } else { Listener::new().ok() };
         let address = listener.as_ref().map(Listener::address);
-        let report = self
-            .report
-            .to_possible_value()
-            .map(|value| value.get_name().to_owned())
-            .unwrap_or_default();
-        let privacy = self.privacy.settled();
+        let report = self.reaction.report.name();
+        let privacy = self.reaction.privacy.settled();
         let mut environment = Environment::captured(&installed, &folder.path, address.as_deref(), &report, &privacy);
         let mut set = |name: &str, value: Option<String>| {
             environment.set.extend(value.map(|value| (name.into(), value.into())));
@@ -372,27 +331,4 @@ fn tell(leftover: &Leftover) {
         leftover.record.reason(),
         quoted(&leftover.path.display().to_string()),
     ));
-}
-
-/// A report in the form that was asked for, with a line end; nothing for [`ReportForm::None`].
-pub fn render(report: &Report, form: ReportForm, style: Style) -> String {
-    let text = |form| {
-        text::render(
-            report,
-            &TextOptions {
-                style,
-                ..TextOptions::new(form)
-            },
-        )
-    };
-    let mut text = match form {
-        ReportForm::Short => text(Form::Short),
-        ReportForm::Full => text(Form::Full),
-        ReportForm::Json => json::line(report).unwrap_or_default(),
-        ReportForm::None => return String::new(),
-    };
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    text
 }

@@ -1,20 +1,26 @@
 //! What `coldframe run` does when something happens in its tree: it prints, captures, tells others.
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use coldframe::capture::channel::Delivery;
 use coldframe::capture::snapshot::Destination;
 use coldframe::capture::supervisor::Observer;
+use coldframe::capture::variables::REPORT;
 use coldframe::capture::{environment, tree};
 use coldframe::report::model::Trigger;
 use coldframe::report::text::Style;
 use coldframe::report::{Report, packed};
 
+use super::artifacts::Artifacts;
+use super::color::Color;
 use super::crashes::Crashes;
-use super::run::{ReportForm, Run, render};
+use super::privacy::PrivacyOptions;
+use super::rendering::{ReportForm, render};
 use super::{chain, dump, say};
 
 /// How long commands of --on-dump may take once the watched command has ended.
@@ -22,9 +28,42 @@ const ON_DUMP_TIME: Duration = Duration::from_secs(10);
 /// What Kubernetes reads of a termination message.
 const TERMINATION_LOG: usize = 4096;
 
+/// What happens with each dump.
+#[derive(Debug, Args)]
+pub(super) struct Reaction {
+    /// What to print when a process crashes; json is one line
+    #[arg(long, value_enum, default_value_t = ReportForm::Short, env = REPORT)]
+    pub report: ReportForm,
+
+    #[command(flatten)]
+    pub privacy: PrivacyOptions,
+
+    /// Run this shell command for each dump, with its path in COLDFRAME_DUMP
+    #[arg(long, value_name = "CMD")]
+    pub on_dump: Option<OsString>,
+
+    /// Write the short report of the last crash there, at most 4,096 bytes (Kubernetes: /dev/termination-log)
+    #[arg(long, value_name = "FILE")]
+    pub termination_log: Option<PathBuf>,
+
+    /// Put what CI systems take below this folder: dumps with their reports, summary.md, report.html, junit.xml,
+    /// results.sarif, gl-code-quality.json, crashes.ndjson. Several runs may share it
+    #[arg(long, value_name = "DIR", conflicts_with = "exec")]
+    artifacts: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub color: Color,
+}
+
+impl Reaction {
+    pub fn artifacts(&self) -> Option<Artifacts<'_>> {
+        self.artifacts.as_deref().map(Artifacts)
+    }
+}
+
 /// The supervisor's observer.
 pub(super) struct Watcher<'a> {
-    options: &'a Run,
+    options: &'a Reaction,
     address: &'a str,
     folder: &'a Path,
     commands: Vec<Child>,
@@ -35,7 +74,7 @@ pub(super) struct Watcher<'a> {
 }
 
 impl<'a> Watcher<'a> {
-    pub fn new(options: &'a Run, address: &'a str, folder: &'a Path, crashes: Crashes) -> Watcher<'a> {
+    pub fn new(options: &'a Reaction, address: &'a str, folder: &'a Path, crashes: Crashes) -> Watcher<'a> {
         Watcher {
             options,
             address,

@@ -2,11 +2,10 @@
 //! replace it or to write to it.
 
 use std::fs::{File, Metadata, OpenOptions, symlink_metadata};
-use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::install::InstallError;
+use super::error::{InstallError, io_error};
 
 /// Permission bits that let others write.
 const OTHERS_WRITE: u32 = 0o022;
@@ -15,7 +14,7 @@ const STICKY: u32 = 0o1000;
 /// Checks every folder from the root down to `folder`, which must be canonical (no symbolic links). The last one must
 /// not be writable by others at all; above it, a sticky one (/tmp) will do. For root, all must be searchable by
 /// everyone, because a child that drops its uid still loads the handler.
-pub(super) fn check_folder(folder: &Path, euid: u32) -> Result<(), InstallError> {
+pub(in crate::capture) fn check_folder(folder: &Path, euid: u32) -> Result<(), InstallError> {
     for ancestor in folder.ancestors() {
         let metadata = symlink_metadata(ancestor).map_err(|error| io_error("examine", ancestor, error))?;
         let unsound = |why| {
@@ -41,7 +40,7 @@ pub(super) fn check_folder(folder: &Path, euid: u32) -> Result<(), InstallError>
 
 /// Opens a file for reading after checking that it is a regular one that others cannot change. `mode` are the
 /// permission bits that it must have for everyone: 0o4 to be loaded, 0o5 to be run too.
-pub(super) fn open_file(path: &Path, euid: u32, mode: u32) -> Result<(File, Metadata), InstallError> {
+pub(in crate::capture) fn open_file(path: &Path, euid: u32, mode: u32) -> Result<(File, Metadata), InstallError> {
     let file = OpenOptions::new()
         .read(true)
         // A planted pipe must not block, a planted link not be followed.
@@ -82,7 +81,7 @@ fn check_owner(metadata: &Metadata, path: &Path, euid: u32) -> Result<(), Instal
 
 /// The path can be named in LD_PRELOAD, whose entries are separated by spaces and colons and have no escape (ld.so(8)).
 /// `$` begins a substitution there.
-pub(super) fn check_path(path: &Path) -> Result<(), InstallError> {
+pub(in crate::capture) fn check_path(path: &Path) -> Result<(), InstallError> {
     let usable = path
         .to_str()
         .is_some_and(|path| !path.contains([' ', ':', '\t', '\n', '$']));
@@ -90,13 +89,5 @@ pub(super) fn check_path(path: &Path) -> Result<(), InstallError> {
         Ok(())
     } else {
         Err(InstallError::Unnameable { path: path.to_owned() })
-    }
-}
-
-pub(super) fn io_error(action: &'static str, path: &Path, source: io::Error) -> InstallError {
-    InstallError::Io {
-        action,
-        path: PathBuf::from(path),
-        source,
     }
 }

@@ -16,8 +16,10 @@ use std::sync::OnceLock;
 use aho_corasick::AhoCorasick;
 use coldframe_handler::IMAGE_NAME;
 
-use super::install::{HELPER_NAME, InstallError, make_folder, replace, temporary_name};
-use super::sound::{check_folder, io_error, open_file};
+use super::error::{InstallError, io_error};
+use super::files::{make_folder, replace, temporary_name};
+use super::helper_copy::HELPER_NAME;
+use super::sound::{check_folder, open_file};
 
 /// The loader of programs of 32 bits (psABI for Intel386), the same everywhere.
 const LOADER_32: &str = "/lib/ld-linux.so.2";
