@@ -80,8 +80,8 @@ const CUT: &str = "coldframe: a file was cut short while it was read: the input,
 /// The environment variables that users set.
 fn variables() -> String {
     let of_users = VARIABLES.iter().filter(|variable| variable.setter != Setter::Run);
-    of_users.fold("Environment:".into(), |text, variable| {
-        format!("{text}\n  {:<26}{}", variable.name, variable.meaning)
+    of_users.fold("Environment variables:".into(), |text, variable| {
+        format!("{text}\n{}: {}", variable.name, variable.meaning)
     })
 }
 
