@@ -282,6 +282,10 @@ fn offsets_of(words: &[(String, u64)], free_threaded: bool) -> Offsets {
             }
         });
     }
+    if offsets.code.tlbc.is_present() {
+        // `_PyCodeArray`, for which there are no words: a count and as many pointers (Include/cpython/code.h, 3.14).
+        (offsets.code_array.count, offsets.code_array.entries) = (Offset::new(0), Offset::new(8));
+    }
     offsets
 }
 

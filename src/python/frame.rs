@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use super::code::Code;
 use super::{Python, PythonThread};
 use crate::addr::Addr;
 use crate::layout::{Anchors, Bytecode, FrameRoot, Instruction, RunStart};
@@ -18,8 +17,6 @@ pub const LOCALS_OUTERMOST: usize = 50;
 
 /// `FRAME_OWNED_BY_GENERATOR` (Include/internal/pycore_frame.h; 1 in all versions).
 const OWNED_BY_GENERATOR: u8 = 1;
-/// Stands for an instruction that cannot be told: it is beyond all line tables.
-const UNKNOWN_INSTRUCTION: i32 = i32::MAX;
 /// `co_code` units are two bytes.
 const CODE_UNIT: i64 = 2;
 
@@ -147,27 +144,11 @@ impl Python<'_> {
         let code = self.code(code)?;
         let first = match self.layout.behaviour.bytecode {
             Bytecode::Shared => code.instructions,
-            // The first copy is the code object's own; `_Py_DebugOffsets` alone does not tell where the others are.
-            Bytecode::PerThread if !self.layout.offsets.code_array.entries.is_present() => {
-                if !self.is_own_instruction(&code, pointer) {
-                    return Some((UNKNOWN_INSTRUCTION, true));
-                }
-                code.instructions
-            }
             Bytecode::PerThread => self.thread_bytecode(frame, code.address)?,
         };
         let offset = pointer.0.wrapping_sub(first.0) as i64;
         let begun = offset >= i64::from(code.first_traceable) * CODE_UNIT;
         Some((i32::try_from(offset).unwrap_or(-1), begun))
-    }
-
-    /// Whether an instruction lies in the code object itself, whose `ob_size` counts its code units.
-    fn is_own_instruction(&self, code: &Code, instruction: Addr) -> bool {
-        let units = self
-            .memory
-            .read_u64(self.layout.offsets.var_object.ob_size.of(code.address));
-        let offset = instruction.0.wrapping_sub(code.instructions.0);
-        units.is_ok_and(|units| offset / (CODE_UNIT as u64) < units)
     }
 
     /// The first instruction of the copy that a frame runs (`_PyFrame_GetBytecode`,

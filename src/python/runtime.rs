@@ -184,11 +184,11 @@ impl Python<'_> {
             let steps = self.frames(thread, PROBED_FRAMES);
             // Shims run nothing.
             let mut running = steps.iter().filter(|step| !step.code.is_null()).peekable();
-            let is_code = |step: &PythonStep| {
+            let runs_code = |step: &PythonStep| {
                 let code = self.code(step.code);
-                code.is_some_and(|code| code.is_readable())
+                step.lasti >= 0 && code.is_some_and(|code| code.is_readable())
             };
-            if running.peek().is_some() && !running.any(is_code) {
+            if running.peek().is_some() && !running.any(runs_code) {
                 return Err(format!("no frame of the thread state at {} runs code", thread.address));
             }
         }
