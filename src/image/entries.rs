@@ -59,12 +59,15 @@ impl<'a> Die<'a> {
     }
 }
 
+/// Where a unit begins, behind whether it is in the file of dwz.
+type Place = (bool, usize);
+
 /// The debug information of one image.
 pub struct Entries<'a> {
     /// Its sections.
     pub dwarf: Dwarf<Slice<'a>>,
-    /// Units that others refer to, by file and where they begin.
-    units: RefCell<BTreeMap<(bool, usize), Rc<Unit<Slice<'a>>>>>,
+    /// Units that others refer to.
+    units: RefCell<BTreeMap<Place, Rc<Unit<Slice<'a>>>>>,
     /// Where the units of both files begin.
     starts: [OnceCell<Vec<usize>>; 2],
     /// The units of one type each.
@@ -199,7 +202,7 @@ impl<'a> Entries<'a> {
             types
         });
         let find = || {
-            let header = types.get(&signature)?.clone();
+            let header = *types.get(&signature)?;
             let UnitType::Type { type_offset, .. } = header.type_() else {
                 return None;
             };
