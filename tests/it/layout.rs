@@ -254,7 +254,7 @@ fn types_in_units_of_their_own_say_the_same() {
         for folder in ["usr/include", "usr/lib"] {
             std::fs::create_dir_all(root.join(folder)).unwrap();
         }
-        std::os::unix::fs::symlink(&include, root.join(&format!("usr/include/{name}"))).unwrap();
+        std::os::unix::fs::symlink(&include, root.join(format!("usr/include/{name}"))).unwrap();
         let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/header-layouts"));
         command.arg(root.path()).env("CC", format!("gcc {flags}"));
         assert!(command.status().unwrap().success());
@@ -297,7 +297,7 @@ fn types_in_units_of_their_own_say_the_same() {
             .arg(&common)
             .args(["-M", "/usr/lib/common.debug", "-L", "none", "-l", "none"]);
         dwz.arg(shared.join(&library[1..]));
-        dwz.arg(shared.join(&format!("usr/lib/{name}t-headers.so")));
+        dwz.arg(shared.join(format!("usr/lib/{name}t-headers.so")));
         assert!(dwz.status().unwrap().success());
         assert!(has_section(&shared, ".gnu_debugaltlink"));
         assert_eq!(offsets(&shared), expected, "{version} and dwz");
