@@ -2,26 +2,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::LazyLock;
 
 use crate::golden::repository;
 use crate::harness::{COLDFRAME, Folder, bare, output, skip, stderr};
 use crate::pythons::pythons;
-use crate::venv::pip_python;
+use crate::venv::{environment, make, pip_install, pip_python, run};
 
 /// The wheel, made by maturin from what cargo has built for these tests.
 fn wheel() -> Result<PathBuf, String> {
     static WHEEL: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
-        let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).join("maturin");
-        let maturin = tools.join("bin/maturin");
-        if !maturin.exists() {
-            let python = pip_python().ok_or("no Python with pip")?;
-            run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&tools))?;
-            run(Command::new(tools.join("bin/python"))
-                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-                .arg("maturin>=1.8,<2"))?;
-        }
+        let python = pip_python().ok_or("no Python with pip")?;
+        let maturin = environment(&python, "maturin", &["maturin>=1.8,<2"])?.with_file_name("maturin");
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wheel");
         let _ = fs::remove_dir_all(&folder);
         let target = Path::new(COLDFRAME).ancestors().nth(2).ok_or("no target folder")?;
@@ -38,35 +31,17 @@ fn wheel() -> Result<PathBuf, String> {
     WHEEL.clone()
 }
 
-fn run(command: &mut Command) -> Result<Output, String> {
-    let output = command.output().map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(output);
-    }
-    let text = [output.stdout, output.stderr].concat();
-    Err(String::from_utf8_lossy(&text).into_owned())
+/// The interpreter of a new environment that has the wheel and nothing else.
+fn installed(python: &Path, folder: &Folder, wheel: &Path) -> PathBuf {
+    let made = make(python, &folder.join("venv"));
+    let done = made.and_then(|inner| pip_install(&inner, &["--no-index"], &[wheel]).map(|()| inner));
+    done.unwrap_or_else(|error| panic!("{}: {error}", python.display()))
 }
 
 /// `pip install` of the wheel, `python -m coldframe run`, a full report.
 fn install_and_crash(python: &Path, wheel: &Path) {
     let folder = Folder::new();
-    let made = run(Command::new(python).args(["-m", "venv"]).arg(folder.join("venv")));
-    let inner = folder.join("venv/bin/python");
-    let installed = made.and_then(|_| {
-        run(Command::new(&inner)
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--no-index",
-            ])
-            .arg(wheel))
-    });
-    if let Err(error) = installed {
-        panic!("{}: {error}", python.display());
-    }
+    let inner = installed(python, &folder, wheel);
     let mut command = bare(inner.as_os_str(), &folder);
     command
         .args(["-m", "coldframe", "run", "--report", "full", "--"])
@@ -131,23 +106,12 @@ fn pure_wheel(wheel: &Path) -> PathBuf {
 /// pip takes it; it has the plugin, and no command.
 fn install_pure(python: &Path, wheel: &Path) {
     let folder = Folder::new();
-    let environment = folder.join("venv");
-    let inner = environment.join("bin/python");
+    let inner = installed(python, &folder, wheel);
     let check = "import sys, coldframe, importlib.metadata as m
 entries = m.distribution('coldframe').entry_points
 assert any(entry.value == 'coldframe.pytest_plugin' for entry in entries), entries
 assert not any('bin/coldframe' in str(file) for file in m.files('coldframe'))";
-    let pip = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-index",
-    ];
-    let done = run(Command::new(python).args(["-m", "venv"]).arg(&environment))
-        .and_then(|_| run(Command::new(&inner).args(pip).arg(wheel)))
-        .and_then(|_| run(Command::new(&inner).args(["-m", "pip", "check"])))
+    let done = run(Command::new(&inner).args(["-m", "pip", "check"]))
         .and_then(|_| run(Command::new(&inner).args(["-c", check])));
     if let Err(error) = done {
         panic!("{}: {error}", python.display());
