@@ -106,7 +106,10 @@ fn a_job_on_github_gets_everything() {
     let found: serde_json::Value = serde_json::from_slice(&found.stdout).expect("groups");
     assert_eq!((&found["files"], &found["groups"][0]["count"]), (&2.into(), &2.into()));
     assert!(found["groups"][0]["report"].is_object(), "{found}");
-    assert_eq!(found["groups"][0]["runs"], serde_json::json!(["81/1/test", "81/2/test"]));
+    assert_eq!(
+        found["groups"][0]["runs"],
+        serde_json::json!(["81/1/test", "81/2/test"])
+    );
     fs::rename(folder.join("downloaded"), folder.join("out")).expect("a name");
 
     // What the baseline knows is a warning, and no failure.

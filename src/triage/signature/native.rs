@@ -227,7 +227,10 @@ pub fn origin(report: &Report, frame: &NativeFrame) -> Origin {
         Origin::Python
     } else if rules::is_libc(file) {
         Origin::Libc
-    } else if rules::PASSING_IMAGES.iter().any(|beginning| file.starts_with(beginning)) {
+    } else if rules::PASSING_IMAGES
+        .iter()
+        .any(|beginning| file.starts_with(beginning))
+    {
         Origin::Passing
     } else {
         Origin::Other
