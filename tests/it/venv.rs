@@ -79,6 +79,16 @@ fn with_packages(python: &Python, name: &str, packages: &[&str]) -> Option<PathB
     }
 }
 
+/// The newest CPython that can have it, with gunicorn.
+pub fn gunicorn_python() -> Option<PathBuf> {
+    let all = pythons();
+    let Some(newest) = all.iter().rev().find(|python| has_pip(python)) else {
+        skip("no CPython with pip was found");
+        return None;
+    };
+    with_packages(newest, "gunicorn", &["gunicorn"])
+}
+
 /// An interpreter with jsonschema, to check documents with the schemas that others published.
 pub fn schema_python() -> Option<PathBuf> {
     static MADE: Mutex<()> = Mutex::new(());
