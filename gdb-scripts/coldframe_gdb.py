@@ -3208,11 +3208,20 @@ def _coldframe():
 
     """Values as text, in the form of CPython's own debugger helper: close to `repr`, with addresses as `at remote 0x…`."""
 
+    import re
+
 
     # The longest text of one value, in characters; CPython's helper has the same limit.
     MAX_TEXT = 1024
     # How deep containers are followed.
     MAX_DEPTH = 40
+    # What no line of output holds: a name that is garbage may have them, and a terminal obeys them.
+    CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+
+
+    def printable(text):
+        """A line of text with control characters escaped."""
+        return CONTROL.sub(lambda match: "\\x%02x" % ord(match.group()), text)
 
 
     class Full(Exception):
@@ -3253,7 +3262,7 @@ def _coldframe():
                 write(out)
             except Full:
                 out.parts.append("...(truncated)")
-            return "".join(out.parts)
+            return printable("".join(out.parts))
 
         def write(self, out, obj, above):
             """Writes an object; `above` are the containers it is in."""
@@ -3834,7 +3843,7 @@ def _coldframe():
 
         def source_text(self, code, number):
             lines = source_lines(code.filename) if code and number else []
-            return lines[number - 1].strip() if number and number <= len(lines) else None
+            return lines[number - 1].strip() if number and 0 < number <= len(lines) else None
 
         # Frames.
 
@@ -5160,9 +5169,9 @@ def _coldframe():
 
         def of(self, state):
             """The kernel's id of the thread that runs a state; 0 where it is not known."""
-            if len(self._interpreters) < 2:
-                return self._runtime.kernel_id(state)
-            return self._all().get(state.address, 0)
+            tid = self._runtime.kernel_id(state) if len(self._interpreters) < 2 else 0
+            # Up to 3.10 only the C library keeps it, in memory that a dump lacks.
+            return tid or self._all().get(state.address, 0)
 
         def _all(self):
             """The kernel's id of each state's thread, by the state's address."""
@@ -6389,7 +6398,7 @@ def _coldframe():
     def run(command, debugger, argument, write):
         """Runs a command."""
         for line in attempt(lambda: command(debugger, argument or "")):
-            write(line + "\n")
+            write(printable(line) + "\n")
 
 
     # gdb-scripts/adapter.py

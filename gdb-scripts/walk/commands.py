@@ -13,6 +13,7 @@ from .owners import Owners
 from .runtime import open_runtime
 from .stack import EVAL, Stack
 from .tasks import tasks
+from .values import printable
 
 NO_STATE = "This thread has no Python state"
 CUT = "  (the memory of further frames cannot be read; of a dump, `coldframe analyze` lists them)"
@@ -413,4 +414,4 @@ def attempt(command):
 def run(command, debugger, argument, write):
     """Runs a command."""
     for line in attempt(lambda: command(debugger, argument or "")):
-        write(line + "\n")
+        write(printable(line) + "\n")

@@ -120,7 +120,9 @@ def outcomes(python, helper, options, stripped):
                 settings.append("set environment LD_LIBRARY_PATH %s" % folder)
         elif options.debug_files:
             settings.append("set debug-file-directory %s" % options.debug_files)
-        place = gdb_for(folder, settings, options, places_of(copy, environment) if stripped else {})
+        # Of a function whose code is in several places lldb 19 takes the first one, which may be the least used.
+        places = places_of(copy, environment) if stripped or options.lldb else {}
+        place = gdb_for(folder, settings, options, places)
         environment["PATH"] = "%s:%s" % (place, environment["PATH"])
         if options.suite:
             tests = os.path.join(folder, "suite")

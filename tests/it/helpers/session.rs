@@ -8,8 +8,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::transcript::section;
-use super::{COMMITTED, gdb_with, has_debuggers, lldb, lldb_with};
-use crate::cores::report;
+use super::{COMMITTED, gdb_with, has_debuggers, lldb, lldb_on, lldb_with};
+use crate::cores::{DEFAULT_FILTER, crash, report};
 use crate::golden::repository;
 use crate::harness::{Folder, bare, skip};
 use crate::pythons::{Python, pythons};
@@ -222,4 +222,26 @@ fn commands_say_the_same_of_a_process_and_of_its_core() {
     for python in chosen.into_iter().flatten() {
         check(python, lldb);
     }
+}
+
+/// Damaged memory gives messages, no exceptions, in bounded time; control characters in a name do not reach the terminal.
+#[test]
+fn damaged_memory_gives_messages() {
+    let (true, Some(lldb)) = (has_debuggers(), lldb()) else {
+        return;
+    };
+    let Some(python) = pythons().pop() else {
+        return skip("there is no Python");
+    };
+    let crash = crash(&python.executable, "tasks.py", DEFAULT_FILTER);
+    let commands = [format!(
+        "command script import {}",
+        repository("tests/it/programs/damage.py").display()
+    )];
+    let printed = lldb_on(lldb, &crash.folder, Some(&python.executable), &crash.core, &commands);
+    let lines: Vec<&str> = printed.lines().filter(|line| line.contains(", seed ")).collect();
+    let count = printed
+        .lines()
+        .find_map(|line| line.strip_prefix("commands: ")?.parse().ok());
+    assert!(lines.is_empty() && count > Some(300), "{printed}");
 }
