@@ -2,7 +2,8 @@
 
 use gimli::AttributeValue;
 
-use super::info::{Die, Entry, Info};
+use super::info::Info;
+use crate::image::{Die, Entry};
 use crate::source::variables::{Form, Member, NativeType};
 
 /// How far a chain of typedefs and qualifiers is followed.
