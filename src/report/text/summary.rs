@@ -16,7 +16,8 @@ pub(super) fn write(out: &mut Out, report: &Report) {
 pub(in crate::report) fn line(report: &Report) -> String {
     let mut parts = vec![format!("SUMMARY: coldframe: {}", kind(report))];
     let frames = main_thread(report).map_or(&[][..], |thread| &thread.frames);
-    let places: Vec<String> = native_place(frames).into_iter().chain(python_place(frames)).collect();
+    let native = abort_message(report).or_else(|| native_place(frames));
+    let places: Vec<String> = native.into_iter().chain(python_place(frames)).collect();
     if !places.is_empty() {
         parts.push(places.join(" <- "));
     }
@@ -33,6 +34,16 @@ fn kind(report: &Report) -> String {
         (None, Some(Trigger::Exception)) => "exception".to_string(),
         (None, _) => "snapshot".to_string(),
     }
+}
+
+/// What was said before an abort tells more than the function that raised the signal.
+fn abort_message(report: &Report) -> Option<String> {
+    let crash = report.crash.as_ref()?;
+    let message = crash
+        .message
+        .as_deref()
+        .filter(|_| crash.signal.as_deref() == Some("SIGABRT"))?;
+    Some(clip(message.lines().next()?, 120))
 }
 
 /// The innermost native frame that is not the interpreter's own, as long as no Python frame lies inside it.
