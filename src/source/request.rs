@@ -28,10 +28,6 @@ const DWARF_TO_GREG: [usize; REGISTERS] = [
     16, // 16 rip
 ];
 
-/// `si_code` of signals the kernel raised without a better reason, such as a non-canonical address: `si_addr` is not
-/// meaningful then.
-const SI_KERNEL: i32 = 0x80;
-
 /// Who sent a signal that no fault raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sender {
@@ -141,7 +137,8 @@ impl Request {
             tid: raw.tid,
             signal: raw.signal,
             code,
-            address: (from_kernel && code != SI_KERNEL).then_some(address),
+            // Of a signal that the kernel raised without a better reason, such as a non-canonical address, it means nothing.
+            address: (from_kernel && code != libc::SI_KERNEL).then_some(address),
             sender: (!from_kernel).then_some(Sender {
                 pid: int(16),
                 uid: int(20) as u32,
@@ -183,6 +180,7 @@ impl Request {
         Registers {
             dwarf: self.registers,
             fs_base: Some(self.fs_base),
+            vectors: Registers::vectors_in(&self.fpstate),
         }
     }
 }

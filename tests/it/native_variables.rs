@@ -74,8 +74,9 @@ fn compare(flags: &[&str]) {
                 Some("optimized-out") => "(optimized out)".to_string(),
                 _ => plain(variable["value"].as_str().unwrap_or_default()),
             };
-            // gdb takes registers of callers for unchanged that a call need not keep, and has vector registers.
-            if text == "(optimized out)" && is_optimized {
+            // gdb takes registers of callers for unchanged that a call need not keep.
+            let is_innermost = found["function"] == "store";
+            if text == "(optimized out)" && is_optimized && !is_innermost {
                 continue;
             }
             if let Some(string) = value["string"].as_str() {
