@@ -45,6 +45,17 @@ pub enum CaptureError {
     Json(#[from] JsonError),
 }
 
+impl CaptureError {
+    /// Whether the process may not be looked at. The handler then knows another way, or writes its record and says so.
+    #[must_use]
+    pub fn is_denial(&self) -> bool {
+        matches!(
+            self,
+            Self::Request(RequestError::Unreadable { .. }) | Self::Attach(AttachError::NotPermitted { .. })
+        )
+    }
+}
+
 /// Captures process `pid`, whose thread `tid` crashed and left its request at address `request`. The report goes to
 /// the supervisor, or, where none can be reached, to `print`. `access` is by what means the process may be looked at.
 /// With `output` the process asked for a dump in that file and goes on; nothing is printed.

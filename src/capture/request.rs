@@ -10,6 +10,7 @@ use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 use thiserror::Error;
 
+use crate::addr::Addr;
 use crate::source::live::Access;
 use crate::source::request::{OtherVersion, Request};
 
@@ -51,7 +52,7 @@ pub enum RequestError {
     },
 }
 
-/// Reads the request at `address` of process `pid`, from the file below /proc alone where `access` says so.
+/// Reads the request at `address` of process `pid`, by the means that `access` says.
 ///
 /// # Errors
 /// When it cannot be read or does not belong to `pid`, `tid` and this version.
@@ -63,6 +64,7 @@ pub fn read(pid: i32, tid: i32, address: u64, access: Access) -> Result<Request,
             process_vm_readv_exact(tid, address, &mut bytes).or_else(|_| read_file(pid, tid, address, &mut bytes))
         }
         Access::Files => read_file(pid, tid, address, &mut bytes),
+        Access::Served(served) => served.read(Addr(address), &mut bytes),
     };
     way.map_err(|source| RequestError::Unreadable {
         pid,

@@ -1,8 +1,6 @@
 //! One dump of one stopped process, whatever the occasion: the recorded analysis, the choice of bytes, the file.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::deep::deep_stacks;
@@ -23,7 +21,7 @@ use crate::report::Report;
 use crate::report::model::{Capture, Input, InputKind, Trigger};
 use crate::session::{self, Analysis, Options, SourceFolders, Subject};
 use crate::source::streams::{CaptureContext, ProcessContext, RecordedRedaction};
-use crate::source::{LiveProcess, Target, ranges};
+use crate::source::{LiveProcess, MemoryExt, Target, ranges};
 
 /// How long looking up what is not vital may take, each: the process stands still.
 const LOOKUP_TIME: Duration = Duration::from_millis(500);
@@ -114,7 +112,7 @@ pub fn take(process: &LiveProcess, occasion: &Occasion) -> (Report, Option<PathB
     };
     let redactor = Redactor::new(rules);
     let command = redactor.command(&process.context().process.command);
-    redactor.learn_environment(&environment(directory));
+    redactor.learn_environment(&environment(process));
     redactor.next_pass();
     if occasion.privacy.no_locals {
         notes.push(
@@ -211,14 +209,15 @@ pub fn take(process: &LiveProcess, occasion: &Occasion) -> (Report, Option<PathB
     }
 }
 
-/// The environment of a process, as far as it is looked through for secrets.
-fn environment(directory: &Path) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Ok(file) = File::open(directory.join("environ")) {
-        // What cannot be read teaches nothing.
-        let _ = file.take(MAX_ENVIRONMENT).read_to_end(&mut bytes);
-    }
-    bytes
+/// Arguments and environment of a process, as far as they are looked through for secrets.
+fn environment(process: &LiveProcess) -> Vec<u8> {
+    let ranges = process.private_ranges().iter();
+    // What cannot be read teaches nothing.
+    let parts = ranges.filter_map(|range| {
+        let length = usize::try_from(range.len()).map_or(MAX_ENVIRONMENT, |length| length.min(MAX_ENVIRONMENT));
+        process.memory().read_vec(range.start, length).ok()
+    });
+    parts.collect::<Vec<_>>().join(&0)
 }
 
 /// What the file is made from.

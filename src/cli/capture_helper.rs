@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use coldframe::capture::{environment, helper};
 use coldframe::report::Report;
-use coldframe::source::live::Access;
+use coldframe::source::live::{Access, Served};
+use coldframe_handler::wire::NOT_PERMITTED;
 
 use super::color::Color;
 use super::run::{ReportForm, render};
@@ -27,6 +28,9 @@ pub struct CaptureHelper {
     /// Look at the process through files below /proc alone
     #[arg(long)]
     without_ptrace: bool,
+    /// Ask the thread that crashed for the process's memory, over this descriptor
+    #[arg(long, value_name = "FD", conflicts_with = "without_ptrace")]
+    served: Option<i32>,
     /// The file for the dump of a process that goes on
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -38,10 +42,10 @@ fn parse_address(text: &str) -> Result<u64, ParseIntError> {
 
 impl CaptureHelper {
     pub(super) fn run(&self) -> ExitCode {
-        let access = if self.without_ptrace {
-            Access::Files
-        } else {
-            Access::Any
+        let access = match self.served {
+            Some(socket) => Access::Served(Served::new(socket)),
+            None if self.without_ptrace => Access::Files,
+            None => Access::Any,
         };
         match helper::capture(
             self.pid,
@@ -52,6 +56,7 @@ impl CaptureHelper {
             &mut print,
         ) {
             Ok(()) => ExitCode::SUCCESS,
+            Err(error) if error.is_denial() => ExitCode::from(NOT_PERMITTED as u8),
             Err(error) => {
                 say(format_args!("nothing was captured: {}", chain(&error.into())));
                 ExitCode::FAILURE

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{REDACTED, Redactor};
 
 /// The most of an environment that is looked at, in bytes.
-pub const MAX_ENVIRONMENT: u64 = 256 * 1024;
+pub const MAX_ENVIRONMENT: usize = 256 * 1024;
 
 impl Redactor {
     /// Learns the secrets of an environment, `NAME=VALUE` ended by zero bytes, as `/proc/PID/environ` has it.

@@ -8,6 +8,7 @@
 
 mod memory;
 mod process;
+mod served;
 mod threads;
 
 use std::marker::PhantomData;
@@ -21,7 +22,9 @@ use super::streams::Context;
 use super::{Crash, Facts, Memory, Recorded, Registers, Target, Thread};
 use crate::addr::AddrRange;
 use crate::notes::Notes;
+use coldframe_handler::wire;
 use memory::ProcessMemory;
+pub use served::Served;
 use threads::StoppedThreads;
 
 /// Why a process cannot be looked at.
@@ -80,6 +83,17 @@ pub enum Access {
     Any,
     /// Files below /proc alone: the threads are not stopped. For sandboxes that kill whoever makes those calls.
     Files,
+    /// What the thread that crashed hands out. For processes that nobody may look at; by a process that it started.
+    Served(Served),
+}
+
+impl Access {
+    fn served(self) -> Option<Served> {
+        match self {
+            Access::Served(served) => Some(served),
+            Access::Any | Access::Files => None,
+        }
+    }
 }
 
 /// A stopped process.
@@ -120,16 +134,21 @@ impl LiveProcess {
             return Err(AttachError::OtherProc { pid });
         }
         let root = PathBuf::from(format!("/proc/{pid}"));
-        if pid == 0 || !root.exists() {
+        let served = access.served();
+        if pid == 0 || (served.is_none() && !root.exists()) {
             return Err(AttachError::NoSuchProcess { pid });
         }
         let notes = Notes::new();
-        let stopped = StoppedThreads::stop(pid, access == Access::Any, deadline, &notes);
+        let stopped = StoppedThreads::stop(pid, access, deadline, &notes);
         // A main thread that called pthread_exit stays as a zombie without memory; any other thread
         // answers for the process.
         let reader = stopped.reader().unwrap_or(pid);
         let directory = root.join("task").join(reader.to_string());
-        let maps_text = match std::fs::read(directory.join("maps")) {
+        let maps = match served {
+            Some(served) => Ok(served.text(wire::Served::Maps).into_bytes()),
+            None => std::fs::read(directory.join("maps")),
+        };
+        let maps_text = match maps {
             Ok(text) => String::from_utf8_lossy(&text).into_owned(),
             Err(_) if !root.exists() => return Err(AttachError::Ended { pid }),
             Err(source) => return Err(AttachError::NotPermitted { pid, source }),
@@ -138,11 +157,11 @@ impl LiveProcess {
             return Err(AttachError::Ended { pid });
         }
         let mappings = parse_maps(&maps_text);
-        let memory = PageCache::new(ProcessMemory::new(reader, directory.join("mem"), access == Access::Any));
+        let memory = PageCache::new(ProcessMemory::new(reader, directory.join("mem"), access));
         let modules = super::images::find_modules(&memory, &mappings, &notes);
         let inner_ids = process::has_inner_ids(&root);
         let threads = stopped.describe(pid, inner_ids);
-        let (process, private_ranges) = process::describe(&root, &directory, pid);
+        let (process, private_ranges) = process::describe(&root, &directory, pid, served);
         let context = Context {
             version: 1,
             process,
@@ -155,7 +174,8 @@ impl LiveProcess {
         };
         Ok(LiveProcess {
             pid,
-            directory,
+            // Root and working folder are inherited.
+            directory: served.map_or(directory, |_| PathBuf::from("/proc/self")),
             memory,
             facts: Facts {
                 threads,
@@ -226,7 +246,7 @@ impl LiveProcess {
     }
 
     /// `/proc/PID/task/TID` of a thread that has not ended. What belongs to the process as a whole is found there too,
-    /// and not in `/proc/PID` once its main thread has ended.
+    /// and not in `/proc/PID` once its main thread has ended. Our own where the process may not be looked at.
     pub fn directory(&self) -> &Path {
         &self.directory
     }

@@ -2,9 +2,7 @@
 
 use std::mem::size_of;
 
-use coldframe_handler::wire::{
-    CrashRequest, FPSTATE_SIZE, Occasion, Question, REQUEST_MAGIC, UC_GREGS_OFFSET, VERSION,
-};
+use coldframe_handler::wire::{CrashRequest, Occasion, Question, REQUEST_MAGIC, UC_GREGS_OFFSET, VERSION};
 use thiserror::Error;
 
 use super::{Crash, Registers};
@@ -63,14 +61,10 @@ pub struct Request {
     pub sender: Option<Sender>,
     /// The general registers at the moment of the signal, by DWARF register number; 16 is `rip`.
     pub registers: [u64; REGISTERS],
-    /// The FXSAVE area, 512 bytes, or empty.
-    pub fpstate: Vec<u8>,
     /// Why the process is captured.
     pub occasion: Occasion,
     /// Where the annotations of the process lie; 0 if unknown.
     pub page: u64,
-    /// Where the whole floating point state lies in the process; 0 if unknown.
-    pub fpstate_address: u64,
     /// The alternate signal stack in force, if any.
     pub altstack: Option<AlternateStack>,
     /// The thread's FS segment base; 0 if unknown.
@@ -131,7 +125,6 @@ impl Request {
         let code = int(8);
         let from_kernel = code > 0;
         let address = u64::from(int(16) as u32) | (u64::from(int(20) as u32) << 32);
-        let fpstate_size = (raw.fpstate_size as usize).min(FPSTATE_SIZE);
         Ok(Self {
             pid: raw.pid,
             tid: raw.tid,
@@ -144,10 +137,8 @@ impl Request {
                 uid: int(20) as u32,
             }),
             registers: DWARF_TO_GREG.map(|greg| raw.context_word(UC_GREGS_OFFSET + greg * 8).unwrap_or(0)),
-            fpstate: raw.fpstate[..fpstate_size].to_vec(),
             occasion: Occasion::from_number(raw.occasion),
             page: raw.page_address,
-            fpstate_address: raw.fpstate_address,
             altstack: (raw.altstack_flags & 2 == 0 && raw.altstack_size != 0).then_some(AlternateStack {
                 base: raw.altstack_base,
                 size: raw.altstack_size,

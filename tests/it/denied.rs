@@ -1,13 +1,15 @@
 //! Crashes where a system call is denied, and what a record holds; the matrix has the other situations.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 
 use coldframe_handler::IMAGE_NAME;
 use coldframe_handler::wire::HelperFailure;
 
-use crate::harness::{Folder, bare, coldframe_run, find, one_report, output, record, reports, run_c};
+use crate::harness::{COLDFRAME, Folder, bare, coldframe_run, find, one_report, output, record, reports, run_c, skip};
+use crate::pythons::pythons;
 
 #[test]
 fn a_missing_helper_leaves_a_record_and_the_status() {
@@ -132,4 +134,75 @@ int main(void) {
             .to_string()
             .contains("2 of 2 threads could not be stopped")
     );
+}
+
+/// Whoever changes its user is not dumpable any more: nobody of that user may look at it.
+const DROPPED: &str = "
+import ctypes, os, threading
+ready = threading.Event()
+def waits(certain_number):
+    ready.set()
+    threading.Event().wait()
+def crashes(password, harmless):
+    copied = ['got ' + text for text in (password, os.environ['SERVICE_PASSWORD'])]
+    ctypes.string_at(0)
+threading.Thread(target=waits, args=(271828,), daemon=True).start()
+ready.wait()
+os.setgid(65534)
+os.setuid(65534)
+crashes(''.join(['Zq', '8-', 'secret']), 'kept text')
+";
+
+#[test]
+fn a_process_that_nobody_may_look_at_hands_out_its_memory() {
+    if !nix::unistd::geteuid().is_root() {
+        return skip("a changed user: not root");
+    }
+    // The helper runs as that user, too: below a home folder it finds no symbols.
+    let is_open = |path: &Path| {
+        path.ancestors()
+            .all(|path| fs::metadata(path).is_ok_and(|it| it.mode() & 1 == 1))
+    };
+    let (open, closed): (Vec<_>, Vec<_>) = pythons().into_iter().partition(|python| is_open(&python.library));
+    if open.is_empty() {
+        return skip("a changed user: no CPython that other users may execute");
+    }
+    println!("{} CPythons are closed to other users", closed.len());
+    for python in open {
+        let folder = Folder::new();
+        fs::write(folder.join("program.py"), DROPPED).expect("the program");
+        fs::create_dir(folder.join("dumps")).expect("a folder");
+        fs::set_permissions(folder.join("dumps"), fs::Permissions::from_mode(0o1777)).expect("its mode");
+        let mut process = bare(COLDFRAME.as_ref(), &folder);
+        process
+            .args(["run", "--report", "json", "-o", "dumps", "--"])
+            .arg(&python.executable)
+            .arg("program.py")
+            .env("SERVICE_PASSWORD", "Zq8-environment");
+        let result = output(process);
+        let crash = one_report(&result, libc::SIGSEGV);
+        assert_eq!(crash["address"], "0x0");
+        let report = &reports(&result)[0];
+        let threads = report["threads"].to_string();
+        for word in ["\"crashes\"", "kept text", "\"waits\"", "271828"] {
+            assert!(threads.contains(word), "{:?} lacks {word}: {report:#}", python.version);
+        }
+        assert!(
+            report["process"]["executable"].to_string().contains("python"),
+            "{report:#}"
+        );
+        assert!(report["process"]["command"].to_string().contains("program.py"));
+        assert!(report["notes"].to_string().contains("handed out its memory"));
+        let dump = fs::read_dir(folder.join("dumps"))
+            .expect("dumps")
+            .flatten()
+            .next()
+            .expect("a dump");
+        let bytes = fs::read(dump.path()).expect("it");
+        assert!(
+            !bytes.windows(4).any(|window| window == b"Zq8-"),
+            "a secret is in {:?}",
+            dump.path()
+        );
+    }
 }

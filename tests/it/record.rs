@@ -10,7 +10,7 @@ use std::time::Duration;
 use coldframe_handler::IMAGE_NAME;
 use serde_json::Value;
 
-use crate::harness::{COLDFRAME, Folder, bare, coldframe_run, find, output, python, reports, stderr};
+use crate::harness::{COLDFRAME, Folder, bare, coldframe_run, find, output, python, record, reports, stderr};
 
 const SOURCE: &str = "
 #include <unistd.h>
@@ -21,6 +21,11 @@ int main(int argc, char **argv) { middle(0x18); return 0; }
 
 /// Runs a program whose handler finds no helper, and returns the only record.
 fn crash_without_helper(folder: &Folder, command: &[OsString]) -> PathBuf {
+    crash_and_print(folder, command).0
+}
+
+/// The same, and what it printed. A secret is in its environment.
+fn crash_and_print(folder: &Folder, command: &[OsString]) -> (PathBuf, String) {
     assert!(output(coldframe_run(folder, &["/bin/true"])).status.success());
     let handler = find(&folder.join("cache"), IMAGE_NAME).expect("an extracted handler");
     // In place: the name under which the handler looks, without the file.
@@ -31,9 +36,12 @@ fn crash_without_helper(folder: &Folder, command: &[OsString]) -> PathBuf {
     process
         .args(&command[1..])
         .env("LD_PRELOAD", &handler)
+        .env("SERVICE_PASSWORD", "Zq7-environment")
         .env("COLDFRAME_DIR", folder.join("dumps"));
-    assert_eq!(output(process).status.signal(), Some(libc::SIGSEGV));
-    only_file(folder, "rec")
+    let result = output(process);
+    assert_eq!(result.status.signal(), Some(libc::SIGSEGV));
+    let printed = String::from_utf8_lossy(&result.stdout).into_owned();
+    (only_file(folder, "rec"), printed)
 }
 
 fn only_file(folder: &Folder, extension: &str) -> PathBuf {
@@ -186,6 +194,45 @@ fn broken_records_are_refused_or_analysed_in_part() {
         let result = analyze(&folder, "text", &broken);
         assert!(matches!(result.status.code(), Some(0 | 1)), "{at}: {}", stderr(&result));
     }
+}
+
+/// A program that has a secret wherever a record might take it from, and prints where on the stack.
+const SECRETS: &str = r#"
+#include <stdio.h>
+#include <string.h>
+extern int coldframe_breadcrumb(const char *, size_t) __attribute__((weak));
+extern int coldframe_annotate(const char *, size_t, const char *, size_t) __attribute__((weak));
+int main(int argc, char **argv) {
+    char text[64] = "Zq7-";
+    strcat(text, argv[2]);
+    printf("%lu %lu\n", (long)text, (long)argv[1]);
+    fflush(stdout);
+    if (!coldframe_breadcrumb(text, strlen(text)) || !coldframe_annotate("key", 3, text, strlen(text))) return 1;
+    __asm__ volatile("movdqu %0, %%xmm7" : : "m"(*(char(*)[16])text) : "xmm7");
+    *(volatile int *)0x18 = 1;
+}
+"#;
+
+#[test]
+fn a_record_has_no_text_of_the_program() {
+    let folder = Folder::new();
+    let Some(program) = folder.compile("gcc", "secretive", SECRETS, &[]) else {
+        return;
+    };
+    let command = [program.as_os_str(), "Zq7-argument".as_ref(), "on-the-stack".as_ref()].map(OsString::from);
+    let (file, printed) = crash_and_print(&folder, &command);
+    let bytes = fs::read(&file).expect("the record");
+    let record = record(&folder);
+    // What is tested is there: the stack that was looked at has the texts.
+    let range = record.stack_address..record.stack_address + record.stack.len() as u64;
+    for address in printed.split_whitespace() {
+        assert!(
+            range.contains(&address.parse().expect("an address")),
+            "{range:x?} {address}"
+        );
+    }
+    assert!(record.stack.chunks(8).filter(|word| word != &[0; 8]).count() > 10);
+    assert!(!bytes.windows(4).any(|window| window == b"Zq7-"), "{}", file.display());
 }
 
 /// Under `run`, a program that forbids itself to start the helper.

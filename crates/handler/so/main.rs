@@ -25,6 +25,8 @@ pub mod image;
 pub mod interpose;
 #[path = "../src/record.rs"]
 pub mod record;
+#[path = "../src/serve.rs"]
+pub mod serve;
 #[path = "../src/settings.rs"]
 pub mod settings;
 #[path = "../src/spawn.rs"]

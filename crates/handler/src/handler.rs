@@ -4,14 +4,15 @@ use core::arch::global_asm;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use crate::spawn::Means;
 use crate::sys::{
     HANDLER_FLAGS, SS_DISABLE, Shared, SigAction, Stack, clock, identity, read_memory, set_signal_mask, signal,
 };
 use crate::wire::{
-    CrashRequest, FPSTATE_SIZE, HelperFailure, KERNEL_UCONTEXT_SIZE, Occasion, QUESTION_SIGNAL, Question,
-    REQUEST_MAGIC, SIGINFO_SIZE, UC_FPSTATE_OFFSET, UC_STACK_OFFSET, VERSION,
+    CrashRequest, HelperFailure, KERNEL_UCONTEXT_SIZE, NOT_PERMITTED, Occasion, QUESTION_SIGNAL, Question,
+    REQUEST_MAGIC, SIGINFO_SIZE, UC_STACK_OFFSET, VERSION,
 };
-use crate::{altstack, annotations, chain, demand, gate, image, interpose, record, settings, spawn, syscall};
+use crate::{altstack, annotations, chain, demand, gate, image, interpose, record, serve, settings, spawn, syscall};
 
 /// Every signal.
 const ALL: u64 = u64::MAX;
@@ -223,11 +224,18 @@ unsafe fn run(request: &CrashRequest, output: *const u8) -> Result<(), (HelperFa
     unsafe {
         syscall!(PRCTL, PR_SET_PTRACER, request.pid, 0, 0, 0);
         let deadline = clock(1) + spawn::HELPER_DEADLINE_NS;
-        let mut outcome = spawn::run_helper(request, spawn::Means::All, output, deadline);
-        // A sandbox kills who makes a call it does not know, and ptrace is the one that many leave out.
-        if outcome == Err((HelperFailure::Killed, signal::SYS)) {
-            outcome = spawn::run_helper(request, spawn::Means::Files, output, deadline);
-        }
+        let mut means = Means::All;
+        let outcome = loop {
+            let outcome = spawn::run_helper(request, means, output, deadline);
+            means = match (means, outcome) {
+                // A sandbox kills who makes a call it does not know, and ptrace is the one that many leave out.
+                (Means::All, Err((HelperFailure::Killed, signal::SYS))) => Means::Files,
+                (Means::All | Means::Files, Err((HelperFailure::Exited, NOT_PERMITTED))) if serve::is_wanted() => {
+                    Means::Served
+                }
+                _ => break outcome,
+            };
+        };
         syscall!(PRCTL, PR_SET_PTRACER, 0, 0, 0, 0);
         outcome
     }
@@ -279,20 +287,10 @@ unsafe fn describe(request: &mut CrashRequest, signal: i32, info: &[u8; SIGINFO_
     // SAFETY: the ucontext field is larger than what the kernel fills.
     unsafe { read_memory(context as usize, request.ucontext.as_mut_ptr(), KERNEL_UCONTEXT_SIZE) };
     request.altstack_base = request.context_word(UC_STACK_OFFSET).unwrap_or(0);
-    request.altstack_flags = request.context_word(UC_STACK_OFFSET + 8).unwrap_or(0) as u32;
+    request.altstack_flags = request.context_word(UC_STACK_OFFSET + 8).unwrap_or(0) & 0xffff_ffff;
     request.altstack_size = request.context_word(UC_STACK_OFFSET + 16).unwrap_or(0);
-    request.fpstate_address = request.context_word(UC_FPSTATE_OFFSET).unwrap_or(0);
-    // SAFETY: the field is 512 bytes long, and `fs_base` is live.
-    unsafe {
-        if read_memory(
-            request.fpstate_address as usize,
-            request.fpstate.as_mut_ptr(),
-            FPSTATE_SIZE,
-        ) {
-            request.fpstate_size = FPSTATE_SIZE as u32;
-        }
-        syscall!(ARCH_PRCTL, ARCH_GET_FS, &raw mut request.fs_base);
-    }
+    // SAFETY: `fs_base` is live.
+    unsafe { syscall!(ARCH_PRCTL, ARCH_GET_FS, &raw mut request.fs_base) };
     request.page_address = &raw const annotations::PAGE as u64;
     let program = settings::current().program.get().unwrap_or_default();
     for (slot, byte) in request.program.iter_mut().zip(program) {

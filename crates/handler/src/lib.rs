@@ -26,6 +26,7 @@ pub mod handler;
 pub mod image;
 pub mod interpose;
 pub mod record;
+pub mod serve;
 pub mod settings;
 pub mod spawn;
 pub mod sys;

@@ -1,7 +1,7 @@
 //! The last resort: a file written by the dying process itself, when no helper could.
 
 use crate::settings;
-use crate::sys::{Shared, read_memory};
+use crate::sys::{Shared, is_readable, read_memory};
 use crate::syscall;
 use crate::text::Text;
 use crate::wire::{
@@ -60,7 +60,7 @@ pub unsafe fn write(request: &CrashRequest, failure: HelperFailure, detail: i32)
     record.stack_address = request.context_word(UC_GREGS_OFFSET + REG_RSP * 8).unwrap_or(0);
     record.stack_size = copy_stack(record.stack_address as usize, &mut record.stack);
     let _descriptors = MoreDescriptors::allow();
-    record.maps_size = read_file(c"/proc/self/maps".as_ptr().cast(), &mut record.maps) as u32;
+    record.maps_size = read_file(c"/proc/self/maps".as_ptr().cast(), 0, &mut record.maps) as u32;
 
     // SAFETY: the gate owner's. Not on the stack: an alternate one may be small.
     let path = unsafe { &mut *PATH.get() };
@@ -101,12 +101,14 @@ pub unsafe fn write(request: &CrashRequest, failure: HelperFailure, detail: i32)
 }
 
 /// Lifts a limit of descriptors that is used up, until dropped.
-struct MoreDescriptors([u64; 2]);
+pub struct MoreDescriptors([u64; 2]);
 
 const RLIMIT_NOFILE: usize = 7;
 
 impl MoreDescriptors {
-    fn allow() -> Self {
+    /// Lifts it.
+    #[must_use]
+    pub fn allow() -> Self {
         let mut limit = [0u64; 2];
         // SAFETY: `limit` is a struct rlimit64: soft, then hard.
         unsafe {
@@ -126,7 +128,8 @@ impl Drop for MoreDescriptors {
     }
 }
 
-/// Copies upwards from the stack pointer, page by page, as far as memory is mapped.
+/// Copies upwards from the stack pointer, page by page, as far as memory is mapped, and leaves what is an address alone:
+/// texts, and whatever else may be secret, are none.
 fn copy_stack(from: usize, stack: &mut [u8; RECORD_STACK_SIZE]) -> u32 {
     let mut copied = 0;
     while copied < stack.len() {
@@ -141,11 +144,22 @@ fn copy_stack(from: usize, stack: &mut [u8; RECORD_STACK_SIZE]) -> u32 {
         }
         copied += size;
     }
+    // A stack pointer that is no multiple of 8 leaves parts of words at both ends.
+    let skew = from.wrapping_neg() % 8;
+    let (first, rest) = stack.split_at_mut(skew);
+    first.fill(0);
+    let (words, last) = rest.as_chunks_mut::<8>();
+    last.fill(0);
+    for word in words {
+        if !is_readable(usize::from_le_bytes(*word)) {
+            *word = [0; 8];
+        }
+    }
     copied as u32
 }
 
-/// Reads the beginning of a file and returns how many bytes it got.
-fn read_file(path: *const u8, buffer: &mut [u8]) -> usize {
+/// Reads a file from an offset on and returns how many bytes it got.
+pub fn read_file(path: *const u8, offset: u64, buffer: &mut [u8]) -> usize {
     let mut length = 0;
     // SAFETY: the path is zero-terminated; each read stays within the buffer.
     unsafe {
@@ -156,7 +170,7 @@ fn read_file(path: *const u8, buffer: &mut [u8]) -> usize {
         while let Some(rest) = buffer.get_mut(length..)
             && !rest.is_empty()
         {
-            let count = syscall!(READ, fd, rest.as_mut_ptr(), rest.len());
+            let count = syscall!(PREAD64, fd, rest.as_mut_ptr(), rest.len(), offset + length as u64);
             if count <= 0 {
                 break;
             }
@@ -170,7 +184,7 @@ fn read_file(path: *const u8, buffer: &mut [u8]) -> usize {
 /// When the process started, in clock ticks since boot: field 22 of /proc/self/stat (proc_pid_stat(5)); 0 if unknown.
 fn start_time() -> u64 {
     let mut buffer = [0u8; 512];
-    let length = read_file(c"/proc/self/stat".as_ptr().cast(), &mut buffer);
+    let length = read_file(c"/proc/self/stat".as_ptr().cast(), 0, &mut buffer);
     parse_start_time(buffer.get(..length).unwrap_or_default())
 }
 
@@ -192,6 +206,7 @@ fn parse_start_time(stat: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
 
     #[test]
@@ -205,10 +220,14 @@ mod tests {
     #[test]
     fn the_stack_is_copied_as_far_as_it_is_mapped() {
         // Not from this stack, on which the copy lies.
-        static MARKERS: [u8; 64] = [0x5a; 64];
+        static TEXT: [u8; 8] = *b"password";
+        let markers = std::boxed::Box::new([&raw const TEXT as u64, u64::from_le_bytes(TEXT), 0x1234]);
         let mut stack = [0u8; RECORD_STACK_SIZE];
-        assert!(copy_stack(&raw const MARKERS as usize, &mut stack) > 0);
-        assert_eq!(stack[0], 0x5a);
+        assert!(copy_stack(&raw const *markers as usize, &mut stack) > 24);
+        assert_eq!(stack[..8], markers[0].to_le_bytes());
+        assert_eq!(stack[8..24], [0; 16], "no addresses");
+        assert!(copy_stack(&raw const *markers as usize + 3, &mut stack) > 0);
+        assert_eq!(stack[..21], [0; 21], "the first address is cut off");
         assert_eq!(copy_stack(64, &mut stack), 0);
     }
 }

@@ -10,10 +10,11 @@
 use core::arch::asm;
 use core::sync::atomic::{AtomicI32, Ordering};
 
+use crate::serve::Socket;
 use crate::settings::{self, Settings};
 use crate::sys::{PollFd, SIG_DFL, Shared, SigAction, clock, errno, set_signal_mask, signal, sleep};
 use crate::text::Text;
-use crate::wire::{CrashRequest, HelperFailure, OUTPUT, WITHOUT_PTRACE};
+use crate::wire::{CrashRequest, HelperFailure, NOT_PERMITTED, OUTPUT, SERVED, WITHOUT_PTRACE};
 use crate::{sys, syscall};
 
 /// How long the helper may take, in nanoseconds. Its own watchdog is shorter.
@@ -47,14 +48,19 @@ struct Arguments {
     pid: Text<16>,
     tid: Text<16>,
     request: Text<24>,
-    pointers: [*const u8; 9],
+    /// The helper's end of the socket by which it is served, or -1.
+    served: i32,
+    served_text: Text<16>,
+    pointers: [*const u8; 10],
 }
 
 static ARGUMENTS: Shared<Arguments> = Shared::new(Arguments {
     pid: Text::new(),
     tid: Text::new(),
     request: Text::new(),
-    pointers: [core::ptr::null(); 9],
+    served: -1,
+    served_text: Text::new(),
+    pointers: [core::ptr::null(); 10],
 });
 
 /// What the helper may use.
@@ -64,6 +70,8 @@ pub enum Means {
     All,
     /// Files below /proc alone: a seccomp filter kills who calls ptrace(2) or process_vm_readv(2).
     Files,
+    /// What this thread hands out ([`crate::serve`]).
+    Served,
 }
 
 /// Runs `coldframe capture-helper PID TID ADDRESS` on this process and waits for it to end, until `deadline`
@@ -86,6 +94,11 @@ pub unsafe fn run_helper(
     let Some(helper) = settings.helper.as_c_string() else {
         return Err((HelperFailure::NoPath, 0));
     };
+    let socket = match means {
+        Means::Served => Some(Socket::open().ok_or((HelperFailure::Exited, NOT_PERMITTED))?),
+        Means::All | Means::Files => None,
+    };
+    arguments.served = socket.as_ref().map_or(-1, Socket::theirs);
     // SAFETY: the caller owns the gate, so the request is not written to.
     arguments.fill(helper, unsafe { &*request }, request as u64, means, output);
     CHILD.store(0, Ordering::Relaxed);
@@ -106,7 +119,7 @@ pub unsafe fn run_helper(
     if keeper < 0 {
         return Err((HelperFailure::Clone, -keeper as i32));
     }
-    let ended = wait(keeper as i32, pidfd, deadline);
+    let ended = wait(keeper as i32, pidfd, socket.as_ref(), deadline);
     if pidfd >= 0 {
         // SAFETY: a descriptor of ours.
         unsafe { syscall!(CLOSE, pidfd) };
@@ -139,6 +152,8 @@ impl Arguments {
         self.request.clear();
         self.request.push(b"0x");
         self.request.push_number(address, 16);
+        self.served_text.clear();
+        self.served_text.push_number(self.served.max(0) as u64, 10);
         let text = |text: Option<*const u8>| text.unwrap_or(core::ptr::null());
         self.pointers = [
             helper,
@@ -150,9 +165,12 @@ impl Arguments {
             core::ptr::null(),
             core::ptr::null(),
             core::ptr::null(),
+            core::ptr::null(),
         ];
         let options = [
             (means == Means::Files, WITHOUT_PTRACE.as_ptr().cast()),
+            (means == Means::Served, SERVED.as_ptr().cast()),
+            (means == Means::Served, text(self.served_text.as_c_string())),
             (!output.is_null(), OUTPUT.as_ptr().cast()),
             (!output.is_null(), output),
         ];
@@ -242,17 +260,31 @@ unsafe extern "C" fn child() -> ! {
         syscall!(SETSID);
         raise_limits();
         settings.report.take();
-        // Sockets and pipes must not stay open through the helper. close_range is Linux 5.9.
-        if syscall!(CLOSE_RANGE, 3, u32::MAX, 0) < 0 {
-            for fd in 3..1024 {
-                syscall!(CLOSE, fd);
-            }
-        }
+        close_all_but(arguments.served);
         set_signal_mask(0);
         let result = exec(settings, arguments);
         EXEC_ERROR.store(-result as i32, Ordering::Relaxed);
         syscall!(EXIT_GROUP, 127);
         sys::trap()
+    }
+}
+
+/// Closes all descriptors but the standard ones and one more, which stays open through execve: sockets and pipes of the
+/// program must not.
+unsafe fn close_all_but(kept: i32) {
+    const F_SETFD: usize = 2;
+    let kept = if kept > 2 { kept as u32 } else { 2 };
+    // SAFETY: takes no pointer. close_range is Linux 5.9.
+    unsafe {
+        let below = kept == 2 || kept == 3 || syscall!(CLOSE_RANGE, 3, kept - 1, 0) == 0;
+        if !below || syscall!(CLOSE_RANGE, kept + 1, u32::MAX, 0) < 0 {
+            for fd in (3..1024).filter(|&fd| fd != kept) {
+                syscall!(CLOSE, fd);
+            }
+        }
+        if kept > 2 {
+            syscall!(FCNTL, kept, F_SETFD, 0);
+        }
     }
 }
 
@@ -283,9 +315,9 @@ unsafe fn raise_limits() {
     }
 }
 
-/// Waits for the keeper to end, and ends what has not when the deadline comes; `false` then.
-fn wait(keeper: i32, pidfd: i32, deadline: u64) -> bool {
-    if wait_until(keeper, pidfd, deadline) {
+/// Waits for the keeper to end, answering questions meanwhile, and ends what has not when the deadline comes; `false` then.
+fn wait(keeper: i32, pidfd: i32, socket: Option<&Socket>, deadline: u64) -> bool {
+    if wait_until(keeper, pidfd, socket, deadline) {
         return true;
     }
     let child = CHILD.load(Ordering::Acquire);
@@ -294,28 +326,41 @@ fn wait(keeper: i32, pidfd: i32, deadline: u64) -> bool {
         if child > 0 {
             syscall!(KILL, child, signal::KILL);
         }
-        if !wait_until(keeper, pidfd, clock(1) + KILL_GRACE_NS) {
+        if !wait_until(keeper, pidfd, None, clock(1) + KILL_GRACE_NS) {
             syscall!(KILL, keeper, signal::KILL);
-            wait_until(keeper, pidfd, clock(1) + KILL_GRACE_NS);
+            wait_until(keeper, pidfd, None, clock(1) + KILL_GRACE_NS);
         }
     }
     false
 }
 
 /// Whether the keeper ends before the deadline.
-fn wait_until(keeper: i32, pidfd: i32, deadline: u64) -> bool {
+fn wait_until(keeper: i32, pidfd: i32, mut socket: Option<&Socket>, deadline: u64) -> bool {
     loop {
         let now = clock(1);
-        if pidfd >= 0 && now < deadline {
-            let milliseconds = (deadline - now) / 1_000_000 + 1;
-            let mut poll = PollFd {
-                fd: pidfd,
+        if (pidfd >= 0 || socket.is_some()) && now < deadline {
+            // Without a pidfd the keeper is asked for below, again and again.
+            let milliseconds = if pidfd >= 0 {
+                (deadline - now) / 1_000_000 + 1
+            } else {
+                1
+            };
+            // One that is negative is passed over.
+            let mut polls = [pidfd, socket.map_or(-1, Socket::ours)].map(|fd| PollFd {
+                fd,
                 events: POLLIN,
                 revents: 0,
-            };
-            // SAFETY: one live pollfd.
-            let ready = unsafe { syscall!(POLL, &raw mut poll, 1, milliseconds) };
+            });
+            // SAFETY: two live pollfds.
+            let ready = unsafe { syscall!(POLL, polls.as_mut_ptr(), 2, milliseconds) };
             if ready == -errno::EINTR {
+                continue;
+            }
+            if let Some(asked) = socket.filter(|_| polls[1].revents != 0) {
+                // SAFETY: this thread owns the gate.
+                if !unsafe { asked.answer() } {
+                    socket = None;
+                }
                 continue;
             }
         }

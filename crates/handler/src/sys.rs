@@ -19,15 +19,24 @@ pub mod nr {
     pub const MUNMAP: usize = 11;
     pub const RT_SIGACTION: usize = 13;
     pub const RT_SIGPROCMASK: usize = 14;
+    pub const PREAD64: usize = 17;
     pub const SCHED_YIELD: usize = 24;
     pub const DUP2: usize = 33;
     pub const NANOSLEEP: usize = 35;
     pub const GETPID: usize = 39;
+    pub const SENDMSG: usize = 46;
+    pub const SOCKETPAIR: usize = 53;
     pub const CLONE: usize = 56;
     pub const EXECVE: usize = 59;
     pub const WAIT4: usize = 61;
     pub const KILL: usize = 62;
+    pub const FCNTL: usize = 72;
     pub const MKDIR: usize = 83;
+    pub const READLINK: usize = 89;
+    pub const GETUID: usize = 102;
+    pub const GETGID: usize = 104;
+    pub const GETEUID: usize = 107;
+    pub const GETEGID: usize = 108;
     pub const SETSID: usize = 112;
     pub const SIGALTSTACK: usize = 131;
     pub const PRCTL: usize = 157;
@@ -313,6 +322,15 @@ mod tests {
             (nr::TIMER_SETTIME, libc::SYS_timer_settime),
             (nr::TIMER_DELETE, libc::SYS_timer_delete),
             (nr::OPENAT, libc::SYS_openat),
+            (nr::PREAD64, libc::SYS_pread64),
+            (nr::READLINK, libc::SYS_readlink),
+            (nr::FCNTL, libc::SYS_fcntl),
+            (nr::SOCKETPAIR, libc::SYS_socketpair),
+            (nr::SENDMSG, libc::SYS_sendmsg),
+            (nr::GETUID, libc::SYS_getuid),
+            (nr::GETEUID, libc::SYS_geteuid),
+            (nr::GETGID, libc::SYS_getgid),
+            (nr::GETEGID, libc::SYS_getegid),
             (nr::RT_TGSIGQUEUEINFO, libc::SYS_rt_tgsigqueueinfo),
             (nr::PRLIMIT64, libc::SYS_prlimit64),
             (nr::CLOSE_RANGE, libc::SYS_close_range),

@@ -10,13 +10,68 @@ pub const REQUEST_MAGIC: u64 = u64::from_le_bytes(*b"CFREQST\0");
 /// First field of a [`FixedRecord`]: the bytes `CFRECRD` and a zero.
 pub const RECORD_MAGIC: u64 = u64::from_le_bytes(*b"CFRECRD\0");
 /// Counts changes to [`CrashRequest`] or [`FixedRecord`].
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The helper's argument before the path of the dump, where the program chose one, zero-terminated.
 pub const OUTPUT: &core::ffi::CStr = c"--output";
 
 /// The helper's last argument where it must do without ptrace(2) and process_vm_readv(2), zero-terminated.
 pub const WITHOUT_PTRACE: &core::ffi::CStr = c"--without-ptrace";
+
+/// The helper's argument before the number of the socket over which the thread that crashed answers its questions
+/// ([`Ask`]), zero-terminated.
+pub const SERVED: &core::ffi::CStr = c"--served";
+
+/// What a helper that may not look at the process asks of the thread that crashed: one message of a SOCK_SEQPACKET
+/// socket, the numbers in little endian, one after the other. The answer is one message: a byte 1 and what was asked
+/// for, or a byte 0 alone where that cannot be had. Memory comes whole or not at all; of a file the last part is short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// What is asked for: a [`Served`] as a number.
+    pub what: u32,
+    /// How many bytes, [`Ask::MAX_BYTES`] at most.
+    pub size: u32,
+    /// The address, or where in the file.
+    pub at: u64,
+}
+
+/// What can be asked for.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// Memory.
+    Memory = 0,
+    /// `/proc/self/maps`.
+    Maps = 1,
+    /// `/proc/self/stat`, with the addresses that others are not told.
+    Stat = 2,
+    /// Where `/proc/self/exe` leads; its beginning alone.
+    Executable = 3,
+}
+
+impl Ask {
+    /// The most bytes of one answer.
+    pub const MAX_BYTES: usize = 64 * 1024;
+    /// Bytes of a message.
+    pub const SIZE: usize = 16;
+
+    /// The message.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; Self::SIZE] {
+        (u128::from(self.what) | u128::from(self.size) << 32 | u128::from(self.at) << 64).to_le_bytes()
+    }
+
+    /// What a message asks for.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; Self::SIZE]) -> Self {
+        let all = u128::from_le_bytes(bytes);
+        Self {
+            what: all as u32,
+            size: (all >> 32) as u32,
+            at: (all >> 64) as u64,
+        }
+    }
+}
 
 /// The signal by which `coldframe dump` asks the handler for a dump, where it may not look at the process itself:
 /// SIGSYS, which is caught in any case and which nothing but a seccomp filter sends.
@@ -82,6 +137,8 @@ impl Question {
 
 /// Exit status of a helper that ended itself because its time was up.
 pub const OUT_OF_TIME: i32 = 4;
+/// Exit status of a helper that may not read the process.
+pub const NOT_PERMITTED: i32 = 5;
 
 /// Size of the kernel's `siginfo_t` (`SI_MAX_SIZE`, include/uapi/asm-generic/siginfo.h).
 pub const SIGINFO_SIZE: usize = 128;
@@ -90,8 +147,6 @@ pub const UCONTEXT_SIZE: usize = 968;
 /// How much of it the kernel fills on a signal frame: `struct ucontext` of include/uapi/asm-generic/ucontext.h. The
 /// rest stays zero.
 pub const KERNEL_UCONTEXT_SIZE: usize = 304;
-/// Size of the legacy FXSAVE area, `struct _fpstate_64` of arch/x86/include/uapi/asm/sigcontext.h.
-pub const FPSTATE_SIZE: usize = 512;
 /// Longest program name that is kept, with its terminating zero.
 pub const PROGRAM_SIZE: usize = 64;
 
@@ -99,11 +154,9 @@ pub const PROGRAM_SIZE: usize = 64;
 pub const UC_STACK_OFFSET: usize = 16;
 /// Byte offset of the general registers in the ucontext, in the order of `REG_R8` ... `REG_RIP`.
 pub const UC_GREGS_OFFSET: usize = 40;
-/// Byte offset of the pointer to the floating point state in the ucontext.
-pub const UC_FPSTATE_OFFSET: usize = 224;
 
 /// What the handler knows about a crash. It lies in the library's own data; the helper reads it from the stopped
-/// process at the address it was given.
+/// process at the address it was given. No vector register: they hold parts of texts, and nothing needs them.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct CrashRequest {
@@ -119,8 +172,8 @@ pub struct CrashRequest {
     pub tid: i32,
     /// The signal's number; 0 where there was none.
     pub signal: i32,
-    /// Size of the part of `fpstate` that is valid: 512 or 0.
-    pub fpstate_size: u32,
+    /// Why: an [`Occasion`] as a number.
+    pub occasion: u32,
     /// CLOCK_REALTIME at the start of the handler, in nanoseconds.
     pub realtime_ns: u64,
     /// CLOCK_MONOTONIC at the start of the handler, in nanoseconds.
@@ -130,13 +183,9 @@ pub struct CrashRequest {
     /// Its size in bytes.
     pub altstack_size: u64,
     /// Its `ss_flags` (1: the thread already ran on it, 2: none was set).
-    pub altstack_flags: u32,
-    /// Why: an [`Occasion`] as a number.
-    pub occasion: u32,
+    pub altstack_flags: u64,
     /// The thread's FS segment base, which is its thread pointer; zero when the kernel would not tell.
     pub fs_base: u64,
-    /// Where in the process the floating point state lies, which may go on beyond the 512 bytes copied here.
-    pub fpstate_address: u64,
     /// Where in the process its annotations lie (`annotations::Page`).
     pub page_address: u64,
     /// File name of the program, zero-terminated, from AT_EXECFN.
@@ -145,14 +194,11 @@ pub struct CrashRequest {
     pub siginfo: [u8; SIGINFO_SIZE],
     /// The `ucontext_t`: the registers at the moment of the signal.
     pub ucontext: [u8; UCONTEXT_SIZE],
-    /// The FXSAVE area.
-    pub fpstate: [u8; FPSTATE_SIZE],
 }
 
-const _: () = assert!(size_of::<CrashRequest>() == 1768);
-const _: () = assert!(offset_of!(CrashRequest, siginfo) == 160);
-const _: () = assert!(offset_of!(CrashRequest, ucontext) == 288);
-const _: () = assert!(offset_of!(CrashRequest, fpstate) == 1256);
+const _: () = assert!(size_of::<CrashRequest>() == 1248);
+const _: () = assert!(offset_of!(CrashRequest, siginfo) == 152);
+const _: () = assert!(offset_of!(CrashRequest, ucontext) == 280);
 
 impl CrashRequest {
     /// A request with every byte zero.
@@ -165,20 +211,17 @@ impl CrashRequest {
             pid: 0,
             tid: 0,
             signal: 0,
-            fpstate_size: 0,
+            occasion: 0,
             realtime_ns: 0,
             monotonic_ns: 0,
             altstack_base: 0,
             altstack_size: 0,
             altstack_flags: 0,
-            occasion: 0,
             fs_base: 0,
-            fpstate_address: 0,
             page_address: 0,
             program: [0; PROGRAM_SIZE],
             siginfo: [0; SIGINFO_SIZE],
             ucontext: [0; UCONTEXT_SIZE],
-            fpstate: [0; FPSTATE_SIZE],
         }
     }
 
@@ -263,7 +306,8 @@ pub struct FixedRecord {
     pub supervisor: [u8; SUPERVISOR_SIZE],
     /// The request no helper took.
     pub request: CrashRequest,
-    /// The crashed thread's stack, upwards from its stack pointer.
+    /// The crashed thread's stack, upwards from its stack pointer: the words that are addresses of something, and zeros
+    /// for all others, since nobody redacts here. To walk the stack takes no more.
     pub stack: [u8; RECORD_STACK_SIZE],
     /// The beginning of /proc/self/maps.
     pub maps: [u8; RECORD_MAPS_SIZE],
@@ -318,12 +362,18 @@ mod tests {
         assert_eq!(size_of::<libc::ucontext_t>(), UCONTEXT_SIZE);
         assert_eq!(offset_of!(libc::ucontext_t, uc_stack), UC_STACK_OFFSET);
         assert_eq!(offset_of!(libc::ucontext_t, uc_mcontext), UC_GREGS_OFFSET);
-        assert_eq!(
-            offset_of!(libc::ucontext_t, uc_mcontext) + offset_of!(libc::mcontext_t, fpregs),
-            UC_FPSTATE_OFFSET
-        );
         assert_eq!(offset_of!(libc::ucontext_t, uc_sigmask) + 8, KERNEL_UCONTEXT_SIZE);
-        assert_eq!(size_of::<libc::user_fpregs_struct>(), FPSTATE_SIZE);
+    }
+
+    #[test]
+    fn questions_for_memory_survive_the_round_trip() {
+        let ask = Ask {
+            what: Served::Stat as u32,
+            size: 0x1_0000,
+            at: 0x7fff_0123_4567_89ab,
+        };
+        assert_eq!(Ask::from_bytes(ask.to_bytes()), ask);
+        assert_eq!(ask.to_bytes()[..6], [2, 0, 0, 0, 0, 0]);
     }
 
     #[test]

@@ -10,28 +10,32 @@ use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 
+use super::Access;
+use super::served::Served;
 use crate::addr::Addr;
 use crate::source::page_cache::PageSource;
 
-/// Reads by process_vm_readv(2), or from `/proc/PID/mem` where that call is denied.
+/// Reads by process_vm_readv(2), from `/proc/PID/mem` where that call is denied, or asks the process itself.
 pub struct ProcessMemory {
     tid: Pid,
     path: PathBuf,
     /// Set once process_vm_readv has been denied; `None` inside where the file cannot be opened either.
     file: OnceCell<Option<File>>,
+    served: Option<Served>,
 }
 
 impl ProcessMemory {
-    /// The memory that thread `tid` sees; `path` is its `mem` file below /proc, the only way without `may_call`.
-    pub fn new(tid: u32, path: PathBuf, may_call: bool) -> ProcessMemory {
+    /// The memory that thread `tid` sees; `path` is its `mem` file below /proc.
+    pub fn new(tid: u32, path: PathBuf, access: Access) -> ProcessMemory {
         let file = OnceCell::new();
-        if !may_call {
+        if access == Access::Files {
             let _ = file.set(File::open(&path).ok());
         }
         ProcessMemory {
             tid: Pid::from_raw(tid.cast_signed()),
             path,
             file,
+            served: access.served(),
         }
     }
 
@@ -54,6 +58,17 @@ impl ProcessMemory {
 
 impl PageSource for ProcessMemory {
     fn read_pages(&self, start: Addr, buf: &mut [u8]) -> usize {
+        if let Some(served) = self.served {
+            // All at once, or up to the first hole.
+            return match served.read(start, buf) {
+                Ok(()) => buf.len(),
+                Err(_) => {
+                    let pages = buf.chunks_mut(4096).zip(0u64..);
+                    let whole = pages.map_while(|(page, number)| served.read(start.add(number * 4096), page).ok());
+                    whole.count() * 4096
+                }
+            };
+        }
         if self.file.get().is_some() {
             return self.read_file(start, buf);
         }

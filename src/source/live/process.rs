@@ -4,10 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
+use coldframe_handler::wire;
 use nix::unistd::{SysconfVar, sysconf};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::Served;
 use crate::addr::{Addr, AddrRange};
 use crate::source::streams::ProcessContext;
 
@@ -24,9 +26,17 @@ const CONTAINER_KINDS: [(&str, &str); 6] = [
 ];
 
 /// Describes the process, and says where its arguments and environment lie in its memory. `root` is
-/// `/proc/PID`, `directory` that of one of its threads which has not ended.
-pub fn describe(root: &Path, directory: &Path, pid: u32) -> (ProcessContext, Vec<AddrRange>) {
-    let stat = read_text(&directory.join("stat"));
+/// `/proc/PID`, `directory` that of one of its threads which has not ended; what only the process itself may read is `served`.
+pub fn describe(root: &Path, directory: &Path, pid: u32, served: Option<Served>) -> (ProcessContext, Vec<AddrRange>) {
+    let (stat, executable) = match served {
+        Some(served) => (served.text(wire::Served::Stat), served.text(wire::Served::Executable)),
+        None => (
+            read_text(&directory.join("stat")),
+            fs::read_link(directory.join("exe"))
+                .map(|path| path.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+        ),
+    };
     let fields = stat_fields(&stat);
     // Numbers as in proc(5), which counts from 1; the list begins with field 3.
     let field = |number: usize| fields.get(number - 3).and_then(|text| text.parse::<u64>().ok());
@@ -49,9 +59,7 @@ pub fn describe(root: &Path, directory: &Path, pid: u32) -> (ProcessContext, Vec
             pid
         },
         command: command(directory),
-        executable: fs::read_link(directory.join("exe"))
-            .map(|path| path.to_string_lossy().into_owned())
-            .unwrap_or_default(),
+        executable,
         start_time: age.and_then(|age| rfc3339(now.checked_sub(age)?)),
         crash_time: rfc3339(now),
         // In hundredths: the start is not known any better.
@@ -190,7 +198,7 @@ mod tests {
     #[test]
     fn describes_this_process() {
         let root = Path::new("/proc/self");
-        let (context, private) = describe(root, root, std::process::id());
+        let (context, private) = describe(root, root, std::process::id(), None);
         assert_eq!(context.pid, std::process::id());
         assert!(!context.command.is_empty());
         assert!(context.executable.starts_with('/'));

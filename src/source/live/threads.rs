@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::sys::ptrace;
 use nix::unistd::Pid;
 
-use super::process;
+use super::{Access, process};
 use crate::notes::Notes;
 use crate::source::{Registers, Thread};
 
@@ -47,12 +47,15 @@ pub struct StoppedThreads {
 }
 
 impl StoppedThreads {
-    /// Stops all threads of `pid` that can be stopped before `deadline`; without `may_trace`, none.
-    pub fn stop(pid: u32, may_trace: bool, deadline: Instant, notes: &Notes) -> StoppedThreads {
+    /// Stops all threads of `pid` that can be stopped before `deadline`; none where that may not be tried.
+    pub fn stop(pid: u32, access: Access, deadline: Instant, notes: &Notes) -> StoppedThreads {
         let mut threads = StoppedThreads {
             states: BTreeMap::new(),
         };
-        let seize = |tid| if may_trace { seize(tid) } else { Err(Errno::EPERM) };
+        let seize = |tid| match access {
+            Access::Any => seize(tid),
+            Access::Files | Access::Served(_) => Err(Errno::EPERM),
+        };
         let mut denied: Option<Errno> = None;
         for _ in 0..MAX_ROUNDS {
             let new: Vec<u32> = list_threads(pid)
@@ -82,7 +85,7 @@ impl StoppedThreads {
                 threads.await_stop(tid, deadline);
             }
         }
-        threads.note_running(denied, notes);
+        threads.note_running(denied, access, notes);
         threads
     }
 
@@ -163,7 +166,7 @@ impl StoppedThreads {
         }
     }
 
-    fn note_running(&self, denied: Option<Errno>, notes: &Notes) {
+    fn note_running(&self, denied: Option<Errno>, access: Access, notes: &Notes) {
         let count = |wanted| {
             self.states
                 .values()
@@ -171,7 +174,16 @@ impl StoppedThreads {
                 .count()
         };
         let (denied_count, late_count) = (count(false), count(true));
-        if let (Some(error), true) = (denied, denied_count > 0) {
+        if let Access::Served(_) = access {
+            notes.push(
+                "capture",
+                "the process may not be looked at, so that the thread that crashed handed out its memory",
+                "other threads have their Python frames alone, and no registers and native frames; they could not be \
+                 stopped, so the memory may have changed while it was read",
+                "a program that changes its user or group can set PR_SET_DUMPABLE to 1 afterwards; else allow ptrace: \
+                 kernel.yama.ptrace_scope, the container's seccomp profile, SYS_PTRACE",
+            );
+        } else if let (Some(error), true) = (denied, denied_count > 0) {
             notes.push(
                 "capture",
                 format!(

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use coldframe_handler::wire::{HelperFailure, OUT_OF_TIME};
+use coldframe_handler::wire::{HelperFailure, NOT_PERMITTED, OUT_OF_TIME};
 
 use super::Record;
 
@@ -19,6 +19,7 @@ impl Record {
             Some(HelperFailure::Clone) => format!("the helper could not be started: {}", error()),
             Some(HelperFailure::Exec) => format!("the helper could not be executed: {}", error()),
             Some(HelperFailure::Exited) if detail == OUT_OF_TIME => "the helper did not finish in time".into(),
+            Some(HelperFailure::Exited) if detail == NOT_PERMITTED => "the helper may not read the process".into(),
             Some(HelperFailure::Exited) => {
                 format!("the helper could not read the process, and ended with status {detail}")
             }

@@ -5,6 +5,7 @@ use super::{Left, Left::*, Program, Program::*, Row, Setting, Setting::*, Status
 
 const SEGV: Status = Signal(libc::SIGSEGV);
 const ABRT: Status = Signal(libc::SIGABRT);
+const HANDED_OUT: &str = "the thread that crashed handed out its memory";
 
 /// A row that needs nothing special.
 const fn row(situation: &'static str, program: Program, status: Status, left: Left) -> Row {
@@ -131,9 +132,11 @@ pub const ROWS: &[Row] = &[
     row("16 GB resident", C("sixteen_gigabytes"), SEGV, Dump("sixteen_gigabytes")),
 
     // Users, sandboxes, files.
-    row("uid dropped", C("dropped_uid"), SEGV, Record("could not read the process")),
+    row("uid dropped", C("dropped_uid"), SEGV, DumpBut("dropped_uid", HANDED_OUT)),
+    row("uid dropped, ptrace and process_vm_readv denied", C("dropped_and_denied"), SEGV, DumpBut("dropped_uid", HANDED_OUT)),
+    row("uid dropped, killed for calling either", C("dropped_and_fatal"), SEGV, DumpBut("dropped_uid", HANDED_OUT)),
     row("uid dropped before the program", C("dropped_before_exec"), SEGV, Dump("dropped_before_exec")),
-    row("not dumpable by its own choice", C("not_dumpable"), SEGV, Record("could not read the process")),
+    row("not dumpable by its own choice", C("not_dumpable"), SEGV, Record("may not read the process")),
     row_in(AsNobody, "uid 65534 without HOME", C("null"), SEGV, Dump("null")),
     row("clone denied", C("denied_clone"), SEGV, Record("could not be started: Operation not permitted")),
     row("execve denied", C("denied_execve"), SEGV, Record("could not be executed: Operation not permitted")),

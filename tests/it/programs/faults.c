@@ -454,8 +454,12 @@ static void dropped_before_exec(void) {
     check(setgid(65534) || setuid(65534), "setuid");
     execl("/proc/self/exe", "faults", "dropped_before_exec", (char *)0);
 }
+// Root may look at any process, and so may who started as another user and stayed that.
 static void not_dumpable(void) {
-    if (getuid() == 0) check(setgid(65534) || setuid(65534), "setuid");
+    if (getuid() == 0) {
+        check(setgid(65534) || setuid(65534), "setuid");
+        execl("/proc/self/exe", "faults", "not_dumpable", (char *)0);
+    }
     prctl(PR_SET_DUMPABLE, 0);
     crash();
 }
@@ -496,6 +500,16 @@ static void fatal_ptrace(void) {
 static void fatal_both(void) {
     filter(2, (int[]){SYS_ptrace, SYS_process_vm_readv}, SECCOMP_RET_KILL_PROCESS);
     crash();
+}
+
+static void dropped_and_denied(void) {
+    start(waiting_thread);
+    filter(2, (int[]){SYS_ptrace, SYS_process_vm_readv}, SECCOMP_RET_ERRNO | EPERM);
+    dropped_uid();
+}
+static void dropped_and_fatal(void) {
+    filter(2, (int[]){SYS_ptrace, SYS_process_vm_readv}, SECCOMP_RET_KILL_PROCESS);
+    dropped_uid();
 }
 
 // -- The helper and its folder, found by what `run` set
@@ -578,7 +592,7 @@ static const struct {
     ROW(grandchild_elsewhere), ROW(limited_address_space), ROW(limited_file_size), ROW(no_more_descriptors),
     ROW(no_descriptor_at_all), ROW(no_more_processes), ROW(dropped_uid), ROW(not_dumpable), ROW(closed_streams),
     ROW(every_descriptor_closed), ROW(denied_clone), ROW(denied_execve), ROW(denied_ptrace), ROW(denied_readv),
-    ROW(denied_both), ROW(denied_all), ROW(fatal_ptrace), ROW(helper_deleted), ROW(helper_hangs), ROW(helper_crashes),
+    ROW(denied_both), ROW(denied_all), ROW(fatal_ptrace), ROW(dropped_and_denied), ROW(dropped_and_fatal), ROW(helper_deleted), ROW(helper_hangs), ROW(helper_crashes),
     ROW(helper_killed), ROW(folder_removed), ROW(large), ROW(sixteen_gigabytes),
 };
 
