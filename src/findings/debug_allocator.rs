@@ -28,6 +28,8 @@ const OTHER_ALLOCATOR: &str = "bad ID: Allocated using API";
 const BEFORE: &str = "bad leading pad byte";
 const BEHIND: &str = "bad trailing pad byte";
 const ADVICE: &str = "read \"Debug memory block at address\" on stderr; build native code with -fsanitize=address, which stops where the damage is done";
+/// `PYMEM_DEADBYTE`: what a block is filled with when it is freed, its letter too.
+const DEAD: u8 = 0xdd;
 /// `PYMEM_FORBIDDENBYTE`.
 const FORBIDDEN: u8 = 0xfd;
 /// How much of the stack is looked through for the block.
@@ -55,12 +57,14 @@ impl Found {
 
 /// A block was damaged.
 pub(super) fn damaged(scene: &Scene<'_>) -> Option<Conclusion> {
-    let found = find(scene).filter(|found| !found.said.starts_with(OTHER_ALLOCATOR))?;
+    let found = find(scene).filter(|found| families(&found.said).is_none())?;
     let is_before = found.said.starts_with(BEFORE);
+    let is_freed = letters(&found.said).next() == Some(char::from(DEAD));
     let size = blocks(scene)
-        .find(|block| block.is_behind_damaged && !is_before)
+        .find(|block| block.is_behind_damaged && !is_before && !is_freed)
         .map(|block| block.size);
     let title = match size {
+        _ if is_freed => "memory was given back that had been freed already",
         _ if is_before => "something was written before the beginning of a block of memory",
         None if !found.said.starts_with(BEHIND) => "Python's debug allocator found a damaged block of memory",
         _ => "something was written behind the end of a block of memory",
@@ -71,10 +75,14 @@ pub(super) fn damaged(scene: &Scene<'_>) -> Option<Conclusion> {
 
 /// A block was given to other functions than those it came from.
 pub(super) fn other_allocator(scene: &Scene<'_>) -> Option<Conclusion> {
-    let found = find(scene).filter(|found| found.said.starts_with(OTHER_ALLOCATOR))?;
-    let came = families(&found.said).map(|(given, freed)| format!("it came from {given} and was given to {freed}"));
+    let found = find(scene)?;
+    let (given, freed) = families(&found.said)?;
     let title = "memory was given back to another allocator than the one that it came from";
-    Some(found.conclusion(title, PAIRS, came))
+    Some(found.conclusion(
+        title,
+        PAIRS,
+        Some(format!("it came from {given} and was given to {freed}")),
+    ))
 }
 
 /// The check of a block that ended the process, if that did.
@@ -115,12 +123,19 @@ fn find(scene: &Scene<'_>) -> Option<Found> {
 /// What gave a block, and what it was given back to, by what the check said:
 /// `bad ID: Allocated using API 'm', verified using API 'o'`.
 fn families(said: &str) -> Option<(&'static str, &'static str)> {
-    let mut letters = said.split('\'').skip(1).step_by(2).map(str::as_bytes);
-    let mut family = || match letters.next()? {
-        [letter] => FAMILIES.iter().find(|family| family.letter == *letter),
-        _ => None,
+    let mut letters = letters(said);
+    let mut family = || {
+        let letter = letters.next()?;
+        FAMILIES.iter().find(|family| char::from(family.letter) == letter)
     };
     Some((family()?.gives, family()?.takes))
+}
+
+fn letters(said: &str) -> impl Iterator<Item = char> {
+    let quoted = said.split('\'').skip(1).step_by(2);
+    quoted
+        .filter(|_| said.starts_with(OTHER_ALLOCATOR))
+        .filter_map(|text| text.chars().next())
 }
 
 /// A family of functions: its letter, what gives memory and what takes it back.
@@ -229,9 +244,9 @@ mod tests {
     fn the_families_are_those_that_it_said() {
         let said = "bad ID: Allocated using API 'm', verified using API 'o'";
         assert_eq!(families(said), Some(("PyMem_Malloc", "PyObject_Free")));
-        assert_eq!(
-            families("bad ID: Allocated using API '…', verified using API '…'"),
-            None
-        );
+        for other in ["…", "Ý"] {
+            let said = format!("bad ID: Allocated using API '{other}', verified using API 'o'");
+            assert_eq!(families(&said), None);
+        }
     }
 }

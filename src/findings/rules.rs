@@ -143,7 +143,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "debug-allocator",
-        says: "Python's debug allocator found a block damaged.",
+        says: "Python's debug allocator found a block damaged, or freed already.",
         told_by: "SIGABRT below the checks of `PYTHONMALLOC=debug`, by name or by what they say; with the block, where the stack leads to it",
         explains: &["fatal-error"],
         apply: debug_allocator::damaged,

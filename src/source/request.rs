@@ -26,6 +26,9 @@ const DWARF_TO_GREG: [usize; REGISTERS] = [
     16, // 16 rip
 ];
 
+/// `uc_mcontext.fpregs` in the ucontext (glibc sysdeps/unix/sysv/linux/x86/sys/ucontext.h).
+const UC_FPSTATE: usize = 224;
+
 /// Who sent a signal that no fault raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sender {
@@ -171,8 +174,15 @@ impl Request {
         Registers {
             dwarf: self.registers,
             fs_base: Some(self.fs_base),
-            vectors: Registers::vectors_in(&self.fpstate),
+            vectors: None,
         }
+    }
+
+    /// Where in the process its vector registers of that moment are, in an FXSAVE area.
+    #[must_use]
+    pub fn vectors(&self) -> Option<Addr> {
+        let word = self.ucontext.get(UC_FPSTATE..)?.first_chunk()?;
+        Some(Addr(u64::from_le_bytes(*word))).filter(|at| !at.is_null())
     }
 }
 
