@@ -57,7 +57,7 @@ impl Found {
 
 /// A block was damaged.
 pub(super) fn damaged(scene: &Scene<'_>) -> Option<Conclusion> {
-    let found = find(scene).filter(|found| families(&found.said).is_none())?;
+    let found = find(scene).filter(|found| families(&found.said).next().flatten().is_none())?;
     let is_before = found.said.starts_with(BEFORE);
     let is_freed = letters(&found.said).next() == Some(char::from(DEAD));
     let size = blocks(scene)
@@ -76,13 +76,15 @@ pub(super) fn damaged(scene: &Scene<'_>) -> Option<Conclusion> {
 /// A block was given to other functions than those it came from.
 pub(super) fn other_allocator(scene: &Scene<'_>) -> Option<Conclusion> {
     let found = find(scene)?;
-    let (given, freed) = families(&found.said)?;
+    let mut families = families(&found.said);
+    let given = families.next().flatten()?.gives;
+    let came = match families.next().flatten() {
+        Some(freed) => format!("it came from {given} and was given to {}", freed.takes),
+        None => format!("it came from {given}"),
+    };
+    drop(families);
     let title = "memory was given back to another allocator than the one that it came from";
-    Some(found.conclusion(
-        title,
-        PAIRS,
-        Some(format!("it came from {given} and was given to {freed}")),
-    ))
+    Some(found.conclusion(title, PAIRS, Some(came)))
 }
 
 /// The check of a block that ended the process, if that did.
@@ -120,15 +122,10 @@ fn find(scene: &Scene<'_>) -> Option<Found> {
     })
 }
 
-/// What gave a block, and what it was given back to, by what the check said:
+/// The functions that a block is from, and those that it was given back to, by what the check said:
 /// `bad ID: Allocated using API 'm', verified using API 'o'`.
-fn families(said: &str) -> Option<(&'static str, &'static str)> {
-    let mut letters = letters(said);
-    let mut family = || {
-        let letter = letters.next()?;
-        FAMILIES.iter().find(|family| char::from(family.letter) == letter)
-    };
-    Some((family()?.gives, family()?.takes))
+fn families(said: &str) -> impl Iterator<Item = Option<&'static Family>> {
+    letters(said).map(|letter| FAMILIES.iter().find(|family| char::from(family.letter) == letter))
 }
 
 fn letters(said: &str) -> impl Iterator<Item = char> {
@@ -242,11 +239,12 @@ mod tests {
 
     #[test]
     fn the_families_are_those_that_it_said() {
-        let said = "bad ID: Allocated using API 'm', verified using API 'o'";
-        assert_eq!(families(said), Some(("PyMem_Malloc", "PyObject_Free")));
-        for other in ["…", "Ý"] {
-            let said = format!("bad ID: Allocated using API '{other}', verified using API 'o'");
-            assert_eq!(families(&said), None);
-        }
+        let names = |given: &str, freed: &str| -> Vec<Option<&str>> {
+            let said = format!("bad ID: Allocated using API '{given}', verified using API '{freed}'");
+            families(&said).map(|family| Some(family?.gives)).collect()
+        };
+        assert_eq!(names("m", "o"), [Some("PyMem_Malloc"), Some("PyObject_Malloc")]);
+        assert_eq!(names("m", "…"), [Some("PyMem_Malloc"), None]);
+        assert_eq!(names("Ý", "o"), [None, Some("PyObject_Malloc")]);
     }
 }

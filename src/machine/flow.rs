@@ -152,6 +152,10 @@ impl Lines {
             }
             (Code::Lea_r64_m, _) => Some(self.address_by(memory, registers, known, index, depth + 1)?.0),
             (Code::Mov_r32_imm32 | Code::Mov_r64_imm64, _) => Some(instruction.immediate(1)),
+            (Code::Mov_r32_rm32, OpKind::Memory) => {
+                let at = self.address_by(memory, registers, known, index, depth + 1)?;
+                memory.read_u32(at).ok().map(u64::from)
+            }
             // A char, as a function with a format gets it.
             (Code::Movsx_r32_rm8, kind) => {
                 let byte = match kind {

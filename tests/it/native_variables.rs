@@ -75,8 +75,8 @@ fn compare(flags: &[&str]) {
                 _ => plain(variable["value"].as_str().unwrap_or_default()),
             };
             // gdb takes registers of callers for unchanged that a call need not keep.
-            let is_innermost = found["function"] == "store";
-            if text == "(optimized out)" && is_optimized && !is_innermost {
+            let is_in_vector = ["rate", "share"].contains(&name.as_str());
+            if text == "(optimized out)" && is_optimized && !is_in_vector {
                 continue;
             }
             if let Some(string) = value["string"].as_str() {
