@@ -74,6 +74,7 @@ def elf_files(folder):
     variants = {
         "dwarf5": ["-g", "-gdwarf-5"],
         "dwarf4": ["-g", "-gdwarf-4", "-fdebug-types-section"],
+        "types": ["-g", "-gdwarf-5", "-fdebug-types-section"],
         "compressed": ["-g", "-gz=zlib"],
         "bare": ["-s"],
         "shared": ["-g1", "-shared", "-fPIC"],

@@ -32,6 +32,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         Ok(EndianSlice::new(part, LittleEndian))
     };
     if let Ok(dwarf) = Dwarf::load(section) {
-        let _ = offsets_from_dwarf(&dwarf);
+        let _ = offsets_from_dwarf(dwarf);
     }
 });

@@ -3,7 +3,6 @@
 //! An abstract unix socket: no file to plant or to clean up, and reachable after chroot. A message is the magic number,
 //! the token, three numbers (pid, length of the dump's path, length of the report) and the two texts; the answer is one
 //! byte, sent once the report is printed, so that it stands there before the command dies.
-#![allow(unsafe_code)]
 
 use std::env;
 use std::ffi::OsString;
@@ -302,12 +301,19 @@ fn peer_is_trusted(stream: &UnixStream, wanted: Option<u32>) -> bool {
     getsockopt(stream, PeerCredentials).is_ok_and(|peer| peer.uid() == 0 || is_trusted(peer.uid()))
 }
 
+/// Bytes that nobody can guess. By the system call: glibc has a function for it since 2.25 only.
+pub(super) fn fill_random(bytes: &mut [u8]) -> io::Result<()> {
+    // So few are given whole (getrandom(2)).
+    let given = rustix::rand::getrandom(&mut *bytes, rustix::rand::GetRandomFlags::empty())?;
+    match given == bytes.len() {
+        true => Ok(()),
+        false => Err(ErrorKind::UnexpectedEof.into()),
+    }
+}
+
 fn random_hex(size: usize) -> io::Result<String> {
     let mut bytes = vec![0u8; size];
-    // SAFETY: the buffer is `size` bytes long; so few are given whole (getrandom(2)).
-    if unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), size, 0) } != size as isize {
-        return Err(io::Error::last_os_error());
-    }
+    fill_random(&mut bytes)?;
     Ok(bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

@@ -11,6 +11,7 @@ use super::channel::{DeliverError, Delivery, answer, deliver};
 use super::environment;
 use super::privacy::Privacy;
 use super::request::{self, RequestError};
+use super::room::room;
 use super::snapshot::{self, Destination, Occasion};
 use super::watchdog;
 use crate::addr::Addr;
@@ -30,12 +31,18 @@ const LIFETIME: Duration = Duration::from_secs(7);
 /// The size of an FXSAVE area, in bytes.
 const FXSAVE: usize = 512;
 
+/// A capture without debug information takes 3 MB, with Python's frames and values.
+const LEAST_ROOM: u64 = 4 << 20;
+
 /// Why nothing could be captured at all.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
     /// What the handler left is not usable.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// The kernel would end this process, or the whole cgroup with it (`memory.oom.group`).
+    #[error("too little memory is left")]
+    NoRoom,
     /// The process cannot be stopped and read.
     #[error(transparent)]
     Attach(#[from] AttachError),
@@ -48,13 +55,16 @@ pub enum CaptureError {
 }
 
 impl CaptureError {
-    /// Whether the process may not be looked at. The handler then knows another way, or writes its record and says so.
+    /// The exit status by which the handler knows it: it has another way then, or says so in its record.
     #[must_use]
-    pub fn is_denial(&self) -> bool {
-        matches!(
-            self,
-            Self::Request(RequestError::Unreadable { .. }) | Self::Attach(AttachError::NotPermitted { .. })
-        )
+    pub fn known_status(&self) -> Option<i32> {
+        match self {
+            Self::Request(RequestError::Unreadable { .. }) | Self::Attach(AttachError::NotPermitted { .. }) => {
+                Some(wire::NOT_PERMITTED)
+            }
+            Self::NoRoom => Some(wire::NO_ROOM),
+            _ => None,
+        }
     }
 }
 
@@ -75,6 +85,9 @@ pub fn capture(
     let started = Instant::now();
     watchdog::start(LIFETIME);
     offer_to_oom_killer();
+    if room().is_some_and(|room| room < LEAST_ROOM) {
+        return Err(CaptureError::NoRoom);
+    }
     let request = request::read(pid, tid, request, access)?;
     let mut process = LiveProcess::attach_by(access, pid.unsigned_abs(), started + STOP_TIME)?;
     if request.occasion == wire::Occasion::Crash {

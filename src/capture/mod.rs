@@ -32,6 +32,7 @@ pub mod privacy;
 pub mod question;
 mod recording;
 pub mod request;
+mod room;
 mod scrub;
 pub mod select;
 pub mod snapshot;

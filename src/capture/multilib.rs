@@ -13,11 +13,12 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use aho_corasick::AhoCorasick;
 use coldframe_handler::IMAGE_NAME;
+use memchr::memmem;
 
 use super::install::{HELPER_NAME, InstallError, make_folder, replace, temporary_name};
 use super::sound::{check_folder, io_error, open_file};
+use crate::source::mapped::map_file;
 
 /// The loader of programs of 32 bits (psABI for Intel386), the same everywhere.
 const LOADER_32: &str = "/lib/ld-linux.so.2";
@@ -37,10 +38,11 @@ const FOLDER: &str = "preload";
 pub(super) fn is_needed() -> bool {
     static NEEDED: OnceLock<bool> = OnceLock::new();
     *NEEDED.get_or_init(|| {
-        let names = NAMES_64.map(|name| format!("\0{name}\0"));
+        let has = |loader: &[u8], name: &str| memmem::find(loader, format!("\0{name}\0").as_bytes()).is_some();
         Path::new(LOADER_32).exists()
-            && AhoCorasick::new(names)
-                .is_ok_and(|names| fs::read(LOADER_64).is_ok_and(|loader| names.is_match(&loader)))
+            && fs::File::open(LOADER_64)
+                .and_then(|file| map_file(&file))
+                .is_ok_and(|loader| NAMES_64.iter().any(|name| has(&loader, name)))
     })
 }
 

@@ -18,7 +18,7 @@ use nix::time::{ClockId, clock_gettime};
 use object::{Object, ObjectSymbol};
 use thiserror::Error;
 
-use super::channel::{Delivery, Listener};
+use super::channel::{Delivery, Listener, fill_random};
 use crate::source::maps::parse_maps;
 
 /// Why a process gave no dump of itself.
@@ -58,10 +58,7 @@ pub fn ask(pid: u32) -> Result<Delivery, AskError> {
     let failed = |source| AskError::NotSent { pid, source };
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_err(|error| failed(error.into()))?;
     let mut number = [0u8; 4];
-    // SAFETY: the buffer is as long as said; so few bytes are given whole (getrandom(2)).
-    if unsafe { libc::getrandom(number.as_mut_ptr().cast(), number.len(), 0) } < 0 {
-        return Err(failed(io::Error::last_os_error()));
-    }
+    fill_random(&mut number).map_err(failed)?;
     let question = Question::new(now.tv_sec().unsigned_abs(), u32::from_le_bytes(number));
     let mut listener = Listener::for_answer(question, uid).map_err(failed)?;
     let siginfo = question.to_siginfo(std::process::id().cast_signed(), nix::unistd::getuid().as_raw());

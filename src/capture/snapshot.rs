@@ -7,6 +7,7 @@ use super::deep::deep_stacks;
 use super::limits::Limits;
 use super::privacy::Privacy;
 use super::recording::RecordingTarget;
+use super::room::room;
 use super::select::{StackRequest, stack_ranges};
 use super::{
     DumpContents, Selection, SelectionRequest, WriteError, WrittenDump, clean, dump_name, scrub, select, write_dump,
@@ -25,6 +26,9 @@ use crate::source::{LiveProcess, MemoryExt, Target, ranges};
 
 /// How long looking up what is not vital may take, each: the process stands still.
 const LOOKUP_TIME: Duration = Duration::from_millis(500);
+
+/// With less, debug information is not read: that of CPython takes 36 MB where the cache does not know it.
+const ROOM_FOR_DEBUG_INFO: u64 = 56 << 20;
 
 /// The most process memory that a dump holds.
 const MAX_BYTES: u64 = 16 << 20;
@@ -91,7 +95,21 @@ pub fn take(process: &LiveProcess, occasion: &Occasion) -> (Report, Option<PathB
     let directory = process.directory();
     let root = directory.join("root");
     let cache = CacheDir::from_env();
+    let room = room();
+    let is_short = room.is_some_and(|room| room < ROOM_FOR_DEBUG_INFO);
+    if let (true, Some(room)) = (is_short, room) {
+        notes.push(
+            "capture",
+            format!(
+                "{} MB of memory were left for it, so that no debug information was read",
+                room >> 20
+            ),
+            "native frames have no lines and no variables, but for those that the cache knows",
+            "more memory for the cgroup; or `coldframe warm PYTHON` beforehand, so that the cache knows",
+        );
+    }
     let images = Images::new(ImageOptions {
+        skip_debug_info: is_short,
         root: root.clone(),
         pid: Some(process.pid()),
         cache: cache.clone(),

@@ -9,7 +9,6 @@ use clap::{Args, ValueEnum};
 use coldframe::capture::{environment, helper};
 use coldframe::report::Report;
 use coldframe::source::live::{Access, Served};
-use coldframe_handler::wire::NOT_PERMITTED;
 
 use super::color::Color;
 use super::run::{ReportForm, render};
@@ -56,11 +55,13 @@ impl CaptureHelper {
             &mut print,
         ) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) if error.is_denial() => ExitCode::from(NOT_PERMITTED as u8),
-            Err(error) => {
-                say(format_args!("nothing was captured: {}", chain(&error.into())));
-                ExitCode::FAILURE
-            }
+            Err(error) => match error.known_status() {
+                Some(status) => ExitCode::from(status as u8),
+                None => {
+                    say(format_args!("nothing was captured: {}", chain(&error.into())));
+                    ExitCode::FAILURE
+                }
+            },
         }
     }
 }

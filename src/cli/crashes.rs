@@ -14,9 +14,19 @@ use super::triage::read_records;
 /// Reports that are kept in memory, one of each cause.
 const MOST_REPORTS: usize = 200;
 
+/// What tells the runs of a CI system apart: variables of GitHub Actions, GitLab and Jenkins. A runner's name is in it since
+/// the jobs of a matrix have the same one.
+const RUNS: [&[&str]; 3] = [
+    &["GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_JOB", "RUNNER_NAME"],
+    &["CI_PIPELINE_ID", "CI_JOB_ID", "CI_JOB_NAME"],
+    &["BUILD_TAG"],
+];
+
 /// What crashed.
 #[derive(Debug, Default)]
 pub(super) struct Crashes {
+    /// The run of CI; none elsewhere.
+    run: Option<String>,
     /// In their order.
     pub(super) records: Vec<Record>,
     /// How many of the records are of earlier runs.
@@ -36,6 +46,7 @@ impl Crashes {
             false => Vec::new(),
         };
         Crashes {
+            run: run(),
             earlier: records.len(),
             records,
             reports: HashMap::new(),
@@ -49,7 +60,10 @@ impl Crashes {
             (None, Some(pid)) => format!("process {pid}, without a dump"),
             (None, None) => "a process without a dump".to_string(),
         };
-        self.records.push(Record::of(&path, report));
+        self.records.push(Record {
+            run: self.run.clone(),
+            ..Record::of(&path, report)
+        });
         if let Some(signature) = &report.signature
             && self.reports.len() < MOST_REPORTS
             && !self.reports.contains_key(&signature.key)
@@ -85,4 +99,11 @@ impl Crashes {
         }
         triage
     }
+}
+
+/// `123.1/test/runner 7`: the run of CI that this is part of.
+fn run() -> Option<String> {
+    let value = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let names = RUNS.iter().find(|names| names.first().and_then(value).is_some())?;
+    Some(names.iter().filter_map(value).collect::<Vec<_>>().join("/"))
 }

@@ -177,7 +177,7 @@ impl Run {
                     leftovers(&folder, &address, started).iter().for_each(tell);
                     tell_ending(ending, self.timeout, kills);
                 }
-                if let Err(error) = self.tell_ci(&observer.crashes, &baseline, junit.as_ref(), started) {
+                if let Err(error) = self.tell_ci(&observer.crashes, &baseline, junit, started) {
                     say(chain(&error));
                 }
                 supervisor::end_as(ending)
@@ -228,10 +228,11 @@ impl Run {
         &self,
         crashes: &Crashes,
         baseline: &Baseline,
-        junit: Option<&JunitFile<'_>>,
+        junit: Option<JunitFile<'_>>,
         started: SystemTime,
     ) -> anyhow::Result<()> {
         let triage = crashes.triage(baseline);
+        // Its log is gone with it: the process ends without leaving this scope.
         if let Some(junit) = junit {
             junit.complete(started, crashes.new_records(), &triage)?;
         }

@@ -26,6 +26,7 @@ pub struct Image {
     /// The same from a server; asked only where there is no debug information here, and some is needed.
     remote: Option<Remote>,
     split: SplitPlaces,
+    skips_debug_info: bool,
     fetched: OnceCell<Companions>,
     symbols: OnceCell<SymbolTable>,
     /// With the symbol table of the debug file that was fetched.
@@ -58,12 +59,21 @@ impl Image {
             local,
             remote,
             split,
+            skips_debug_info: false,
             fetched: OnceCell::new(),
             symbols: OnceCell::new(),
             fetched_symbols: OnceCell::new(),
             debug_files: OnceCell::new(),
             lines: OnceCell::new(),
             loaded: OnceCell::new(),
+        }
+    }
+
+    /// The same image, which does as if there were no debug information.
+    pub(super) fn skipping_debug_info(self, skips_debug_info: bool) -> Image {
+        Image {
+            skips_debug_info,
+            ..self
         }
     }
 
@@ -163,7 +173,7 @@ impl Image {
             return (Vec::new(), true);
         }
         let in_lines = self.lines().map(|lines| lines.frames(address));
-        let (mut frames, is_complete) = in_lines.unwrap_or((Vec::new(), true));
+        let (mut frames, is_complete) = in_lines.unwrap_or((Vec::new(), !self.skips_debug_info));
         let named_by_table = || self.symbols().function_at(address);
         match frames.last_mut() {
             // Assembly has lines without functions.
@@ -242,6 +252,9 @@ impl Image {
 
     fn debug_files(&self) -> Option<&Rc<DebugFiles>> {
         let files = self.debug_files.get_or_init(|| {
+            if self.skips_debug_info {
+                return None;
+            }
             let Companions { debug, shared } = self.with_fetched();
             let candidates = [debug.as_ref(), Some(&self.main)];
             let main = candidates

@@ -29,6 +29,8 @@ pub struct ImageOptions {
     pub cache: Option<CacheDir>,
     /// Who is asked for files that are not here.
     pub debuginfod: Option<Rc<Debuginfod>>,
+    /// Go without debug information, which takes tens of megabytes: answers come from symbol tables and the cache.
+    pub skip_debug_info: bool,
 }
 
 impl Default for ImageOptions {
@@ -40,6 +42,7 @@ impl Default for ImageOptions {
             symbol_paths: Vec::new(),
             cache: None,
             debuginfod: None,
+            skip_debug_info: false,
         }
     }
 }
@@ -231,6 +234,21 @@ impl Drop for Images {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_debug_information_names_come_from_symbol_tables() {
+        let program = std::env::current_exe().unwrap();
+        let options = ImageOptions {
+            skip_debug_info: true,
+            ..ImageOptions::default()
+        };
+        let image = Images::new(options).open_named(&program).unwrap();
+        assert!(image.dwarf().is_none());
+        let main = image.symbol_address("main").unwrap();
+        let (frames, is_complete) = image.symbolize_fully(main);
+        assert_eq!(frames[0].function.as_deref(), Some("main"));
+        assert!(!is_complete, "the cache must not keep it");
+    }
 
     #[test]
     fn addresses_at_the_ends_have_no_names() {

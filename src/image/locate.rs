@@ -86,7 +86,7 @@ impl ImageOptions {
             images: images.map(|file| file.path.clone()).collect(),
             given: self.symbol_paths.clone(),
         };
-        Image::new(main, Companions { debug, shared }, remote, split)
+        Image::new(main, Companions { debug, shared }, remote, split).skipping_debug_info(self.skip_debug_info)
     }
 
     /// The image's own file; else a debug file of the same build, which can still name addresses.

@@ -37,10 +37,11 @@ pub fn complete(layout: &mut Layout, target: &dyn Target, images: &Images) {
         .filter_map(|module| Some((module, images.image(module).ok()?)))
         .collect();
     if !layout.offsets.task.coro.is_present() {
-        let row = builtin(layout.version, layout.flavour).map(|row| row.offsets);
+        let row = builtin(layout.version, layout.flavour).filter(|_| layout.is_known());
+        let row = row.map(|row| row.offsets);
         let extension = opened.iter().filter(|(module, _)| module.range.start != layout.image);
         let stated = || {
-            let mut dwarf = extension.filter_map(|(_, image)| offsets_from_dwarf(&image.dwarf()?).ok());
+            let mut dwarf = extension.filter_map(|(_, image)| offsets_from_dwarf(image.dwarf()?).ok());
             dwarf.next()
         };
         if let Some(known) = row.filter(|row| row.task.coro.is_present()).or_else(stated) {

@@ -129,3 +129,75 @@ pub fn parse_version(text: &str) -> Option<PythonVersion> {
     let version = PythonVersion::release(parts.next()??, parts.next()??, parts.next()??);
     parts.next().is_none().then_some(version)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Structures that CPython defines in .c files: those of a free-threaded row may be a prerelease's.
+    const OF_C_FILES: [&str; 28] = [
+        "array",
+        "array_descriptor",
+        "async_gen_send",
+        "async_gen_throw",
+        "class_method",
+        "coroutine_wrapper",
+        "ctypes_data",
+        "ctypes_field",
+        "defaultdict",
+        "deque",
+        "deque_block",
+        "future",
+        "future_iterator",
+        "generic_alias",
+        "lock",
+        "mapping_proxy",
+        "match_object",
+        "ordered_dict",
+        "ordered_dict_node",
+        "partial",
+        "pattern",
+        "range",
+        "rlock",
+        "static_method",
+        "task",
+        "timezone",
+        "union_type",
+        "wrapper",
+    ];
+    /// Of them, those that are no objects.
+    const NO_OBJECTS: [&str; 3] = ["array_descriptor", "deque_block", "ordered_dict_node"];
+
+    /// Nothing but the head of all objects is larger in a free-threaded build, so what a row has from a prerelease is what
+    /// the release has.
+    #[test]
+    fn structures_of_c_files_are_those_of_the_release() {
+        let rows = builtin_table();
+        let mut compared = 0;
+        for free_threaded in rows.iter().filter(|row| row.flavour.free_threaded) {
+            let is_release =
+                |row: &&BuiltinRow| row.version == free_threaded.version && row.flavour == Flavour::default();
+            let Some(release) = rows.iter().find(is_release) else {
+                continue;
+            };
+            let head = |row: &BuiltinRow| row.offsets.object.size.bytes().unwrap() as u32;
+            let larger = head(free_threaded) - head(release);
+            let known = release.offsets.to_map();
+            for (name, offset) in free_threaded.offsets.to_map() {
+                let (structure, field) = name.split_once('.').unwrap();
+                if !OF_C_FILES.contains(&structure) || field == "size" {
+                    continue;
+                }
+                let moved = if NO_OBJECTS.contains(&structure) { 0 } else { larger };
+                assert_eq!(
+                    Some(offset - moved),
+                    known.get(&name).copied(),
+                    "{name} of {}t",
+                    free_threaded.version
+                );
+                compared += 1;
+            }
+        }
+        assert!(compared > 100, "{compared}");
+    }
+}

@@ -140,6 +140,7 @@ const NAMES: &[(&str, &str)] = &[
     ("type_object.tp_basicsize", "type_object.basicsize"),
     ("type_object.tp_dictoffset", "type_object.dictoffset"),
     ("heap_type_object.ht_cached_keys", "heap_type.cached_keys"),
+    ("tuple_object.ob_size", "var_object.ob_size"),
     ("tuple_object.ob_item", "tuple.items"),
     ("list_object.ob_item", "list.items"),
     ("set_object.used", "set.used"),
@@ -205,6 +206,15 @@ pub struct DebugOffsets {
     pub offsets: Option<Offsets>,
 }
 
+impl DebugOffsets {
+    /// The offsets it states, as far as they count. Before its final release a version changes the order of the words; that
+    /// they fit the order of that release is good enough only where there is no debug information.
+    pub fn counting(&self, has_debug_information: bool) -> Option<Offsets> {
+        self.offsets
+            .filter(|_| self.version.is_final() || !has_debug_information)
+    }
+}
+
 /// Reads the table at `runtime`. `None` where there is none (before 3.13).
 pub fn read_debug_offsets(memory: &dyn Memory, runtime: Addr) -> Option<DebugOffsets> {
     if &memory.read_array::<8>(runtime).ok()? != COOKIE {
@@ -212,34 +222,71 @@ pub fn read_debug_offsets(memory: &dyn Memory, runtime: Addr) -> Option<DebugOff
     }
     let version = PythonVersion(u32::try_from(memory.read_u64(runtime.add(8)).ok()?).ok()?);
     let free_threaded = memory.read_u64(runtime.add(16)).ok()? != 0;
-    // Prereleases change the order: only final releases are read by the table of their minor version.
     let table = TABLES
         .iter()
-        .find(|table| version.is_final() && version.minor() == table.minor);
-    let offsets = table.and_then(|table| read_table(memory, runtime.add(24), table, free_threaded));
+        .find(|table| version.major() == 3 && version.minor() == table.minor);
+    let words = table.and_then(|table| read_words(memory, runtime.add(24), table));
+    let words = words.filter(|words| version.is_final() || are_in_order(words));
     Some(DebugOffsets {
         version,
         free_threaded,
-        offsets,
+        offsets: words.map(|words| offsets_of(&words, free_threaded)),
     })
 }
 
-fn read_table(memory: &dyn Memory, at: Addr, table: &Table, free_threaded: bool) -> Option<Offsets> {
-    let only_there = if free_threaded { FREE_THREADED_NAMES } else { &[] };
+/// The words with their names.
+fn read_words(memory: &dyn Memory, at: Addr, table: &Table) -> Option<Vec<(String, u64)>> {
     let names: Vec<String> = table.words().collect();
     let bytes = memory.read_vec(at, names.len() * 8).ok()?;
+    let words = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
+    Some(names.into_iter().zip(words).collect())
+}
+
+/// Whether the words can be what their names say. One more or less among them moves all behind it: then a field does not
+/// lie in its structure, or not behind the head that all objects have.
+fn are_in_order(words: &[(String, u64)]) -> bool {
+    let word = |name: &str| words.iter().find(|(known, _)| known == name).map(|(_, word)| *word);
+    let Some(head) = word("pyobject.size") else {
+        return false;
+    };
+    let lie_inside = words.iter().all(|(name, offset)| {
+        let group = name.split('.').next().unwrap_or_default();
+        match word(&format!("{group}.size")) {
+            Some(size) if name.ends_with(".size") => (1..1 << 24).contains(&size),
+            Some(size) => *offset < size,
+            None => true,
+        }
+    });
+    // Include/object.h, Include/cpython/: what the first field behind the head is.
+    let first = [
+        "tuple_object.ob_size",
+        "list_object.ob_size",
+        "bytes_object.ob_size",
+        "float_object.ob_fval",
+        "long_object.lv_tag",
+    ];
+    let is_behind_head = |name: &&str| word(name) == Some(head);
+    lie_inside && word("pyobject.ob_type").is_some_and(|at| at + 8 == head) && first.iter().all(is_behind_head)
+}
+
+fn offsets_of(words: &[(String, u64)], free_threaded: bool) -> Offsets {
+    let only_there = if free_threaded { FREE_THREADED_NAMES } else { &[] };
     let mut offsets = Offsets::default();
-    for (name, word) in names.iter().zip(bytes.as_chunks::<8>().0) {
+    for (name, word) in words {
         let Some((_, slot_name)) = NAMES.iter().chain(only_there).find(|(word, _)| word == name) else {
             continue;
         };
         offsets.for_each(&mut |slot: Slot<'_>| {
             if slot.name == *slot_name {
-                *slot.offset = Offset::new(u64::from_le_bytes(*word));
+                *slot.offset = Offset::new(*word);
             }
         });
     }
-    Some(offsets)
+    if offsets.code.tlbc.is_present() {
+        // `_PyCodeArray`, for which there are no words: a count and as many pointers (Include/cpython/code.h, 3.14).
+        (offsets.code_array.count, offsets.code_array.entries) = (Offset::new(0), Offset::new(8));
+    }
+    offsets
 }
 
 #[cfg(test)]

@@ -3,9 +3,8 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use gimli::{AttributeValue, DebuggingInformationEntry, Dwarf, Reader, Unit, UnitOffset};
-
 use super::schema::{Offset, Offsets, Slot};
+use crate::image::{Die, Entries, Entry, Slice};
 
 /// Debug information that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +12,9 @@ pub enum DwarfError {
     /// A unit or entry is broken.
     #[error("broken debug information: {0}")]
     Read(#[from] gimli::Error),
+    /// A type is in a file that is not there, or damaged.
+    #[error("the debug information refers to a type that is not there")]
+    Elsewhere,
     /// None of CPython's structures is described.
     #[error("the debug information describes none of CPython's structures")]
     NothingFound,
@@ -34,7 +36,7 @@ struct Wanted {
 ///
 /// # Errors
 /// When the debug information is broken or describes no structure of CPython.
-pub fn offsets_from_dwarf<R: Reader>(dwarf: &Dwarf<R>) -> Result<Offsets, DwarfError> {
+pub fn offsets_from_dwarf(dwarf: gimli::Dwarf<Slice<'_>>) -> Result<Offsets, DwarfError> {
     let mut wanted: HashMap<&'static str, Vec<Wanted>> = HashMap::new();
     let mut index = 0;
     Offsets::default().for_each(&mut |slot: Slot<'_>| {
@@ -47,10 +49,9 @@ pub fn offsets_from_dwarf<R: Reader>(dwarf: &Dwarf<R>) -> Result<Offsets, DwarfE
         index += 1;
     });
     let mut found = vec![Offset::ABSENT; index];
-    let mut units = dwarf.units();
-    while let Some(header) = units.next()? {
-        let unit = dwarf.unit(header)?;
-        scan_unit(dwarf, &unit, &mut wanted, &mut found)?;
+    let entries = Entries::new(dwarf);
+    for root in entries.roots() {
+        scan_unit(&entries, &root?, &mut wanted, &mut found)?;
         if wanted.is_empty() {
             break;
         }
@@ -66,91 +67,101 @@ pub fn offsets_from_dwarf<R: Reader>(dwarf: &Dwarf<R>) -> Result<Offsets, DwarfE
 }
 
 /// Looks at the top-level types of a unit; a structure that was found leaves `wanted`.
-fn scan_unit<R: Reader>(
-    dwarf: &Dwarf<R>,
-    unit: &Unit<R>,
+fn scan_unit<'a>(
+    entries: &Entries<'a>,
+    root: &Die<'a>,
     wanted: &mut HashMap<&'static str, Vec<Wanted>>,
     found: &mut [Offset],
-) -> gimli::Result<()> {
-    let mut entries = unit.entries();
-    // The root, then its first child; functions below are skipped by DW_AT_sibling.
-    if entries.next_dfs()?.is_none() {
-        return Ok(());
-    }
-    let mut next = entries.next_dfs()?;
-    while let Some(entry) = next {
-        if matches!(entry.tag(), gimli::DW_TAG_structure_type | gimli::DW_TAG_typedef)
-            && let Some(name) = entry.attr_value(gimli::DW_AT_name)
-        {
-            let name = dwarf.attr_string(unit, name)?;
-            let name = name.to_string_lossy()?;
-            if wanted.contains_key(name.as_ref())
-                && let Some(structure) = complete_structure(unit, entry.offset(), 0)?
-                && let Some((&key, _)) = wanted.get_key_value(name.as_ref())
-                && let Some(fields) = wanted.remove(key)
-            {
-                for field in fields {
-                    let offset = if field.members.is_empty() {
-                        byte_size(unit, structure)?
-                    } else {
-                        first_path(dwarf, unit, structure, field.members)?
-                    };
-                    if let (Some(bytes), Some(slot)) = (offset, found.get_mut(field.slot)) {
-                        *slot = Offset::new(bytes);
-                    }
-                }
+) -> Result<(), DwarfError> {
+    top_level(entries, root, |name, die| {
+        let Some((&key, _)) = wanted.get_key_value(name) else {
+            return Ok(());
+        };
+        let Some(structure) = complete_structure(entries, &die, 0)? else {
+            return Ok(());
+        };
+        for field in wanted.remove(key).unwrap_or_default() {
+            let offset = if field.members.is_empty() {
+                byte_size(&structure)?
+            } else {
+                first_path(entries, &structure, field.members)?
+            };
+            if let (Some(bytes), Some(slot)) = (offset, found.get_mut(field.slot)) {
+                *slot = Offset::new(bytes);
             }
         }
-        next = entries.next_sibling()?;
+        Ok(())
+    })
+}
+
+/// Visits the structures and typedefs at the top of a unit, with their names.
+pub(super) fn top_level<'a>(
+    entries: &Entries<'a>,
+    root: &Die<'a>,
+    mut visit: impl FnMut(&str, Die<'a>) -> Result<(), DwarfError>,
+) -> Result<(), DwarfError> {
+    let mut cursor = root.unit.entries();
+    // The root, then its first child; functions below are skipped by DW_AT_sibling.
+    if cursor.next_dfs()?.is_none() {
+        return Ok(());
+    }
+    let mut next = cursor.next_dfs()?;
+    while let Some(entry) = next {
+        if matches!(entry.tag(), gimli::DW_TAG_structure_type | gimli::DW_TAG_typedef)
+            && let Some(name) = entries.name(root, entry)?
+            && let Ok(name) = name.to_string()
+        {
+            visit(name, root.beside(entry.offset()))?;
+        }
+        next = cursor.next_sibling()?;
     }
     Ok(())
 }
 
 /// Follows typedefs and qualifiers to a structure or union with members.
-pub(super) fn complete_structure<R: Reader>(
-    unit: &Unit<R>,
-    at: UnitOffset<R::Offset>,
+pub(super) fn complete_structure<'a>(
+    entries: &Entries<'a>,
+    at: &Die<'a>,
     depth: u32,
-) -> gimli::Result<Option<UnitOffset<R::Offset>>> {
-    let entry = unit.entry(at)?;
+) -> Result<Option<Die<'a>>, DwarfError> {
+    let entry = at.unit.entry(at.offset)?;
     match entry.tag() {
         gimli::DW_TAG_structure_type | gimli::DW_TAG_union_type => {
-            Ok((!entry.has_attr(gimli::DW_AT_declaration)).then_some(at))
+            Ok((!entry.has_attr(gimli::DW_AT_declaration)).then(|| at.clone()))
         }
         gimli::DW_TAG_typedef | gimli::DW_TAG_const_type | gimli::DW_TAG_volatile_type | gimli::DW_TAG_atomic_type
             if depth < MAX_DEPTH =>
         {
-            match type_of(&entry) {
-                Some(target) => complete_structure(unit, target, depth + 1),
-                None => Ok(None),
-            }
+            structure_of(entries, at, &entry, depth + 1)
         }
         _ => Ok(None),
     }
 }
 
-pub(super) fn type_of<R: Reader>(entry: &DebuggingInformationEntry<R>) -> Option<UnitOffset<R::Offset>> {
-    match entry.attr_value(gimli::DW_AT_type)? {
-        AttributeValue::UnitRef(offset) => Some(offset),
-        _ => None,
+/// The structure that is the type of an entry.
+pub(super) fn structure_of<'a>(
+    entries: &Entries<'a>,
+    at: &Die<'a>,
+    entry: &Entry<'a>,
+    depth: u32,
+) -> Result<Option<Die<'a>>, DwarfError> {
+    match entries.target(at, entry, gimli::DW_AT_type) {
+        Some(target) => complete_structure(entries, &target, depth),
+        None if entry.has_attr(gimli::DW_AT_type) => Err(DwarfError::Elsewhere),
+        None => Ok(None),
     }
 }
 
-fn byte_size<R: Reader>(unit: &Unit<R>, structure: UnitOffset<R::Offset>) -> gimli::Result<Option<u64>> {
-    let entry = unit.entry(structure)?;
+fn byte_size(structure: &Die<'_>) -> Result<Option<u64>, DwarfError> {
+    let entry = structure.unit.entry(structure.offset)?;
     Ok(entry
         .attr_value(gimli::DW_AT_byte_size)
         .and_then(|size| size.udata_value()))
 }
 
-fn first_path<R: Reader>(
-    dwarf: &Dwarf<R>,
-    unit: &Unit<R>,
-    structure: UnitOffset<R::Offset>,
-    paths: &[&str],
-) -> gimli::Result<Option<u64>> {
+fn first_path<'a>(entries: &Entries<'a>, structure: &Die<'a>, paths: &[&str]) -> Result<Option<u64>, DwarfError> {
     for path in paths {
-        if let Some(offset) = member_offset(dwarf, unit, structure, path, &Cell::new(MAX_STRUCTURES))? {
+        if let Some(offset) = member_offset(entries, structure, path, &Cell::new(MAX_STRUCTURES))? {
             return Ok(Some(offset));
         }
     }
@@ -158,13 +169,12 @@ fn first_path<R: Reader>(
 }
 
 /// The offset of `path` ("interpreters.head") in a structure; unnamed members are looked into, `left` structures in all.
-fn member_offset<R: Reader>(
-    dwarf: &Dwarf<R>,
-    unit: &Unit<R>,
-    structure: UnitOffset<R::Offset>,
+fn member_offset<'a>(
+    entries: &Entries<'a>,
+    structure: &Die<'a>,
     path: &str,
     left: &Cell<u32>,
-) -> gimli::Result<Option<u64>> {
+) -> Result<Option<u64>, DwarfError> {
     match left.get().checked_sub(1) {
         Some(less) => left.set(less),
         None => return Ok(None),
@@ -172,7 +182,7 @@ fn member_offset<R: Reader>(
     let (first, rest) = path
         .split_once('.')
         .map_or((path, None), |(first, rest)| (first, Some(rest)));
-    let mut tree = unit.entries_tree(Some(structure))?;
+    let mut tree = structure.unit.entries_tree(Some(structure.offset))?;
     let mut children = tree.root()?.children();
     while let Some(child) = children.next()? {
         let member = child.entry();
@@ -183,19 +193,16 @@ fn member_offset<R: Reader>(
             .attr_value(gimli::DW_AT_data_member_location)
             .and_then(|at| at.udata_value())
             .unwrap_or(0);
-        let name = match member.attr_value(gimli::DW_AT_name) {
-            Some(name) => Some(dwarf.attr_string(unit, name)?),
-            None => None,
-        };
-        let inner = |path: &str| -> gimli::Result<Option<u64>> {
-            let Some(target) = type_of(member) else { return Ok(None) };
-            let Some(target) = complete_structure(unit, target, 0)? else {
+        let name = entries.name(structure, member)?;
+        let inner = |path: &str| -> Result<Option<u64>, DwarfError> {
+            let Some(target) = structure_of(entries, structure, member, 0)? else {
                 return Ok(None);
             };
-            Ok(member_offset(dwarf, unit, target, path, left)?.map(|offset| start + offset))
+            let offset = member_offset(entries, &target, path, left)?;
+            Ok(offset.and_then(|offset| start.checked_add(offset)))
         };
         match name {
-            Some(name) if name.to_string_lossy()? == first => {
+            Some(name) if name.slice() == first.as_bytes() => {
                 return match rest {
                     None => Ok(Some(start)),
                     Some(rest) => inner(rest),
@@ -214,7 +221,7 @@ fn member_offset<R: Reader>(
 
 #[cfg(test)]
 mod tests {
-    use gimli::{EndianSlice, LittleEndian, SectionId};
+    use gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
 
     use super::*;
 
@@ -246,6 +253,6 @@ mod tests {
         })
         .unwrap();
         // The structure is read: its size is asked for, and it has none.
-        assert!(matches!(offsets_from_dwarf(&dwarf), Err(DwarfError::NothingFound)));
+        assert!(matches!(offsets_from_dwarf(dwarf), Err(DwarfError::NothingFound)));
     }
 }

@@ -146,7 +146,7 @@ impl Inspection {
             debug: resolve::is_debug_build(image),
         };
         let (mut dwarf, mut dwarf_problem) = (None, None);
-        match image.dwarf().as_ref().map(offsets_from_dwarf) {
+        match image.dwarf().map(offsets_from_dwarf) {
             Some(Ok(offsets)) => dwarf = Some(completed(offsets, images, image, version, flavour)),
             Some(Err(error)) => dwarf_problem = Some(error.to_string()),
             None => dwarf_problem = Some("there is no debug information".to_string()),
@@ -193,7 +193,8 @@ impl Inspection {
         // Before its final release a version still moves its fields.
         let is_final = self.version.is_some_and(PythonVersion::is_final);
         let row = self.built_in.as_ref().filter(|_| self.dwarf.is_none() && is_final);
-        let stated = self.debug_offsets.as_ref().and_then(|table| table.offsets);
+        let has_dwarf = self.dwarf.is_some();
+        let stated = self.debug_offsets.as_ref().and_then(|table| table.counting(has_dwarf));
         let providers = [
             (Provider::DebugOffsets, stated),
             (Provider::Dwarf, self.dwarf),
@@ -283,7 +284,7 @@ impl Inspection {
     /// What the table of this build's `_Py_DebugOffsets` holds, where that is not what is known for its minor version:
     /// a sentence, and the lines to enter. `None` where both agree, or nothing is there to compare.
     pub fn table_difference(&self, image: &Image) -> Option<(String, String)> {
-        let described = debug_offsets_type(&image.dwarf()?)?;
+        let described = debug_offsets_type(image.dwarf()?)?;
         let version = self.version?;
         let sentence = match known_words(version) {
             Some(known) if described.words().starts_with(&known) => return None,
@@ -311,7 +312,7 @@ fn completed(
     let mut whole = offsets;
     let modules = version.map(|version| extensions_beside(image.path(), version, flavour));
     for path in modules.unwrap_or_default() {
-        let read = || offsets_from_dwarf(&images.open_named(&path).ok()?.dwarf()?).ok();
+        let read = || offsets_from_dwarf(images.open_named(&path).ok()?.dwarf()?).ok();
         if let Some(more) = read() {
             whole.complete_extensions(&more);
         }

@@ -29,7 +29,7 @@ pub use schema::{Offset, Offsets};
 pub use versions::{
     Anchors, Awaits, Behaviour, Bytecode, DictKeys, DictValues, Flavour, FrameRoot, InstanceDict, Instruction,
     IntFormat, LineTable, LocalSlots, NamespaceOrder, ObjectDescriptors, OrderedDictRepr, PythonVersion, RunStart,
-    StackRefs, StringState, TypeNames, VERSIONS, Version, version_row,
+    StackRefs, StringState, TypeNames, VERSIONS, Version, nearest_version_row, version_row,
 };
 
 use crate::addr::Addr;
@@ -82,6 +82,22 @@ impl Provider {
 }
 
 impl Layout {
+    /// Whether how it behaves is known: not before the final release of a version, nor of a minor version that came later
+    /// than this program.
+    pub fn is_known(&self) -> bool {
+        self.version.is_final() && version_row(self.version).is_some()
+    }
+
+    /// Whether it can be trusted unseen. What was not made from this very build is tried first, and what is not known to
+    /// behave as it is read.
+    pub fn is_certain(&self) -> bool {
+        match self.provider {
+            Provider::Dump => true,
+            Provider::Dwarf => self.is_known(),
+            Provider::DebugOffsets | Provider::BuiltIn => false,
+        }
+    }
+
     /// What a dump keeps of this layout.
     pub fn to_recorded(&self) -> RecordedLayout {
         RecordedLayout {
@@ -109,7 +125,7 @@ impl Layout {
             runtime: recorded.runtime,
             image: recorded.image,
             offsets: Offsets::from_map(&recorded.offsets),
-            behaviour: version_row(version)?.behaviour_of(flavour)?,
+            behaviour: nearest_version_row(version)?.behaviour_of(flavour)?,
             provider: Provider::Dump,
             detail: format!("recorded at capture, from {} ({})", recorded.provider, recorded.detail),
         })

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::schema::Offsets;
-use super::versions::{Flavour, PythonVersion, VERSIONS, version_row};
-use super::{Layout, Provider, asyncio, builtin, dwarf, read_debug_offsets};
+use super::versions::{Flavour, PythonVersion, VERSIONS, nearest_version_row, version_row};
+use super::{DebugOffsets, DwarfError, Layout, Provider, asyncio, builtin, dwarf, read_debug_offsets};
 use crate::addr::{Addr, Svma};
 use crate::image::{CacheDir, CacheKind, Image, Images};
 use crate::notes::Notes;
 use crate::source::{Memory, MemoryExt, Module, Target};
+
+/// What gives the layout of a build of which it is not known.
+const NEEDS_SYMBOLS: &str = "the debug information of this build, with --symbols PATH";
 
 /// Layouts read from DWARF. What another schema asked for lacks fields of this one.
 fn cache_kind() -> CacheKind {
@@ -132,7 +135,12 @@ impl Runtime<'_> {
             );
             return None;
         };
-        let Some(row) = version_row(version) else {
+        let nearest = nearest_version_row(version);
+        let dwarf = nearest.and_then(|_| self.dwarf_offsets(cache, notes));
+        // Of a version that came later, nothing but the build itself says where its fields are.
+        let is_later = version_row(version).is_none();
+        let Some(row) = nearest.filter(|_| !is_later || dwarf.is_some()) else {
+            let remedy = nearest.map_or("", |_| NEEDS_SYMBOLS);
             notes.push(
                 "layout",
                 format!(
@@ -143,7 +151,7 @@ impl Runtime<'_> {
                     supported()
                 ),
                 "native frames only",
-                "",
+                remedy,
             );
             return None;
         };
@@ -163,53 +171,16 @@ impl Runtime<'_> {
             );
             return None;
         };
-        let (mut offsets, mut provider, mut detail) = match (self.dwarf_offsets(cache), builtin(version, flavour)) {
-            (Some(mut offsets), row) => {
-                if let Some(row) = row {
-                    offsets.complete_extensions(&row.offsets);
-                }
-                (offsets, Provider::Dwarf, self.debug_file())
-            }
-            // Before its final release a version still moves its fields.
-            (None, Some(row)) if version.is_final() || stated.is_none() => (
-                row.offsets,
-                Provider::BuiltIn,
-                format!("row {}{}", row.version, row.flavour),
-            ),
-            (None, _) => {
-                notes.push(
-                    "layout",
-                    format!("the layout of CPython {version} in {} is not known", self.module.path),
-                    "native frames only",
-                    "the debug information of this build, with --symbols PATH",
-                );
-                return None;
-            }
+        let (offsets, provider, detail) = self.offsets(version, flavour, dwarf, debug_offsets, notes)?;
+        let tentative = match (is_later, version.is_final()) {
+            (true, _) => Some("later than what coldframe knows"),
+            (false, false) => Some("not a final release"),
+            (false, true) => None,
         };
-        if let Some(stated) = debug_offsets.and_then(|table| table.offsets) {
-            let differing = offsets.overlay(&stated);
-            if provider == Provider::BuiltIn {
-                provider = Provider::DebugOffsets;
-                detail = format!("_Py_DebugOffsets, completed by {detail}");
-            } else if !differing.is_empty() {
-                notes.push(
-                    "layout",
-                    format!(
-                        "debug information and _Py_DebugOffsets differ on {}",
-                        differing.join(", ")
-                    ),
-                    "the latter was used",
-                    "",
-                );
-            }
-        }
-        if !version.is_final() {
+        if let Some(why) = tentative {
             notes.push(
                 "layout",
-                format!(
-                    "CPython {version} is not a final release; it was read as 3.{} is",
-                    version.minor()
-                ),
+                format!("CPython {version} is {why}; it was read as 3.{} is", row.minor),
                 "frames and values may be wrong where it differs",
                 "",
             );
@@ -224,6 +195,71 @@ impl Runtime<'_> {
             provider,
             detail,
         })
+    }
+
+    /// The offsets by the best providers there are, and which they are. `None`, with a note, where there is none.
+    fn offsets(
+        &self,
+        version: PythonVersion,
+        flavour: Flavour,
+        dwarf: Option<Offsets>,
+        debug_offsets: Option<DebugOffsets>,
+        notes: &Notes,
+    ) -> Option<(Offsets, Provider, String)> {
+        let stated = debug_offsets.and_then(|table| table.counting(dwarf.is_some()));
+        let row = builtin(version, flavour);
+        match (dwarf, row, stated) {
+            (Some(mut offsets), row, stated) => {
+                if let Some(row) = row {
+                    offsets.complete_extensions(&row.offsets);
+                }
+                let differing = stated.map(|stated| offsets.overlay(&stated)).unwrap_or_default();
+                if !differing.is_empty() {
+                    notes.push(
+                        "layout",
+                        format!(
+                            "debug information and _Py_DebugOffsets differ on {}",
+                            differing.join(", ")
+                        ),
+                        "the latter was used",
+                        "",
+                    );
+                }
+                Some((offsets, Provider::Dwarf, self.debug_file()))
+            }
+            // Before its final release a version still moves its fields.
+            (None, Some(row), stated) if version.is_final() => {
+                let name = format!("row {}{}", row.version, row.flavour);
+                let mut offsets = row.offsets;
+                let Some(stated) = stated else {
+                    return Some((offsets, Provider::BuiltIn, name));
+                };
+                offsets.overlay(&stated);
+                let detail = format!("_Py_DebugOffsets, completed by {name}");
+                Some((offsets, Provider::DebugOffsets, detail))
+            }
+            (None, _, Some(stated)) => {
+                notes.push(
+                    "layout",
+                    format!(
+                        "of CPython {version} in {} only _Py_DebugOffsets is known",
+                        self.module.path
+                    ),
+                    "names of threads, and what is in dicts and most other objects, are missing",
+                    NEEDS_SYMBOLS,
+                );
+                Some((stated, Provider::DebugOffsets, "_Py_DebugOffsets alone".to_string()))
+            }
+            (None, _, None) => {
+                notes.push(
+                    "layout",
+                    format!("the layout of CPython {version} in {} is not known", self.module.path),
+                    "native frames only",
+                    NEEDS_SYMBOLS,
+                );
+                None
+            }
+        }
     }
 
     /// `Py_Version` (3.11+), else the minor version that the file's name states; what the interpreter
@@ -244,7 +280,7 @@ impl Runtime<'_> {
             .to_string()
     }
 
-    fn dwarf_offsets(&self, cache: Option<&CacheDir>) -> Option<Offsets> {
+    fn dwarf_offsets(&self, cache: Option<&CacheDir>, notes: &Notes) -> Option<Offsets> {
         let key = self.module.build_id.as_ref().map(ToString::to_string);
         if let (Some(cache), Some(key)) = (cache, &key)
             && let Some(bytes) = cache.load(cache_kind(), key)
@@ -252,7 +288,19 @@ impl Runtime<'_> {
         {
             return Some(Offsets::from_map(&map));
         }
-        let offsets = dwarf::offsets_from_dwarf(&self.image.dwarf()?).ok()?;
+        let offsets = match dwarf::offsets_from_dwarf(self.image.dwarf()?) {
+            Ok(offsets) => offsets,
+            Err(DwarfError::NothingFound) => return None,
+            Err(error) => {
+                notes.push(
+                    "layout",
+                    format!("{}: {error}", self.debug_file()),
+                    "it is not used",
+                    NEEDS_SYMBOLS,
+                );
+                return None;
+            }
+        };
         if let (Some(cache), Some(key), Ok(bytes)) = (cache, &key, serde_json::to_vec(&offsets.to_map())) {
             // A cache that cannot be written costs time at the next crash and nothing else.
             let _ = cache.store(cache_kind(), key, &bytes);

@@ -34,8 +34,8 @@ fn from_rows() -> String {
     let mut text = String::from(
         "# Support matrix\n\nMade from the version rows (src/layout/versions.rs) and the built-in table by \
          `UPDATE_GOLDENS=1 cargo test support_matrix`; the results at the end are those of the last run of \
-         `tests/full`.\n\nLinux on x86_64. CPython 2.7 and 3.0 to 3.7, other implementations of Python, and minor versions \
-         later than the last one here get their native stack and a note.\n\n\
+         `tests/full`.\n\nLinux on x86_64. CPython 2.7 and 3.0 to 3.7 and other implementations of \
+         Python get their native stack and a note.\n\n\
          ## Builds\n\n\
          With debug information of the very build, in its file or in a separate one, any build of these versions is read by it. \
          Without, what is in the third column is used, and tried on the process before it is trusted.\n\n\
@@ -59,7 +59,12 @@ fn from_rows() -> String {
         "\nThe last column has the builds whose debug information the built-in offsets were taken from: `t` free-threaded, \
          `d` debug. A debug build that has none of its own differs in nothing from the release build. Where there is a \
          release build of the same version, the free-threaded row is from its headers, compiled as a free-threaded build \
-         has them (tests/header-layouts).\n\n\
+         has them (tests/header-layouts). The structures that CPython defines in .c files are then from another \
+         free-threaded build of that minor version, for 3.15 that of 3.15.0rc1; but for the larger head of all objects \
+         they are those of the release build.\n\n\
+         Prereleases of these versions without debug information are read by `_Py_DebugOffsets` alone, where its words \
+         are in the order of the final release: functions, lines and simple values. Later minor versions are read by \
+         their own debug information as the last one here. Both are tried on the process first, and a note says so.\n\n\
          ## Behaviour\n\nHow each version behaves where that differs; only what changed against the column before is \
          written.\n\n",
     );

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use gimli::{Dwarf, Reader, Unit, UnitOffset};
-
-use super::dwarf::{complete_structure, type_of};
+use super::dwarf::{complete_structure, structure_of, top_level};
+use crate::image::{Die, Entries, Slice};
 
 /// CPython's has 19 groups of at most 24 words.
 const MAX_GROUPS: usize = 100;
@@ -38,67 +37,49 @@ impl fmt::Display for TableType {
 }
 
 /// The type, from the first unit that describes it. `None` where none does, or the debug information is broken.
-pub fn debug_offsets_type<R: Reader>(dwarf: &Dwarf<R>) -> Option<TableType> {
-    let mut units = dwarf.units();
-    while let Some(header) = units.next().ok()? {
-        let unit = dwarf.unit(header).ok()?;
-        if let Some(found) = in_unit(dwarf, &unit).ok()? {
-            return Some(found);
+pub fn debug_offsets_type(dwarf: gimli::Dwarf<Slice<'_>>) -> Option<TableType> {
+    let entries = Entries::new(dwarf);
+    for root in entries.roots() {
+        let mut structure = None;
+        let search = top_level(&entries, &root.ok()?, |name, die| {
+            if name == "_Py_DebugOffsets" && structure.is_none() {
+                structure = complete_structure(&entries, &die, 0)?;
+            }
+            Ok(())
+        });
+        search.ok()?;
+        if let Some(structure) = structure {
+            return Some(described(&entries, &structure));
         }
     }
     None
 }
 
-fn in_unit<R: Reader>(dwarf: &Dwarf<R>, unit: &Unit<R>) -> gimli::Result<Option<TableType>> {
-    let mut entries = unit.entries();
-    if entries.next_dfs()?.is_none() {
-        return Ok(None);
+fn described<'a>(entries: &Entries<'a>, structure: &Die<'a>) -> TableType {
+    let mut groups = Vec::new();
+    // Cookie, version and the free-threaded flag are no structures.
+    for (name, member) in members(entries, structure, MAX_GROUPS) {
+        let inner = member
+            .entry()
+            .and_then(|entry| structure_of(entries, &member, &entry, 0).ok()?);
+        let Some(inner) = inner else { continue };
+        let words = members(entries, &inner, MAX_WORDS).into_iter().map(|word| word.0);
+        groups.push([name].into_iter().chain(words).collect());
     }
-    let mut next = entries.next_dfs()?;
-    while let Some(entry) = next {
-        if entry.tag() == gimli::DW_TAG_structure_type
-            && let Some(name) = entry.attr_value(gimli::DW_AT_name)
-            && dwarf.attr_string(unit, name)?.to_string_lossy()? == "_Py_DebugOffsets"
-            && let Some(structure) = complete_structure(unit, entry.offset(), 0)?
-        {
-            let mut groups = Vec::new();
-            // Cookie, version and the free-threaded flag are no structures.
-            for (name, of_type) in members(dwarf, unit, structure, MAX_GROUPS)? {
-                let Some(of_type) = of_type else { continue };
-                let Some(inner) = complete_structure(unit, of_type, 0)? else {
-                    continue;
-                };
-                let words = members(dwarf, unit, inner, MAX_WORDS)?;
-                groups.push([name].into_iter().chain(words.into_iter().map(|word| word.0)).collect());
-            }
-            return Ok(Some(TableType { groups }));
-        }
-        next = entries.next_sibling()?;
-    }
-    Ok(None)
+    TableType { groups }
 }
 
-type Member<R> = (String, Option<UnitOffset<<R as Reader>::Offset>>);
-
-fn members<R: Reader>(
-    dwarf: &Dwarf<R>,
-    unit: &Unit<R>,
-    structure: UnitOffset<R::Offset>,
-    max: usize,
-) -> gimli::Result<Vec<Member<R>>> {
-    let mut tree = unit.entries_tree(Some(structure))?;
-    let mut children = tree.root()?.children();
-    let mut list = Vec::new();
-    while let Some(child) = children.next()? {
-        let member = child.entry();
-        if member.tag() != gimli::DW_TAG_member || list.len() == max {
-            continue;
-        }
-        let name = match member.attr_value(gimli::DW_AT_name) {
-            Some(name) => dwarf.attr_string(unit, name)?.to_string_lossy()?.into_owned(),
-            None => String::new(),
-        };
-        list.push((name, type_of(member)));
-    }
-    Ok(list)
+fn members<'a>(entries: &Entries<'a>, structure: &Die<'a>, max: usize) -> Vec<(String, Die<'a>)> {
+    let children = structure.children().into_iter();
+    let members = children
+        .filter(|(_, entry)| entry.tag() == gimli::DW_TAG_member)
+        .take(max);
+    let named = members.map(|(die, entry)| {
+        let name = entries.name(&die, &entry).ok().flatten();
+        (
+            name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            die,
+        )
+    });
+    named.collect()
 }

@@ -478,6 +478,14 @@ pub const VERSIONS: &[Version] = &[
     },
 ];
 
+/// The row that a version is read by: its own, or for one later than all here the last, which it may differ from.
+pub fn nearest_version_row(version: PythonVersion) -> Option<&'static Version> {
+    let last = VERSIONS
+        .last()
+        .filter(|row| version.major() == 3 && version.minor() > row.minor);
+    version_row(version).or(last)
+}
+
 /// The row of a version; `None` where that minor version is not supported.
 pub fn version_row(version: PythonVersion) -> Option<&'static Version> {
     (version.major() == 3).then(|| VERSIONS.iter().find(|row| row.minor == version.minor()))?

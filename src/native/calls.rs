@@ -5,11 +5,11 @@
 
 use gimli::{AttributeValue, Expression, Operation, Value};
 
-use super::info::{Die, Entry, Info};
+use super::info::Info;
 use super::place::Places;
 use super::scope;
 use crate::addr::Addr;
-use crate::image::Slice;
+use crate::image::{Die, Entry, Slice};
 use crate::source::streams::Trust;
 
 /// How deep blocks nest.
@@ -68,7 +68,11 @@ fn calls_function_of<'a>(places: &Places<'_, 'a>, frame: usize, site: &Die<'a>, 
         let target = either(entry, gimli::DW_AT_call_target, gimli::DW_AT_GNU_call_site_target)?;
         let target = places.number(frame + 1, site, target, depth)?;
         let start = function.entry()?.attr_value(gimli::DW_AT_low_pc)?;
-        let start = callee.dwarf.attr_address(&function.unit, start).ok()??;
+        let start = callee
+            .entries
+            .file(&function)
+            .attr_address(&function.unit, start)
+            .ok()??;
         Some(placed.svma(Addr(target)).0 == start)
     };
     check().unwrap_or(false)
@@ -77,7 +81,7 @@ fn calls_function_of<'a>(places: &Places<'_, 'a>, frame: usize, site: &Die<'a>, 
 fn linkage_name<'a>(info: &Info<'a>, die: &Die<'a>) -> Option<String> {
     let linkage = info.inherited(die, |die, entry| {
         let name = entry.attr_value(gimli::DW_AT_linkage_name)?;
-        let name = info.dwarf.attr_string(&die.unit, name).ok()?;
+        let name = info.entries.file(die).attr_string(&die.unit, name).ok()?;
         Some(name.to_string_lossy().into_owned())
     });
     linkage.or_else(|| info.name(die))

@@ -5,10 +5,10 @@ use std::cell::OnceCell;
 use gimli::{AttributeValue, EvaluationResult, Expression, Location, Piece, Value};
 
 use super::Placed;
-use super::info::{Die, Entry, Info};
+use super::info::Info;
 use super::{calls, scope};
 use crate::addr::Addr;
-use crate::image::Slice;
+use crate::image::{Die, Entry, Slice};
 use crate::source::variables::Place;
 use crate::source::{Memory, MemoryExt, Registers};
 
@@ -79,7 +79,7 @@ impl<'a> Places<'_, 'a> {
         let info = self.info(frame)?;
         let placed = self.frames.get(frame)?;
         let pc = placed.svma(placed.frame.step.lookup());
-        let mut list = info.dwarf.attr_locations(&die.unit, location).ok()??;
+        let mut list = info.entries.file(die).attr_locations(&die.unit, location).ok()??;
         while let Ok(Some(entry)) = list.next() {
             if (entry.range.begin..entry.range.end).contains(&pc.0) {
                 return Some(entry.data);
@@ -152,7 +152,7 @@ impl<'a> Places<'_, 'a> {
                     evaluation.resume_with_relocated_address(address.wrapping_add(placed.bias))
                 }
                 EvaluationResult::RequiresIndexedAddress { index, relocate } => {
-                    let address = info.dwarf.address(&die.unit, index).ok()?;
+                    let address = info.entries.file(die).address(&die.unit, index).ok()?;
                     let bias = if relocate { placed.bias } else { 0 };
                     evaluation.resume_with_indexed_address(address.wrapping_add(bias))
                 }
@@ -166,10 +166,7 @@ impl<'a> Places<'_, 'a> {
                 }
                 EvaluationResult::RequiresAtLocation(reference) => {
                     let target = match reference {
-                        gimli::DieReference::UnitRef(offset) => Die {
-                            unit: die.unit.clone(),
-                            offset,
-                        },
+                        gimli::DieReference::UnitRef(offset) => die.beside(offset),
                         gimli::DieReference::DebugInfoRef(offset) => info.at(offset)?,
                     };
                     let location = target.entry()?.attr_value(gimli::DW_AT_location)?;

@@ -6,7 +6,7 @@ use crate::addr::Addr;
 use crate::python::{Limits, Python, Value};
 use crate::redact::REDACTED;
 use crate::source::variables::{Form, NativeType, NativeVariable, Place};
-use crate::source::{Memory, MemoryExt};
+use crate::source::{Memory, MemoryExt, ReadError};
 
 /// The most characters of a text that are shown.
 const MAX_TEXT: usize = 200;
@@ -41,13 +41,38 @@ impl Renderer<'_, '_> {
 
     /// The value in memory.
     fn at(&mut self, kind: &NativeType, at: Addr, depth: u32) -> Value {
-        match self.memory.read_vec(at, kind.size.min(MAX_BYTES) as usize) {
-            Ok(bytes) => self.of_bytes(kind, &bytes, depth),
+        let mut bytes = vec![0; kind.size.min(MAX_BYTES) as usize];
+        match self.read_shown(kind, at, &mut bytes) {
+            Ok(()) => self.of_bytes(kind, &bytes, depth),
             Err(_) => Value {
                 type_name: Some(kind.name.clone()),
                 text: format!("<unreadable at {at}>"),
                 ..Value::default()
             },
+        }
+    }
+
+    /// Reads what is shown of a value; what is read is in the dump, secret or not.
+    fn read_shown(&self, kind: &NativeType, at: Addr, bytes: &mut [u8]) -> Result<(), ReadError> {
+        match &kind.form {
+            Form::Redacted => Ok(()),
+            Form::Struct(members) => {
+                for member in members {
+                    let end = member.offset.saturating_add(member.kind.size) as usize;
+                    if let Some(part) = bytes.get_mut(member.offset as usize..end) {
+                        self.read_shown(&member.kind, at.add(member.offset), part)?;
+                    }
+                }
+                Ok(())
+            }
+            Form::Array(item, _) if matches!(item.form, Form::Struct(_)) => {
+                let items = bytes.chunks_exact_mut(item.size.max(1) as usize);
+                for (part, index) in items.zip(0u64..) {
+                    self.read_shown(item, at.add(index * item.size), part)?;
+                }
+                Ok(())
+            }
+            _ => self.memory.read(at, bytes),
         }
     }
 
@@ -90,7 +115,10 @@ impl Renderer<'_, '_> {
                     };
                     value.parts.push((format!(".{}", member.name), inner));
                 }
-                value.text = summary(&value.parts);
+                value.text = match members.is_empty() && kind.size > 1 {
+                    true => "{…}".into(),
+                    false => summary(&value.parts),
+                };
             }
             Form::Array(item, count) if depth < MAX_DEPTH => {
                 value.length = Some(*count);

@@ -1,7 +1,8 @@
 //! The functions at an address, and the variables that are visible there (DWARF 5, sections 3.3 to 3.5).
 
-use super::info::{Die, Entry, Info};
+use super::info::Info;
 use crate::addr::Svma;
+use crate::image::{Die, Entry};
 
 /// How deep blocks and inlined calls nest; compilers stay below 100.
 const MAX_DEPTH: usize = 200;

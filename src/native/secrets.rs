@@ -84,9 +84,13 @@ impl Secrets<'_, '_> {
                 let bytes = self.bytes(Addr(word(bytes)), target.size);
                 self.hide_members(target, &bytes, depth + 1);
             }
-            Form::Array(item, _) => {
-                let first = bytes.get(..item.size as usize).unwrap_or_default();
-                self.hide_members(item, first, depth + 1);
+            Form::Array(item, _) if matches!(item.form, Form::Struct(_) | Form::Array(..)) => {
+                let described = item.clone();
+                self.hide_members(item, &[], depth + 1);
+                // What each of them holds is learned.
+                for bytes in bytes.chunks_exact(described.size.max(1) as usize) {
+                    self.hide_members(&mut described.clone(), bytes, depth + 1);
+                }
             }
             _ => {}
         }

@@ -2,10 +2,10 @@
 
 use gimli::DwTag;
 
-use super::info::{Die, Entry, Info};
+use super::info::Info;
 use super::{scope, types};
 use crate::addr::Svma;
-use crate::image::Image;
+use crate::image::{Die, Entry, Image};
 use crate::source::variables::NativeType;
 
 /// How structures of CPython's own begin: headers bring them into each unit.

@@ -2,7 +2,8 @@
 
 use gimli::AttributeValue;
 
-use super::info::{Die, Entry, Info};
+use super::info::Info;
+use crate::image::{Die, Entry};
 use crate::source::variables::{Form, Member, NativeType};
 
 /// How far a chain of typedefs and qualifiers is followed.
@@ -77,10 +78,11 @@ fn describe_plain<'a>(info: &Info<'a>, die: &Die<'a>, entry: &Entry<'a>, depth: 
             (8, pointer_form(info, die, entry, depth))
         }
         gimli::DW_TAG_structure_type | gimli::DW_TAG_class_type | gimli::DW_TAG_union_type => {
-            let is_known = !entry.has_attr(gimli::DW_AT_declaration) && depth <= MAX_DEPTH;
-            let form = match is_known {
-                true => Form::Struct(members(info, die, depth)),
-                false => Form::Other,
+            let form = match entry.has_attr(gimli::DW_AT_declaration) {
+                true => Form::Other,
+                false if depth <= MAX_DEPTH => Form::Struct(members(info, die, depth)),
+                // Whether a member is secret only its name tells: without names nothing of it is looked at.
+                false => Form::Struct(Vec::new()),
             };
             (size.unwrap_or_default(), form)
         }

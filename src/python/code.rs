@@ -62,6 +62,9 @@ pub enum SlotKind {
     Hidden,
 }
 
+/// Stands for a name that cannot be read.
+const UNREADABLE: &str = "<unreadable>";
+
 /// CO_VARARGS and CO_VARKEYWORDS (Include/cpython/code.h).
 const CO_VARARGS: u32 = 4;
 const CO_VARKEYWORDS: u32 = 8;
@@ -82,6 +85,11 @@ impl Code {
             self.first_line,
             lasti,
         )
+    }
+
+    /// Whether it says what it is and where it is from.
+    pub(super) fn is_readable(&self) -> bool {
+        self.name != UNREADABLE && self.filename != UNREADABLE
     }
 
     /// Whether locals live in slots; else (module, class body) they live in a namespace dict.
@@ -109,9 +117,14 @@ impl Python<'_> {
         }
         let int = |field: crate::layout::Offset| self.memory.read_i32(field.of(address)).ok();
         let text = |field: crate::layout::Offset| self.structure_name(self.read_or_null(field.of(address)));
-        let flags = int(offsets.flags)? as u32;
+        // `_Py_DebugOffsets` alone knows neither; nearly all code is of functions.
+        let known = |field: crate::layout::Offset, otherwise: i32| match field.is_present() {
+            true => int(field),
+            false => Some(otherwise),
+        };
+        let flags = known(offsets.flags, CO_OPTIMIZED as i32)? as u32;
         let arguments = int(offsets.argcount)?.max(0) as usize
-            + int(offsets.kwonlyargcount)?.max(0) as usize
+            + known(offsets.kwonlyargcount, 0)?.max(0) as usize
             + usize::from(flags & CO_VARARGS != 0)
             + usize::from(flags & CO_VARKEYWORDS != 0);
         let table = self.read_or_null(offsets.linetable.of(address));
@@ -126,9 +139,9 @@ impl Python<'_> {
         };
         Some(Code {
             address,
-            name: text(offsets.name).unwrap_or_else(|| "<unreadable>".to_string()),
+            name: text(offsets.name).unwrap_or_else(|| UNREADABLE.to_string()),
             qualname: text(offsets.qualname),
-            filename: text(offsets.filename).unwrap_or_else(|| "<unreadable>".to_string()),
+            filename: text(offsets.filename).unwrap_or_else(|| UNREADABLE.to_string()),
             first_line: int(offsets.firstlineno)
                 .and_then(|line| u32::try_from(line).ok())
                 .unwrap_or(0),

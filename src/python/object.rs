@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::Python;
 use crate::addr::Addr;
+use crate::layout::Offset;
 use crate::source::MemoryExt;
 
 /// The longest type name that is read.
@@ -173,6 +174,11 @@ impl Python<'_> {
             return None;
         }
         let short = name.rsplit('.').next().unwrap_or(&name).to_string();
+        // Zero, what types have by default, where the layout does not say where it is.
+        let word = |field: Offset| match field.is_present() {
+            true => self.memory.read_u64(field.of(address)).ok(),
+            false => Some(0),
+        };
         let mut info = TypeInfo {
             address,
             name: short.clone(),
@@ -180,9 +186,9 @@ impl Python<'_> {
             full_name: name.strip_prefix("builtins.").unwrap_or(&name).to_string(),
             tp_name: name,
             flags,
-            basicsize: self.memory.read_u64(offsets.basicsize.of(address)).ok()?,
-            itemsize: self.memory.read_u64(offsets.itemsize.of(address)).ok()?,
-            dictoffset: self.memory.read_i64(offsets.dictoffset.of(address)).ok()?,
+            basicsize: word(offsets.basicsize)?,
+            itemsize: word(offsets.itemsize)?,
+            dictoffset: word(offsets.dictoffset)?.cast_signed(),
             base: self.read_or_null(offsets.base.of(address)),
             repr: self.read_or_null(offsets.repr.of(address)),
         };

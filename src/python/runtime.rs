@@ -5,12 +5,17 @@ use std::collections::HashSet;
 use super::Python;
 use crate::addr::Addr;
 use crate::layout::{Anchors, PythonVersion, StackRefs};
+use crate::source::streams::PythonStep;
 use crate::source::{MemoryExt, ReadError};
 
 /// The most interpreters that are followed in one process.
 const MAX_INTERPRETERS: usize = 1_000;
 /// The most thread states that are followed in one interpreter.
 const MAX_THREADS: usize = 20_000;
+
+/// Of so many threads and frames it is looked whether they are what the layout says.
+const PROBED_THREADS: usize = 20;
+const PROBED_FRAMES: usize = 16;
 
 /// One interpreter (`PyInterpreterState`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,6 +171,26 @@ impl Python<'_> {
         let has_frames = offsets.frame != Default::default() || offsets.frame_object.f_code.is_present();
         if self.layout.behaviour.anchors != Anchors::None && !has_frames {
             return Err("the layout has no frame structure".to_string());
+        }
+        if self.layout.is_known() {
+            return Ok(());
+        }
+        self.probe_frames(main)
+    }
+
+    /// Whether what the innermost frames of each thread run is code that has a name and a file.
+    fn probe_frames(&self, interpreter: &Interpreter) -> Result<(), String> {
+        for thread in interpreter.threads.iter().take(PROBED_THREADS) {
+            let steps = self.frames(thread, PROBED_FRAMES);
+            // Shims run nothing.
+            let mut running = steps.iter().filter(|step| !step.code.is_null()).peekable();
+            let runs_code = |step: &PythonStep| {
+                let code = self.code(step.code);
+                step.lasti >= 0 && code.is_some_and(|code| code.is_readable())
+            };
+            if running.peek().is_some() && !running.any(runs_code) {
+                return Err(format!("no frame of the thread state at {} runs code", thread.address));
+            }
         }
         Ok(())
     }

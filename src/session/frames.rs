@@ -12,9 +12,9 @@ use crate::python::linetable::Position;
 use crate::python::{Bytecode, Code, Limits, Local, LocalState, Python, Scope, Value};
 use crate::report::model;
 use crate::report::model::{Frame, NativeFrame, Owner, PythonFrame, Role, ValueState, Variable};
-use crate::source::Module;
 use crate::source::streams::{NativeStep, PythonStep, SymbolFrame};
 use crate::stack::{self, Confidence, MergedFrame, roles};
+use crate::triage::is_libc;
 
 /// CO_COROUTINE (Include/cpython/code.h).
 const CO_COROUTINE: u32 = 0x80;
@@ -287,7 +287,7 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
             // Without its header: as if linked at 0, which shared objects are.
             bias: MemoryElf::read(self.walk.target.memory(), start).map_or(start.0, |elf| elf.bias()),
             is_runtime: python.is_some_and(|python| python.layout().image == start),
-            is_libc: is_libc(module),
+            is_libc: is_libc(module.name()),
             is_program: !module.name().contains(".so"),
         });
         self.images.insert(index, facts.clone());
@@ -311,13 +311,6 @@ fn owner(step: &PythonStep, code: &Code) -> Owner {
         (true, false) => Owner::Generator,
         (false, _) => Owner::Thread,
     }
-}
-
-fn is_libc(module: &Module) -> bool {
-    let name = module.name();
-    ["libc.so", "libc-2.", "libpthread", "ld-musl", "libc.musl"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
 }
 
 fn variable(local: Local) -> Variable {

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use crate::findings::{self, Scene};
 use crate::image::{CacheDir, Images, Symbolizer};
-use crate::layout::{self, Layout, Provider};
+use crate::layout::{self, Layout};
 use crate::notes::Notes;
 use crate::python::{Interpreter, Limits, Python};
 use crate::redact::Redactor;
@@ -216,15 +216,10 @@ pub fn analyze_redacted(subject: Subject<'_, '_>, options: &Options, redactor: &
     }
 }
 
-/// Layouts that were not made from this very build are tried before they are trusted, and all of a version before its
-/// final release, which may behave in other ways.
+/// Layouts are tried before they are trusted, but for those that are certain.
 fn fits(target: &dyn Target, layout: &Layout, notes: &Notes) -> bool {
-    let is_certain = matches!(
-        (layout.provider, layout.version.is_final()),
-        (Provider::Dwarf, true) | (Provider::Dump, _)
-    );
     let probe = || Python::new(target.memory(), layout, notes).probe();
-    match if is_certain { Ok(()) } else { probe() } {
+    match if layout.is_certain() { Ok(()) } else { probe() } {
         Ok(()) => true,
         Err(reason) => {
             notes.push(

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::record::Record;
 use crate::report::model::Signature;
 
-/// How many different tests, hosts and versions of a group are named; the others are counted only.
+/// How many different tests, hosts, versions and runs of a group are named; the others are counted only.
 const NAMED: usize = 50;
 
 /// How many Python functions of a group are compared with those of records without symbols.
@@ -40,6 +40,9 @@ pub struct Group {
     /// The versions of Python.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub pythons: BTreeSet<String>,
+    /// The runs of CI they crashed in.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub runs: BTreeSet<String>,
     /// Where in Python the cause was reached: keys of call sites, with how many crashes each has.
     pub call_sites: BTreeMap<String, usize>,
     /// The path of the record that stands for the group: the first one with symbols.
@@ -218,6 +221,7 @@ impl Group {
             (&mut self.tests, &record.test),
             (&mut self.hosts, &record.host),
             (&mut self.pythons, &record.python),
+            (&mut self.runs, &record.run),
         ] {
             if let Some(value) = value
                 && set.len() < NAMED
@@ -245,6 +249,7 @@ impl Group {
             (&mut self.tests, other.tests),
             (&mut self.hosts, other.hosts),
             (&mut self.pythons, other.pythons),
+            (&mut self.runs, other.runs),
         ] {
             for value in more {
                 if set.len() < NAMED {

@@ -17,4 +17,4 @@ pub mod test_run;
 pub use baseline::Baseline;
 pub use group::{Group, Grouper};
 pub use record::{Record, Status};
-pub use signature::{Origin, origin, plain_function, plain_module, sign};
+pub use signature::{Origin, is_libc, origin, plain_function, plain_module, sign};

@@ -49,6 +49,9 @@ pub struct Record {
     /// When it was captured, RFC 3339 in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
+    /// The run of CI that it crashed in, as `coldframe run` noted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     /// The Python file and line nearest to the crash, for annotations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,

@@ -1,7 +1,12 @@
 """One of the bugs of tests/corpus/corpus.py: app.py LIBRARY FUNCTION direct|thread."""
+import asyncio
 import ctypes
+import functools
+import mmap
 import os
+import signal
 import sys
+import tempfile
 import threading
 
 library = ctypes.CDLL(sys.argv[1])
@@ -81,6 +86,108 @@ def callback():
 
 def nested():
     library.bug_callback(ctypes.CFUNCTYPE(None)(inner))
+
+
+# From here on: bugs on which no rule was tuned.
+
+
+def order_invoices():
+    library.bug_sort()
+
+
+def label_customer():
+    library.bug_format()
+
+
+def receive_packet():
+    library.bug_copy()
+
+
+def validate_order():
+    library.bug_throw()
+
+
+def third_column():
+    library.bug_element()
+
+
+def total_area():
+    library.bug_virtual()
+
+
+def pad_field():
+    library.bug_smash()
+
+
+def user_setting():
+    ctypes.PyDLL(sys.argv[1]).bug_setting()
+
+
+def start_worker():
+    library.bug_worker()
+
+
+def parse_nested():
+    library.bug_mutual()
+
+
+def recycle_buffer():
+    library.bug_give_back()
+
+
+def read_truncated():
+    with tempfile.TemporaryFile() as file:
+        file.truncate(8192)
+        view = mmap.mmap(file.fileno(), 8192)
+        file.truncate(0)
+        return view[5000]
+
+
+def field_of_handle():
+    return ctypes.cast(64, ctypes.POINTER(ctypes.c_long)).contents.value
+
+
+def in_comprehension():
+    return [ctypes.string_at(address) for address in (2,)]
+
+
+async def fetch_page():
+    await asyncio.sleep(0)
+    return ctypes.string_at(3)
+
+
+def serve_request():
+    asyncio.run(fetch_page())
+
+
+def retried(function):
+    @functools.wraps(function)
+    def attempt(*arguments):
+        return function(*arguments)
+
+    return attempt
+
+
+class Store:
+    @retried
+    def save(self, count):
+        ctypes.memset(8, 0, count)
+
+
+def save_store():
+    Store().save(64)
+
+
+def load_plugin():
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "corpus_plugin.py"), "w") as file:
+            file.write("import ctypes\nctypes.string_at(4)\n")
+        sys.path.insert(0, folder)
+        __import__("corpus_plugin")
+
+
+def end_by_signal():
+    signal.raise_signal(signal.SIGSEGV)
 
 
 call = globals()[sys.argv[2]]

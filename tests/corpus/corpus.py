@@ -3,42 +3,54 @@
 
     tests/corpus/corpus.py COLDFRAME PYTHON... [--dumps N] [--records N] [--few]
 
-Each bug dies on each Python, with a full and a stripped library (shifted by 37 lines, in another folder), with and without faulthandler,
-in the main thread and in another. Prints pairwise precision and recall, BCubed F1 and the number of groups, also for
-Mozilla's siggen (from PyPI, where pip finds it) and for equal file:line stacks, as CASR compares them. --dumps and
---records measure triage of so many dumps, and grouping of so many records. --few: two bugs, for a try.
+Each bug dies on each Python, with a full and a stripped library (shifted by 37 lines, in another folder), with and
+without faulthandler, in the main thread and in another. Prints pairwise precision and recall, BCubed F1 and the number
+of groups: of the bugs that the rules were made with, of others, and of both. Beside them, of the same crashes, Mozilla's
+siggen (from PyPI) and clusters of file:line stacks as CASR makes them (with scipy from PyPI). --dumps and --records
+measure triage of so many dumps, and grouping of so many records. --few: two bugs of each kind, for a try.
 """
 import argparse
 import collections
+import datetime
+import functools
 import itertools
 import json
+import math
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Functions of app.py, one for each bug: as in programs, a bug has a caller of its own.
 BUGS = """read_index write_index measure_name measure_path check release descend build_lists load_index guard average
 dispatch callback abort_of_worker abort_of_master string_of_header string_of_body""".split()
+# Of these no rule knew anything.
+HELD_OUT = """order_invoices label_customer receive_packet validate_order third_column total_area pad_field user_setting
+start_worker parse_nested recycle_buffer read_truncated field_of_handle in_comprehension serve_request save_store load_plugin
+end_by_signal""".split()
+# Native frames that are kept of each crash: siggen looks at forty.
+FRAMES = 100
 Cell = collections.namedtuple("Cell", "bug python stripped faulthandler thread")
 
 
 def libraries(folder):
-    source = (HERE / "bugs.c").read_text()
     full, stripped = folder / "full", folder / "elsewhere" / "stripped"
-    for place, text, flags in (full, source, ["-O2", "-g"]), (stripped, "\n" * 37 + source, ["-O1", "-s"]):
+    for place, shift, flags in (full, 0, ["-O2", "-g"]), (stripped, 37, ["-O1", "-s"]):
         place.mkdir(parents=True)
-        (place / "bugs.c").write_text(text)
-        subprocess.run(["gcc", "-w", "-shared", "-fPIC", *flags, "-o", "_bugs.so", "bugs.c"], cwd=place, check=True)
+        for name in "bugs.c", "held_out.cpp":
+            (place / name).write_text("\n" * shift + (HERE / name).read_text())
+        flags = ["-w", "-fPIC", *flags]
+        for command in ["gcc", "-c", "bugs.c"], ["g++", "-fstack-protector-strong", "-shared", "-o", "_bugs.so", "bugs.o", "held_out.cpp"]:
+            subprocess.run([command[0], *flags, *command[1:]], cwd=place, check=True)
     return {False: full / "_bugs.so", True: stripped / "_bugs.so"}
 
 
 def crash(coldframe, folder, library, cell):
-    """The report of one crash, and its record as triage has it."""
+    """The signature and the native frames of one crash; None where there is none."""
     dumps = folder / "dumps" / "-".join(str(part).replace("/", "_") for part in cell)
     command = [coldframe, "run", "--report", "json", "-o", str(dumps), "--timeout", "60", "--", cell.python]
     command += ["-X", "faulthandler"] * cell.faulthandler
@@ -48,7 +60,10 @@ def crash(coldframe, folder, library, cell):
         if line.startswith('{"schema":"coldframe-report/'):
             report = json.loads(line)
             if report.get("signature"):
-                return report
+                crashed = [thread for thread in report["threads"] if thread["crashed"]] or report["threads"]
+                frames = crashed[0]["frames"] if crashed else []
+                native = [frame for frame in frames if frame["kind"] == "native"]
+                return report["signature"], native[:FRAMES]
     return None
 
 
@@ -62,52 +77,107 @@ def attached(signatures):
     return [min(keys[site(s)]) if s.get("incomplete") and all(site(s)) and len(keys[site(s)]) == 1 else s["key"] for s in signatures]
 
 
-def frames_of(report):
-    crashed = [thread for thread in report["threads"] if thread["crashed"]] or report["threads"]
-    return crashed[0]["frames"] if crashed else []
+# Functions that CASR leaves out, as far as they occur here: of the C library and of Python's interface.
+CASR_LEAVES_OUT = re.compile(r"abort|raise|tgkill|gsignal|exit|__GI_|__libc_|__pthread_kill|__assert_|__chk_fail|__fortify_fail|__cxa_throw|"
+    r"std::terminate|free|malloc|calloc|realloc|operator|_start|(__)?(mem(cmp|cpy|move|set)|str(cmp|cpy|dup|len|ncpy))|PyCFunction|PyObject|PyEval|PyRun|Py_")
+CASR_LEAVES_OUT_FILES = re.compile(r".*(sysdeps/|/glibc-|/libc/|/gcc/|libc\+\+)")
 
 
-def file_lines(report):
-    """Equality as CASR has it: file and line where there is debug information, else module and offset."""
+def file_lines(frames):
+    """What CASR compares of a stack: file and line where there is debug information, else module and offset."""
     stack = []
-    for frame in frames_of(report):
-        name = frame.get("function") or ""
-        if frame["kind"] != "native" or name.startswith(("PyCFunction", "PyObject", "PyEval", "PyRun", "Py_")):
+    for frame in frames:
+        file = frame.get("file") or ""
+        if CASR_LEAVES_OUT.match(frame.get("function") or "") or CASR_LEAVES_OUT_FILES.match(file):
             continue
-        if frame.get("line"):
-            stack.append((frame.get("file"), frame["line"]))
-        else:
-            stack.append((frame.get("module"), frame.get("module_offset")))
+        place = (file, frame["line"]) if frame.get("line") else (frame.get("module"), frame.get("module_offset"))
+        # A recursion counts once.
+        if place not in stack[-2:]:
+            stack.append(place)
     return tuple(stack)
 
 
-def siggen(folder, reports):
-    """Mozilla's signatures of the native frames; None where the package cannot be had."""
-    venv = folder / "siggen"
-    code = """
+@functools.lru_cache(None)
+def weight(frames):
+    """The most that so many common frames can count."""
+    return sum(math.exp(-0.04 * depth) for depth in range(1, frames + 1))
+
+
+def similarity(first, second):
+    """Of two stacks, as libcasr/src/stacktrace.rs computes it: common frames count less the deeper and the farther apart."""
+    before = [0.0] * (len(first) + 1)
+    for i, frame in enumerate(second, 1):
+        row = [0.0]
+        for j, other in enumerate(first, 1):
+            gain = math.exp(-0.04 * min(i, j) - 0.13 * abs(i - j)) if frame == other else 0.0
+            row.append(max(row[-1], before[j], before[j - 1] + gain))
+        before = row
+    most = weight(min(len(first), len(second)))
+    return before[-1] / most if most else float(first == second)
+
+
+# Complete linkage of distances; a cluster's diameter is below 0.3.
+CLUSTER = """
+import json, sys
+from scipy.cluster.hierarchy import fcluster, linkage
+print(json.dumps(fcluster(linkage(json.load(sys.stdin), "complete"), 0.2999, "distance").tolist()))"""
+
+
+def clusters(python, stacks):
+    """CASR's clusters of stacks; equal ones once, which changes nothing."""
+    distinct = sorted(set(stacks), key=str)
+    if len(distinct) < 2:
+        return stacks
+    sets = [set(stack) for stack in distinct]
+    distances = []
+    for one, two in itertools.combinations(range(len(distinct)), 2):
+        # With few frames in common they cannot be near, and how far they are does not matter.
+        common = sum(frame in sets[two] for frame in distinct[one])
+        is_near = weight(common) > 0.7 * weight(min(len(distinct[one]), len(distinct[two])))
+        distances.append(1 - similarity(distinct[one], distinct[two]) if is_near else 1.0)
+    done = subprocess.run([python, "-c", CLUSTER], input=json.dumps(distances), stdout=subprocess.PIPE, text=True, check=True)
+    number = dict(zip(distinct, json.loads(done.stdout)))
+    return [number[stack] for stack in stacks]
+
+
+SIGGEN = """
 import json, sys
 from siggen.generator import SignatureGenerator
 for crash in json.load(sys.stdin):
     print(json.dumps(SignatureGenerator().generate(crash).signature))"""
+
+
+def siggen(python, stacks):
+    """Mozilla's signatures of the native frames."""
     crashes = []
-    for report in reports:
-        # It looks at forty.
-        native = [frame for frame in frames_of(report) if frame["kind"] == "native"][:100]
+    for stack in stacks:
         frames = [
             {"frame": number, "function": frame.get("function"), "file": frame.get("file"), "line": frame.get("line"),
              "module": os.path.basename(frame.get("module") or ""), "module_offset": frame.get("module_offset"),
              "offset": frame.get("address")}
-            for number, frame in enumerate(native)
+            for number, frame in enumerate(stack)
         ]
         crashes.append({"os": "Linux", "crashing_thread": 0, "threads": [{"frames": frames}]})
+    done = subprocess.run([python, "-c", SIGGEN], input=json.dumps(crashes), stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def others(folder, stacks):
+    """Keys that other tools give the same crashes, by the tools' names; none where their packages cannot be had."""
+    venv = folder / "others"
+    python = venv / "bin/python"
     try:
         subprocess.run([sys.executable, "-m", "venv", venv], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run([venv / "bin/pip", "install", "-q", "siggen"], check=True, stdout=subprocess.DEVNULL)
-        done = subprocess.run([venv / "bin/python", "-c", code], input=json.dumps(crashes), stdout=subprocess.PIPE, text=True, check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "siggen", "scipy"], check=True, stdout=subprocess.DEVNULL)
     except (OSError, subprocess.CalledProcessError) as error:
-        print(f"SKIP siggen: {error}", file=sys.stderr)
-        return None
-    return done.stdout.splitlines()
+        print(f"SKIP siggen and CASR's clusters: {error}", file=sys.stderr)
+        return {}
+    lines = [file_lines(stack) for stack in stacks]
+    return {
+        "siggen (Mozilla)": siggen(python, stacks),
+        "equal file:line stacks (CASR)": lines,
+        "clusters of file:line stacks (CASR)": clusters(python, lines),
+    }
 
 
 def figures(name, labels, keys):
@@ -124,8 +194,17 @@ def figures(name, labels, keys):
     return precision, recall
 
 
-def held_out(cells, keys):
+def table(what, chosen, labels, keys):
+    """Figures of some of the crashes, for each way to make keys."""
+    own = [labels[index] for index in chosen]
+    print(f"\n{what}: {len(own)} crashes of {len(set(own))} bugs\n")
+    print("| signature | precision | recall | BCubed F1 | groups |\n|---|---:|---:|---:|---:|")
+    return [figures(name, own, [of[index] for index in chosen]) for name, of in keys.items()][0]
+
+
+def leave_one_out(cells, keys):
     """For each Python: how many of its crashes get the cause that their key has among the crashes of the others."""
+    print("\n| left out | crashes | right cause | wrong cause | new group |\n|---|---:|---:|---:|---:|")
     for python in sorted({cell.python for cell in cells}):
         known = collections.defaultdict(collections.Counter)
         for cell, key in zip(cells, keys):
@@ -137,11 +216,18 @@ def held_out(cells, keys):
         print(f"| {python} | {len(own)} | {right} | {wrong} | {len(own) - right - wrong} |")
 
 
+# Runs a command, and tells what it and its children took: seconds, seconds of the processors, the MB of the largest.
+USAGE = """
+import resource, subprocess, sys, time
+start = time.monotonic()
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+wall, used = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+print(f"{wall:.1f} s | {used.ru_utime + used.ru_stime:.1f} s | {used.ru_maxrss // 1024} MB | exit {code} |")"""
+
+
 def timed(what, command):
-    start = time.monotonic()
-    done = subprocess.run(["/usr/bin/env", "time", "-f", "%M", *command] if shutil.which("time") else command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    memory = done.stderr.strip().splitlines()[-1:] if shutil.which("time") else []
-    print(f"{what}: {time.monotonic() - start:.1f} s, exit {done.returncode}" + "".join(f", {int(kb) // 1024} MB at most" for kb in memory if kb.isdigit()))
+    done = subprocess.run([sys.executable, "-c", USAGE, *command], stdout=subprocess.PIPE, text=True, check=True)
+    print(f"| {what} | {done.stdout}", end="")
 
 
 def main():
@@ -162,35 +248,35 @@ def main():
 def measure(given, coldframe, folder):
     os.environ.pop("COLDFRAME_DIR", None)
     library = libraries(folder)
-    bugs = BUGS[:2] if given.few else BUGS
-    cells, reports, silent = [], [], 0
+    bugs = BUGS[:2] + HELD_OUT[:2] if given.few else BUGS + HELD_OUT
+    cells, signatures, stacks, silent = [], [], [], []
     for cell in itertools.starmap(Cell, itertools.product(bugs, given.pythons, *[(False, True)] * 3)):
-        report = crash(coldframe, folder, library[cell.stripped], cell)
-        if report is None:
+        found = crash(coldframe, folder, library[cell.stripped], cell)
+        if found is None:
             # Some bugs do not die every time, as the missing GIL.
-            silent += 1
+            silent.append(cell)
             continue
         cells.append(cell)
-        reports.append(report)
-    signatures = [report["signature"] for report in reports]
-    keys = attached(signatures)
+        signatures.append(found[0])
+        stacks.append(found[1])
+    attached_keys = attached(signatures)
     found = json.loads(subprocess.run([coldframe, "triage", folder / "dumps", "--format", "json", "--no-reports"], stdout=subprocess.PIPE, check=True).stdout)
-    if sorted(group["count"] for group in found["groups"]) != sorted(collections.Counter(keys).values()):
+    if sorted(group["count"] for group in found["groups"]) != sorted(collections.Counter(attached_keys).values()):
         sys.exit("triage groups otherwise than this script does")
     labels = [cell.bug for cell in cells]
-    print(f"\n{len(cells)} crashes of {len(set(labels))} bugs; {silent} runs did not crash\n")
-    print("| signature | precision | recall | BCubed F1 | groups |\n|---|---:|---:|---:|---:|")
-    precision, recall = figures("coldframe triage", labels, keys)
-    figures("coldframe, cause at call site", labels, [s.get("call_site_key") for s in signatures])
-    mozilla = siggen(folder, reports)
-    if mozilla is not None:
-        figures("siggen", labels, mozilla)
-    figures("equal file:line stacks (CASR)", labels, [file_lines(report) for report in reports])
-    print("\n| left out | crashes | right cause | wrong cause | new group |\n|---|---:|---:|---:|---:|")
-    held_out(cells, keys)
-    worst = collections.Counter((label, s.get("title"), s["key"]) for label, s in zip(labels, signatures))
+    keys = {"coldframe triage": attached_keys, "coldframe, cause at call site": [s.get("call_site_key") for s in signatures]}
+    keys.update(others(folder, stacks))
+    version = subprocess.run([coldframe, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    print(f"{version}, rules {signatures[0].get('rules')}, {datetime.date.today()}; {len(silent)} runs did not crash: ", end="")
+    print(", ".join(f"{count} x {bug}" for bug, count in collections.Counter(cell.bug for cell in silent).items()) or "none")
+    everything = range(len(cells))
+    precision, recall = table("Bugs that the rules were made with", [i for i in everything if labels[i] in BUGS], labels, keys)
+    table("Held out", [i for i in everything if labels[i] in HELD_OUT], labels, keys)
+    table("Both", everything, labels, keys)
+    leave_one_out(cells, attached_keys)
     print("\ngroups:")
-    for (label, title, key), count in sorted(worst.items()):
+    groups = collections.Counter((label, s.get("title"), key) for label, s, key in zip(labels, signatures, attached_keys))
+    for (label, title, key), count in sorted(groups.items()):
         print(f"  {label}: {count} x {title} [{key}]")
     scale(given, coldframe, folder)
     if precision < 0.98 or recall < 0.90:
@@ -199,6 +285,8 @@ def measure(given, coldframe, folder):
 
 def scale(given, coldframe, folder):
     dumps = sorted((folder / "dumps").rglob("*.dmp"))
+    if given.dumps or given.records:
+        print("\n| | wall | of the processors | memory of the largest process | |\n|---|---:|---:|---:|---|")
     if given.dumps:
         many = folder / "many"
         many.mkdir()

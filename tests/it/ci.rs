@@ -35,10 +35,14 @@ fn a_job_on_github_gets_everything() {
     let python = python.to_str().expect("a path");
     let folder = Folder::new();
     fs::write(folder.join("program.py"), CRASH).expect("the program");
-    let job = |arguments: &[&str]| {
+    let job = |attempt: &str, arguments: &[&str]| {
         let mut process = run(&folder, arguments);
         process
             .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_RUN_ID", "81")
+            .env("GITHUB_RUN_ATTEMPT", attempt)
+            .env("GITHUB_JOB", "test")
+            .env_remove("RUNNER_NAME")
             .env("GITHUB_WORKSPACE", folder.path())
             .env("GITHUB_STEP_SUMMARY", folder.join("step.md"))
             .args(["--", python])
@@ -47,7 +51,7 @@ fn a_job_on_github_gets_everything() {
         assert_eq!(result.status.signal(), Some(libc::SIGSEGV), "{}", stderr(&result));
         stderr(&result)
     };
-    let said = job(&["--artifacts", "out"]);
+    let said = job("1", &["--artifacts", "out"]);
     assert_eq!(said.matches("::error file=program.py,line=4,").count(), 1, "{said}");
     assert!(said.contains("SUMMARY: coldframe: SIGSEGV"), "{said}");
     assert!(
@@ -59,7 +63,7 @@ fn a_job_on_github_gets_everything() {
     assert!(step.contains("<details>"), "{step}");
 
     // A second run in the same folder adds to what is there.
-    job(&["--artifacts", "out", "--report", "none"]);
+    job("2", &["--artifacts", "out", "--report", "none"]);
     let records = fs::read_to_string(folder.join("out/crashes.ndjson")).expect("records");
     assert_eq!(records.lines().count(), 2, "{records}");
     assert_eq!(junit_counts(&folder.join("out/junit.xml")), "1 1 0 0");
@@ -102,6 +106,10 @@ fn a_job_on_github_gets_everything() {
     let found: serde_json::Value = serde_json::from_slice(&found.stdout).expect("groups");
     assert_eq!((&found["files"], &found["groups"][0]["count"]), (&2.into(), &2.into()));
     assert!(found["groups"][0]["report"].is_object(), "{found}");
+    assert_eq!(
+        found["groups"][0]["runs"],
+        serde_json::json!(["81/1/test", "81/2/test"])
+    );
     fs::rename(folder.join("downloaded"), folder.join("out")).expect("a name");
 
     // What the baseline knows is a warning, and no failure.
@@ -112,7 +120,10 @@ fn a_job_on_github_gets_everything() {
             .code(),
         Some(0)
     );
-    let said = job(&["--artifacts", "out", "--baseline", "known.toml", "--report", "none"]);
+    let said = job(
+        "3",
+        &["--artifacts", "out", "--baseline", "known.toml", "--report", "none"],
+    );
     assert!(said.contains("::warning file=program.py,line=4,"), "{said}");
     assert!(!said.contains("::error"), "{said}");
     assert_eq!(
@@ -227,8 +238,12 @@ fn a_report_of_tests_is_completed() {
             .expect("the file");
         long_ago.set_modified(std::time::UNIX_EPOCH).expect("its time");
         let mut process = run(&folder, &["--junit", "junit.xml", "--report", "none", "--"]);
+        fs::create_dir(folder.join("temporary")).expect("a folder");
         process.arg(&python).args(["-c", RUNNER]).args(left);
+        process.env("TMPDIR", folder.join("temporary"));
         let result = output(process);
+        let left_behind: Vec<_> = fs::read_dir(folder.join("temporary")).expect("it").flatten().collect();
+        assert!(left_behind.is_empty(), "{left_behind:?}");
         assert_eq!(result.status.signal(), Some(libc::SIGSEGV), "{}", stderr(&result));
         assert_eq!(junit_counts(&folder.join("junit.xml")), counts, "{left:?}");
         let text = fs::read_to_string(folder.join("junit.xml")).expect("the report");
@@ -238,20 +253,26 @@ fn a_report_of_tests_is_completed() {
 }
 
 #[test]
-fn a_test_of_unittest_is_named() {
+fn runners_that_know_nothing_of_it_have_their_test_named() {
     let Some(python) = python() else { return };
-    let folder = Folder::new();
     let tests = "import ctypes, unittest\nclass Reads(unittest.TestCase):\n    def test_null(self):\n        ctypes.string_at(0)\n";
-    fs::write(folder.join("test_it.py"), tests).expect("the tests");
-    let mut process = run(&folder, &["--artifacts", "out", "--report", "none", "--"]);
-    process.arg(python).args(["-m", "unittest", "-q", "test_it"]);
-    let result = output(process);
-    let records = fs::read_to_string(folder.join("out/crashes.ndjson")).expect("records");
-    assert!(
-        records.contains("\"test\":\"test_it.Reads.test_null\""),
-        "{records}\n{}",
-        stderr(&result)
-    );
+    for runner in [
+        &["-m", "unittest", "-q", "test_it"][..],
+        &["-m", "test", "-j2", "--testdir", ".", "test_it"],
+    ] {
+        let folder = Folder::new();
+        fs::write(folder.join("test_it.py"), tests).expect("the tests");
+        let mut process = run(&folder, &["--artifacts", "out", "--report", "none", "--"]);
+        process.arg(&python).args(runner);
+        let result = output(process);
+        let said = [result.stdout, result.stderr].concat();
+        let records = fs::read_to_string(folder.join("out/crashes.ndjson")).expect("records");
+        assert!(
+            records.contains("\"test\":\"test_it.Reads.test_null\""),
+            "{runner:?}: {records}\n{}",
+            String::from_utf8_lossy(&said)
+        );
+    }
 }
 
 /// Ten tests, the fifth of which crashes.

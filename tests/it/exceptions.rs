@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::harness::{COLDFRAME, Folder, bare, output, reports, stderr};
+use crate::package::{oldest_and_newest, python};
 use crate::pythons::pythons;
 
 const PROGRAM: &str = "
@@ -67,5 +68,63 @@ fn uncaught_exceptions_leave_a_dump_and_end_as_ever() {
             assert!(report["threads"].to_string().contains(text), "{report}");
         }
         assert_eq!(fs::read_dir(folder.join("dumps")).expect("dumps").count(), 2);
+    }
+}
+
+/// ENABLE is the form of the report; empty, the package is not imported.
+const ENABLED: &str = "
+import os, sys, threading
+form = os.environ['ENABLE']
+if form:
+    import coldframe
+    assert coldframe.enable(dir='dumps', report=form, exceptions=True)
+started = threading.Event()
+def waits(certain_number):
+    started.set()
+    threading.Event().wait()
+threading.Thread(target=waits, args=(271828,), daemon=True).start()
+started.wait()
+def in_a_thread():
+    raise KeyError('said by a thread')
+thread = threading.Thread(target=in_a_thread)
+thread.start()
+thread.join()
+try:
+    raise OSError('caught')
+except OSError:
+    pass
+def in_main():
+    raise ValueError('said by main')
+print('prints', flush=True)
+in_main()
+";
+
+#[test]
+fn enable_dumps_what_nobody_catches_and_changes_nothing_else() {
+    for executable in oldest_and_newest() {
+        let folder = Folder::new();
+        fs::write(folder.join("program.py"), ENABLED).expect("the program");
+        let run = |form: &str| {
+            let mut process = python(&executable, &folder);
+            process.arg("program.py").env("ENABLE", form);
+            output(process)
+        };
+        let plain = run("");
+        assert_eq!(plain.status.code(), Some(1), "{}", stderr(&plain));
+        let silent = run("none");
+        assert_eq!((&silent.status, &silent.stdout), (&plain.status, &plain.stdout));
+        assert_eq!(stderr(&silent), stderr(&plain));
+        assert_eq!(fs::read_dir(folder.join("dumps")).expect("dumps").count(), 2);
+        let captured = run("json");
+        assert_eq!((&captured.status, &captured.stdout), (&plain.status, &plain.stdout));
+        let reports = reports(&captured);
+        assert_eq!(reports.len(), 2, "{}", stderr(&captured));
+        for (report, text) in reports.iter().zip(["said by a thread", "said by main"]) {
+            assert_eq!(report["trigger"], "exception");
+            let threads = report["threads"].to_string();
+            for word in [text, "\"waits\"", "271828"] {
+                assert!(threads.contains(word), "{word}: {report:#}");
+            }
+        }
     }
 }

@@ -133,6 +133,8 @@ pub fn bare(program: &OsStr, folder: &Folder) -> Command {
         .current_dir(folder.path())
         .stdin(Stdio::null());
     for name in [
+        "BUILD_TAG",
+        "CI_PIPELINE_ID",
         "CI_PROJECT_DIR",
         "COLDFRAME_ARGS",
         "COLDFRAME_DIR",
@@ -149,6 +151,7 @@ pub fn bare(program: &OsStr, folder: &Folder) -> Command {
         "COLDFRAME_TEST_LOG",
         "DEBUGINFOD_URLS",
         "GITHUB_ACTIONS",
+        "GITHUB_RUN_ID",
         "GITHUB_STEP_SUMMARY",
         "GITHUB_WORKSPACE",
         "LD_PRELOAD",

@@ -1,4 +1,6 @@
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use coldframe::addr::AddrRange;
 use coldframe::image::{ImageOptions, Images};
@@ -9,7 +11,9 @@ use coldframe::layout::{
 use coldframe::source::{BuildId, Module};
 use object::{Object, ObjectSection};
 
+use crate::harness::{Folder, has};
 use crate::pythons::{Python, pythons};
+use crate::tools::skip;
 
 /// Offsets from the debug information of a build, inside the file or in a separate one, both below `root`; those of
 /// its extension modules among them.
@@ -38,7 +42,7 @@ fn offsets_of_file(root: &Path, library: &Path) -> Option<Offsets> {
         ..ImageOptions::default()
     };
     let image = Images::new(options).image(&module).ok()?;
-    offsets_from_dwarf(&image.dwarf()?).ok()
+    offsets_from_dwarf(image.dwarf()?).ok()
 }
 
 /// A file below a root that describes a build, which need not run here.
@@ -224,6 +228,83 @@ fn builtin_rows_fit_the_other_builds_at_hand() {
         );
     }
     println!("{compared} builds compared");
+}
+
+/// However a compiler lays out debug information, it says the same: types in units of their own, which others refer to by
+/// signature, and what several units have in common in a third file.
+#[test]
+fn types_in_units_of_their_own_say_the_same() {
+    if !["gcc", "dwz"].iter().all(|tool| has(tool)) {
+        return;
+    }
+    let pythons = pythons();
+    let include = |python: &Python| {
+        let minor = format!("include/python3.{}", python.version.minor());
+        let prefix = python.executable.parent()?.parent()?;
+        Some(prefix.join(minor)).filter(|path| path.join("internal/pycore_runtime.h").is_file())
+    };
+    let is_usual = |python: &&Python| python.version.minor() >= 13 && python.flavour == Flavour::default();
+    let Some((python, include)) = pythons.iter().filter(is_usual).find_map(|p| Some((p, include(p)?))) else {
+        return skip("headers of CPython 3.13 or later");
+    };
+    let name = format!("python3.{}", python.version.minor());
+    let library = format!("/usr/lib/{name}-headers.so");
+    let build = |flags: &str| {
+        let root = Folder::new();
+        for folder in ["usr/include", "usr/lib"] {
+            std::fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        std::os::unix::fs::symlink(&include, root.join(format!("usr/include/{name}"))).unwrap();
+        let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/header-layouts"));
+        command.arg(root.path()).env("CC", format!("gcc {flags}"));
+        assert!(command.status().unwrap().success());
+        root
+    };
+    let offsets = |root: &Folder| offsets_of_file(root.path(), library.as_ref()).expect("offsets");
+    let has_section = |root: &Folder, section: &str| {
+        let data = std::fs::read(root.join(&library[1..])).unwrap();
+        object::File::parse(&*data).unwrap().section_by_name(section).is_some()
+    };
+    let expected = offsets(&build("-gdwarf-5"));
+    assert!(expected.to_map().len() > 100, "{:?}", expected.to_map());
+    for version in ["-gdwarf-4", "-gdwarf-5"] {
+        let units = build(&format!("{version} -fdebug-types-section"));
+        assert_eq!(has_section(&units, ".debug_types"), version == "-gdwarf-4");
+        // Of types that nothing uses gcc then leaves out most.
+        let stated = offsets(&units).to_map();
+        for name in [
+            "runtime.interpreters_head",
+            "interpreter.threads_head",
+            "thread.current_frame",
+            "frame.previous",
+        ] {
+            assert!(stated.contains_key(name), "{name}: {stated:?}");
+        }
+        let of_described = expected.to_map().into_iter().filter(|(name, _)| {
+            let structure = name.split('.').next().unwrap();
+            stated.contains_key(&format!("{structure}.size"))
+        });
+        assert_eq!(
+            of_described.collect::<BTreeMap<_, _>>(),
+            stated,
+            "{version} -fdebug-types-section"
+        );
+        let shared = build(version);
+        let common = shared.join("usr/lib/common.debug");
+        // Both builds of the headers have nearly all in common.
+        let mut dwz = Command::new("dwz");
+        dwz.arg("-m")
+            .arg(&common)
+            .args(["-M", "/usr/lib/common.debug", "-L", "none", "-l", "none"]);
+        dwz.arg(shared.join(&library[1..]));
+        dwz.arg(shared.join(format!("usr/lib/{name}t-headers.so")));
+        assert!(dwz.status().unwrap().success());
+        assert!(has_section(&shared, ".gnu_debugaltlink"));
+        assert_eq!(offsets(&shared), expected, "{version} and dwz");
+        std::fs::remove_file(common).unwrap();
+        // What is left is no half of a layout.
+        assert_eq!(offsets_of_file(shared.path(), library.as_ref()), None);
+    }
 }
 
 /// Headers compiled as an ordinary build say what such a build says, so they can be trusted to say what a free-threaded

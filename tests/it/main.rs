@@ -60,6 +60,7 @@ mod native_python;
 /// Variables of native frames, as gdb has them.
 mod native_variables;
 /// Values of variables stay where they are.
+mod neighbours;
 mod no_locals;
 /// numpy's arrays and scalars.
 mod numpy;

@@ -12,7 +12,7 @@ use crate::pythons::pythons;
 use crate::venv::pytest_pythons;
 
 /// A Python that imports the package from the source tree and finds the binary under test.
-fn python(executable: &Path, folder: &Folder) -> Command {
+pub fn python(executable: &Path, folder: &Folder) -> Command {
     let mut command = bare(executable.as_os_str(), folder);
     let binaries = Path::new(COLDFRAME).parent().expect("a folder").display().to_string();
     let path = std::env::var("PATH").unwrap_or_default();
@@ -24,7 +24,7 @@ fn python(executable: &Path, folder: &Folder) -> Command {
 }
 
 /// The oldest and the newest CPython at hand.
-fn oldest_and_newest() -> Vec<PathBuf> {
+pub fn oldest_and_newest() -> Vec<PathBuf> {
     let all = pythons();
     let mut ends: Vec<PathBuf> = [all.first(), all.last()]
         .into_iter()

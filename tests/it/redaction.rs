@@ -346,3 +346,56 @@ fn compiled(python: &Python, folder: &Folder) -> Option<PathBuf> {
         .ok()?;
     result.status.success().then_some(module)
 }
+
+/// Secrets of C: locals, an argument, members of structures, behind pointers and in place, one of them under a harmless
+/// name as well. Made at run time: no constant holds them.
+const NATIVE: &str = r#"
+#include <stdlib.h>
+#include <string.h>
+struct login { const char *user; char password[32]; char *api_key; };
+struct config { struct login login, others[2]; int port; };
+static char *made(const char *where) {
+    char *text = calloc(1, 64);
+    return strcat(strcat(strcat(text, "Zq"), "7-"), where);
+}
+__attribute__((noinline)) static int use(struct config *config, const char *passphrase, const char *harmless, const char *note) {
+    char secret_text[64];
+    strcpy(secret_text, passphrase);
+    char *auth_token = made("token");
+    *(volatile int *)0x28 = config->port;
+    return secret_text[0] + auth_token[0] + harmless[0] + note[0];
+}
+int main(void) {
+    struct config config = {.login = {.user = "carl"}, .port = 8080};
+    char *passphrase = made("argument");
+    strcpy(config.login.password, made("member"));
+    config.login.api_key = made("key");
+    strcpy(config.others[1].password, made("item"));
+    return use(&config, passphrase, passphrase, "kept note");
+}
+"#;
+
+#[test]
+fn secrets_in_variables_of_c_are_in_no_dump() {
+    let folder = Folder::new();
+    let Some(program) = folder.compile("gcc", "secretive", NATIVE, &["-g", "-O0"]) else {
+        return;
+    };
+    let mut process = bare(COLDFRAME.as_ref(), &folder);
+    process
+        .args(["run", "--report", "full", "-o", "dumps", "--"])
+        .arg(program);
+    let text = stderr(&output(process));
+    let mut files = fs::read_dir(folder.join("dumps")).expect("a dump folder").flatten();
+    let dump = files.next().expect("a dump").path();
+    assert_eq!(leaks(&fs::read(&dump).expect("the dump"), MARK), [""; 0], "{text}");
+    let offline = analyze(&dump);
+    for report in [&text, &offline] {
+        assert!(!report.contains(MARK), "{report}");
+        // In hexadecimal.
+        assert!(!report.contains("5a 71 37"), "{report}");
+        for shown in ["carl", "kept note", "8080", "redacted"] {
+            assert!(report.contains(shown), "{shown} is not in {report}");
+        }
+    }
+}

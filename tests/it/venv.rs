@@ -1,9 +1,10 @@
 //! Virtual environments with packages, made once below target/.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use crate::harness::skip;
@@ -90,6 +91,16 @@ fn with_packages(python: &Python, name: &str, packages: &[&str]) -> Option<PathB
     }
 }
 
+/// The newest CPython that can have it, with gunicorn.
+pub fn gunicorn_python() -> Option<PathBuf> {
+    let all = pythons();
+    let Some(newest) = all.iter().rev().find(|python| has_pip(python)) else {
+        skip("no CPython with pip was found");
+        return None;
+    };
+    with_packages(newest, "gunicorn", &["gunicorn"])
+}
+
 /// An interpreter with jsonschema, to check documents with the schemas that others published.
 pub fn schema_python() -> Option<PathBuf> {
     static MADE: Mutex<()> = Mutex::new(());
@@ -100,8 +111,8 @@ pub fn schema_python() -> Option<PathBuf> {
     result.map_err(|reason| skip(&format!("no jsonschema: {reason}"))).ok()
 }
 
-/// A virtual environment for a purpose.
-fn environment(python: &Path, purpose: &str, packages: &[&str]) -> Result<PathBuf, String> {
+/// A virtual environment for a purpose, made once.
+pub fn environment(python: &Path, purpose: &str, packages: &[&str]) -> Result<PathBuf, String> {
     let name = python.display().to_string().replace('/', "-");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{purpose}{name}"));
     let (finished, inner) = (folder.join("finished"), folder.join("bin/python"));
@@ -109,28 +120,31 @@ fn environment(python: &Path, purpose: &str, packages: &[&str]) -> Result<PathBu
     if finished.exists() && inner.exists() {
         return Ok(inner);
     }
-    let _ = fs::remove_dir_all(&folder);
-    run(Command::new(python).args(["-m", "venv"]).arg(&folder))?;
-    run(Command::new(&inner)
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--only-binary=:all:",
-        ])
-        .args(packages))?;
+    let inner = make(python, &folder)?;
+    pip_install(&inner, &["--only-binary=:all:"], packages)?;
     fs::write(finished, "").map_err(|error| error.to_string())?;
     Ok(inner)
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
+/// An empty virtual environment in a folder; gives its interpreter.
+pub fn make(python: &Path, folder: &Path) -> Result<PathBuf, String> {
+    run(Command::new(python).args(["-m", "venv", "--clear"]).arg(folder))?;
+    Ok(folder.join("bin/python"))
+}
+
+/// Installs packages, or wheels.
+pub fn pip_install(python: &Path, options: &[&str], what: &[impl AsRef<OsStr>]) -> Result<(), String> {
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    run(pip.args(options).args(what)).map(drop)
+}
+
+/// Runs a command that must end well; else gives what it said.
+pub fn run(command: &mut Command) -> Result<Output, String> {
     let output = command.output().map_err(|error| error.to_string())?;
     if output.status.success() {
-        return Ok(());
+        return Ok(output);
     }
     let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    Err(text.lines().last().unwrap_or("no message").to_string())
+    Err(String::from_utf8_lossy(&text).trim_end().to_string())
 }

@@ -2,71 +2,62 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::LazyLock;
+use std::process::Command;
 
 use crate::golden::repository;
 use crate::harness::{COLDFRAME, Folder, bare, output, skip, stderr};
-use crate::pythons::pythons;
-use crate::venv::pip_python;
+use crate::pythons::{Python, pythons};
+use crate::venv::{environment, has_pip, make, pip_install, pip_python, run};
 
-/// The wheel, made by maturin from what cargo has built for these tests.
+/// The wheel that COLDFRAME_WHEEL names, else one made by maturin from what cargo has built for these tests.
 fn wheel() -> Result<PathBuf, String> {
-    static WHEEL: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
-        let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).join("maturin");
-        let maturin = tools.join("bin/maturin");
-        if !maturin.exists() {
-            let python = pip_python().ok_or("no Python with pip")?;
-            run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&tools))?;
-            run(Command::new(tools.join("bin/python"))
-                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-                .arg("maturin>=1.8,<2"))?;
-        }
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wheel");
-        let _ = fs::remove_dir_all(&folder);
-        let target = Path::new(COLDFRAME).ancestors().nth(2).ok_or("no target folder")?;
-        // Variables that cargo sets for this test would make its build scripts run again.
-        run(Command::new(maturin)
-            .args(["build", "--profile", "dev", "--auditwheel", "skip", "-o"])
-            .arg(&folder)
-            .current_dir(repository(""))
-            .env("CARGO_TARGET_DIR", target)
-            .env_remove("CARGO_MANIFEST_DIR"))?;
-        let made = fs::read_dir(&folder).map_err(|error| error.to_string())?;
-        made.flatten().map(|entry| entry.path()).next().ok_or("no wheel".into())
-    });
-    WHEEL.clone()
+    if let Some(given) = std::env::var_os("COLDFRAME_WHEEL") {
+        return fs::canonicalize(&given).map_err(|error| format!("{}: {error}", given.display()));
+    }
+    let python = pip_python().ok_or("no Python with pip")?;
+    let maturin = environment(&python, "maturin", &["maturin>=1.8,<2"])?.with_file_name("maturin");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wheel");
+    let _ = fs::remove_dir_all(&folder);
+    let target = Path::new(COLDFRAME).ancestors().nth(2).ok_or("no target folder")?;
+    // Variables that cargo sets for this test would make its build scripts run again.
+    run(Command::new(maturin)
+        .args(["build", "--profile", "dev", "--auditwheel", "skip", "-o"])
+        .arg(&folder)
+        .current_dir(repository(""))
+        .env("CARGO_TARGET_DIR", target)
+        .env_remove("CARGO_MANIFEST_DIR"))?;
+    let made = fs::read_dir(&folder).map_err(|error| error.to_string())?;
+    made.flatten().map(|entry| entry.path()).next().ok_or("no wheel".into())
 }
 
-fn run(command: &mut Command) -> Result<Output, String> {
-    let output = command.output().map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(output);
-    }
-    let text = [output.stdout, output.stderr].concat();
-    Err(String::from_utf8_lossy(&text).into_owned())
+/// The interpreter of a new environment that has the wheel and nothing else.
+fn installed(python: &Python, folder: &Folder, wheel: &Path) -> PathBuf {
+    let environment = folder.join("venv");
+    let done = match has_pip(python) {
+        true => make(&python.executable, &environment)
+            .and_then(|inner| pip_install(&inner, &["--no-index"], &[wheel]).map(|()| inner)),
+        false => installed_from_outside(&python.executable, &environment, wheel),
+    };
+    done.unwrap_or_else(|error| panic!("{}: {error}", python.executable.display()))
+}
+
+/// The same for a Python that has no pip, by the newest one from PyPI, which another Python runs.
+fn installed_from_outside(python: &Path, folder: &Path, wheel: &Path) -> Result<PathBuf, String> {
+    run(Command::new(python).args(["-m", "venv", "--without-pip"]).arg(folder))?;
+    let inner = folder.join("bin/python");
+    let pip = environment(&pip_python().ok_or("no Python with pip")?, "pip", &["pip>=25.3"])?;
+    run(Command::new(pip)
+        .args(["-m", "pip", "--quiet", "--disable-pip-version-check", "--python"])
+        .arg(&inner)
+        .args(["install", "--no-index"])
+        .arg(wheel))?;
+    Ok(inner)
 }
 
 /// `pip install` of the wheel, `python -m coldframe run`, a full report.
-fn install_and_crash(python: &Path, wheel: &Path) {
+fn install_and_crash(python: &Python, wheel: &Path) {
     let folder = Folder::new();
-    let made = run(Command::new(python).args(["-m", "venv"]).arg(folder.join("venv")));
-    let inner = folder.join("venv/bin/python");
-    let installed = made.and_then(|_| {
-        run(Command::new(&inner)
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--no-index",
-            ])
-            .arg(wheel))
-    });
-    if let Err(error) = installed {
-        panic!("{}: {error}", python.display());
-    }
+    let inner = installed(python, &folder, wheel);
     let mut command = bare(inner.as_os_str(), &folder);
     command
         .args(["-m", "coldframe", "run", "--report", "full", "--"])
@@ -78,7 +69,7 @@ fn install_and_crash(python: &Path, wheel: &Path) {
         assert!(
             text.contains(part),
             "{}: {part} is missing in\n{text}",
-            python.display()
+            python.executable.display()
         );
     }
 }
@@ -92,19 +83,16 @@ fn the_wheel_installs_and_captures() {
     };
     let name = wheel.file_name().unwrap_or_default().to_string_lossy();
     assert!(name.contains("-py3-none-"), "one wheel for every Python: {name}");
-    let mut able: Vec<PathBuf> = pythons()
-        .into_iter()
-        .filter(crate::venv::has_pip)
-        .map(|python| python.executable)
-        .collect();
-    if std::env::var_os("COLDFRAME_EVERY_PYTHON").is_none() && able.len() > 2 {
-        able.drain(1..able.len() - 1);
+    let mut pythons = pythons();
+    if std::env::var_os("COLDFRAME_EVERY_PYTHON").is_none() && pythons.len() > 2 {
+        pythons.drain(1..pythons.len() - 1);
     }
-    assert!(!able.is_empty() || std::env::var_os("COLDFRAME_REQUIRE_TOOLS").is_none());
+    assert!(!pythons.is_empty() || std::env::var_os("COLDFRAME_REQUIRE_TOOLS").is_none());
     let pure = pure_wheel(&wheel);
-    for python in able {
+    for python in pythons {
         install_and_crash(&python, &wheel);
         install_pure(&python, &pure);
+        println!("the wheel works with {}", python.executable.display());
     }
 }
 
@@ -129,28 +117,15 @@ fn pure_wheel(wheel: &Path) -> PathBuf {
 }
 
 /// pip takes it; it has the plugin, and no command.
-fn install_pure(python: &Path, wheel: &Path) {
+fn install_pure(python: &Python, wheel: &Path) {
     let folder = Folder::new();
-    let environment = folder.join("venv");
-    let inner = environment.join("bin/python");
+    let inner = installed(python, &folder, wheel);
     let check = "import sys, coldframe, importlib.metadata as m
 entries = m.distribution('coldframe').entry_points
 assert any(entry.value == 'coldframe.pytest_plugin' for entry in entries), entries
 assert not any('bin/coldframe' in str(file) for file in m.files('coldframe'))";
-    let pip = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-index",
-    ];
-    let done = run(Command::new(python).args(["-m", "venv"]).arg(&environment))
-        .and_then(|_| run(Command::new(&inner).args(pip).arg(wheel)))
-        .and_then(|_| run(Command::new(&inner).args(["-m", "pip", "check"])))
-        .and_then(|_| run(Command::new(&inner).args(["-c", check])));
-    if let Err(error) = done {
-        panic!("{}: {error}", python.display());
+    if let Err(error) = run(Command::new(&inner).args(["-c", check])) {
+        panic!("{}: {error}", python.executable.display());
     }
     let result = Command::new(&inner)
         .args(["-m", "coldframe", "run"])

@@ -15,6 +15,8 @@ pub mod annotations;
 pub mod chain;
 #[path = "../src/demand.rs"]
 pub mod demand;
+#[path = "../src/exits.rs"]
+pub mod exits;
 #[path = "../src/gate.rs"]
 pub mod gate;
 #[path = "../src/handler.rs"]
@@ -97,6 +99,22 @@ pub unsafe extern "C" fn sigaction(
 pub unsafe extern "C" fn signal(number: c_int, handler: usize) -> usize {
     // SAFETY: the caller keeps the contract of signal(3).
     unsafe { interpose::change_simple(number, handler) }
+}
+
+/// Interposes `exit(3)`: see [`exits`].
+///
+/// # Safety
+/// The same as for `exit(3)`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn exit(status: c_int) -> ! {
+    // SAFETY: the caller keeps the contract of exit(3).
+    unsafe { exits::exit(status) }
+}
+
+/// Interposes `_exit(2)`: see [`exits`].
+#[unsafe(no_mangle)]
+pub extern "C" fn _exit(status: c_int) -> ! {
+    exits::exit_now(status)
 }
 
 /// Where the annotations of this process lie. The helper looks it up by this name where no request tells it.

@@ -12,7 +12,9 @@ use crate::wire::{
     CrashRequest, HelperFailure, KERNEL_UCONTEXT_SIZE, NOT_PERMITTED, Occasion, QUESTION_SIGNAL, Question,
     REQUEST_MAGIC, SIGINFO_SIZE, UC_STACK_OFFSET, VERSION,
 };
-use crate::{altstack, annotations, chain, demand, gate, image, interpose, record, serve, settings, spawn, syscall};
+use crate::{
+    altstack, annotations, chain, demand, exits, gate, image, interpose, record, serve, settings, spawn, syscall,
+};
 
 /// Every signal.
 const ALL: u64 = u64::MAX;
@@ -73,6 +75,7 @@ pub unsafe fn enable() {
         }
     }
     interpose::prepare(install as *const () as usize);
+    exits::prepare(install as *const () as usize);
     ACTIVE.store(true, Ordering::Relaxed);
     // SAFETY: `on_signal` keeps to what is allowed in signal handlers.
     unsafe { chain::install(&action()) };

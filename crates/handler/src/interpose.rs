@@ -8,7 +8,8 @@
 //! When to capture ([`Order`]): SIGABRT first, since it says that the program gave up, whatever it does about it. All
 //! others after: a virtual machine's null checks, safepoints and stack guards are faults that its handler mends, and
 //! nobody may pay for those. Then the process is captured when the handler hands the signal back (it restores the
-//! default, and the fault comes again or is raised again), or when it returns to the very same fault again and again.
+//! default, and the fault comes again or is raised again), when it returns to the very same fault again and again, or when
+//! it ends the process ([`crate::exits`]).
 //!
 //! Which of the program's handlers is meant is kept by the kernel, in the address of the entry: each handler has an
 //! entry of its own ([`STUBS`]), whose description is never changed once it is written. So there is no lock to be held
@@ -21,10 +22,10 @@ use core::mem::transmute;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use crate::chain::{SIGNALS, previous};
-use crate::handler;
 use crate::image;
 use crate::sys::{SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, SigAction, clock, identity, signal};
 use crate::wire::UC_GREGS_OFFSET;
+use crate::{exits, handler};
 
 /// `struct sigaction` of glibc and of musl on x86_64 (bits/sigaction.h), which is not the kernel's.
 #[repr(C)]
@@ -314,7 +315,8 @@ unsafe extern "C" fn on_entry(signal: i32, info: *const u8, context: *const u8, 
     }
     let fault = Fault::new(info, context);
     HANDED_OVER.store(true, Ordering::Relaxed);
-    call();
+    // SAFETY: the kernel's own arguments.
+    unsafe { exits::during(signal, info, context, call) };
     if fault.comes_again(context) {
         // SAFETY: the kernel's own arguments, whose frame is still there.
         unsafe { handler::capture_and_return(signal, info, context) };

@@ -21,6 +21,7 @@ pub mod altstack;
 pub mod annotations;
 pub mod chain;
 pub mod demand;
+pub mod exits;
 pub mod gate;
 pub mod handler;
 pub mod image;

@@ -139,6 +139,8 @@ impl Question {
 pub const OUT_OF_TIME: i32 = 4;
 /// Exit status of a helper that may not read the process.
 pub const NOT_PERMITTED: i32 = 5;
+/// Exit status of a helper for which too little memory is left.
+pub const NO_ROOM: i32 = 6;
 
 /// Size of the kernel's `siginfo_t` (`SI_MAX_SIZE`, include/uapi/asm-generic/siginfo.h).
 pub const SIGINFO_SIZE: usize = 128;

@@ -18,8 +18,13 @@ pub(in crate::report) fn line(report: &Report) -> String {
     let mut parts = vec![format!("SUMMARY: coldframe: {}", kind(report))];
     let frames = main_thread(report).map_or(&[][..], |thread| &thread.frames);
     let signature = report.signature.as_ref();
+    let said = abort_message(report);
     let native = native_place(frames, signature);
-    let places: Vec<String> = native.into_iter().chain(python_place(frames, signature)).collect();
+    let places: Vec<String> = said
+        .into_iter()
+        .chain(native)
+        .chain(python_place(frames, signature))
+        .collect();
     if !places.is_empty() {
         parts.push(places.join(" <- "));
     }
@@ -36,6 +41,16 @@ fn kind(report: &Report) -> String {
         (None, Some(Trigger::Exception)) => "exception".to_string(),
         (None, _) => "snapshot".to_string(),
     }
+}
+
+/// What was said before an abort.
+fn abort_message(report: &Report) -> Option<String> {
+    let crash = report.crash.as_ref()?;
+    let message = crash
+        .message
+        .as_deref()
+        .filter(|_| crash.signal.as_deref() == Some("SIGABRT"))?;
+    Some(clip(message.lines().next()?, 120))
 }
 
 /// The innermost native frame that the signature counts, as long as no Python frame lies inside it: what aborts says

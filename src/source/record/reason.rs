@@ -2,7 +2,7 @@
 
 use std::io;
 
-use coldframe_handler::wire::{HelperFailure, NOT_PERMITTED, OUT_OF_TIME};
+use coldframe_handler::wire::{HelperFailure, NO_ROOM, NOT_PERMITTED, OUT_OF_TIME};
 
 use super::Record;
 
@@ -20,6 +20,7 @@ impl Record {
             Some(HelperFailure::Exec) => format!("the helper could not be executed: {}", error()),
             Some(HelperFailure::Exited) if detail == OUT_OF_TIME => "the helper did not finish in time".into(),
             Some(HelperFailure::Exited) if detail == NOT_PERMITTED => "the helper may not read the process".into(),
+            Some(HelperFailure::Exited) if detail == NO_ROOM => "too little memory was left for the helper".into(),
             Some(HelperFailure::Exited) => {
                 format!("the helper could not read the process, and ended with status {detail}")
             }
@@ -51,12 +52,12 @@ impl Record {
             (Some(HelperFailure::Exited), OUT_OF_TIME) => {
                 "try again when the machine is less loaded, with a dump folder on a local disk"
             }
+            (Some(HelperFailure::Exited), NO_ROOM) | (Some(HelperFailure::Killed), libc::SIGKILL) => {
+                "more memory for the cgroup: the kernel kills what exceeds it"
+            }
             (Some(HelperFailure::Exited), _) => {
                 "allow ptrace (kernel.yama.ptrace_scope, seccomp profile, --cap-add SYS_PTRACE); a process that set \
                  PR_SET_DUMPABLE to 0 is never read; the helper's own message is on the program's standard error"
-            }
-            (Some(HelperFailure::Killed), libc::SIGKILL) => {
-                "more memory for the cgroup: the kernel kills what exceeds it"
             }
             (Some(HelperFailure::Killed), libc::SIGSYS) => "let the seccomp profile permit ptrace and process_vm_readv",
             (Some(HelperFailure::Killed | HelperFailure::TimedOut), _) => {

@@ -3,7 +3,7 @@
 use askama::Template;
 use askama::filters::HtmlSafe;
 
-use super::{Row, Triage, seen, some};
+use super::{Row, Triage, facts, seen, some};
 use crate::report::html::{Crash, Page, Room};
 use crate::report::text::one_line;
 
@@ -81,11 +81,6 @@ impl GroupView {
     fn of(row: &Row, room: Option<&mut Room>) -> GroupView {
         let group = &row.group;
         let issue = row.known.as_ref().and_then(|known| known.issue.as_deref());
-        let names = [
-            ("tests", &group.tests),
-            ("Python", &group.pythons),
-            ("on", &group.hosts),
-        ];
         GroupView {
             title: one_line(&group.title, 500),
             key: one_line(&group.key, 40),
@@ -94,9 +89,7 @@ impl GroupView {
             is_new: row.known.is_none(),
             issue: one_line(issue.unwrap_or_default(), 300),
             is_link: issue.is_some_and(|issue| issue.starts_with("https://")),
-            facts: names
-                .into_iter()
-                .filter(|(_, names)| !names.is_empty())
+            facts: facts(group)
                 .map(|(label, names)| (label, one_line(&some(names.iter(), 10), 1_000)))
                 .collect(),
             example: one_line(&group.example, 300),

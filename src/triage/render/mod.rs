@@ -12,6 +12,8 @@ mod place;
 mod sarif;
 mod text;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::baseline::{Baseline, Known};
@@ -140,6 +142,18 @@ fn seen(group: &Group) -> String {
         (Some(first), _) => format!("{times}, {first}"),
         _ => times,
     }
+}
+
+/// What the crashes of a group have to do with, as far as that is known: a label and names.
+fn facts(group: &Group) -> impl Iterator<Item = (&'static str, &BTreeSet<String>)> {
+    [
+        ("tests", &group.tests),
+        ("Python", &group.pythons),
+        ("on", &group.hosts),
+        ("in runs", &group.runs),
+    ]
+    .into_iter()
+    .filter(|(_, names)| !names.is_empty())
 }
 
 /// At most a few of many: `a, b, c and 12 more`.

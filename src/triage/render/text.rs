@@ -1,6 +1,6 @@
 //! For a terminal.
 
-use super::{Triage, seen, some};
+use super::{Triage, facts, seen, some};
 use crate::report::text::{self, TextOptions};
 
 /// The groups, then the full report of each.
@@ -22,14 +22,8 @@ pub fn text(triage: &Triage, options: &TextOptions) -> String {
             plain(&group.key)
         ));
         out.push_str(&format!("     {state}; {}\n", seen(group)));
-        for (label, names) in [
-            ("tests", &group.tests),
-            ("Python", &group.pythons),
-            ("on", &group.hosts),
-        ] {
-            if !names.is_empty() {
-                out.push_str(&format!("     {label}: {}\n", plain(&some(names.iter(), 5))));
-            }
+        for (label, names) in facts(group) {
+            out.push_str(&format!("     {label}: {}\n", plain(&some(names.iter(), 5))));
         }
         if group.attached > 0 {
             out.push_str(&format!(

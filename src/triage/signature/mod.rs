@@ -19,7 +19,7 @@ use hash::Hash;
 
 pub use name::{function as plain_function, module as plain_module};
 pub use native::{Origin, origin};
-pub use rules::version as rules_version;
+pub use rules::{is_libc, version as rules_version};
 
 /// Digits of a key: collisions among a million groups stay below one in a hundred.
 const KEY_DIGITS: usize = 12;

@@ -219,16 +219,18 @@ pub fn origin(report: &Report, frame: &NativeFrame) -> Origin {
         return Origin::Other;
     };
     let file = module.rsplit('/').next().unwrap_or(module);
-    let is_of = |list: &[&str]| list.iter().any(|beginning| file.starts_with(beginning));
     let is_runtime = report
         .python
         .iter()
         .any(|python| python.executable.as_ref() == Some(module));
     if is_runtime || name::module(module) == "python" {
         Origin::Python
-    } else if is_of(rules::LIBC_IMAGES) {
+    } else if rules::is_libc(file) {
         Origin::Libc
-    } else if is_of(rules::PASSING_IMAGES) {
+    } else if rules::PASSING_IMAGES
+        .iter()
+        .any(|beginning| file.starts_with(beginning))
+    {
         Origin::Passing
     } else {
         Origin::Other

@@ -260,6 +260,11 @@ pub const LIBC_IMAGES: &[&str] = &[
     "[vdso]",
 ];
 
+/// Whether a file of this name is one of the C or C++ libraries.
+pub fn is_libc(file: &str) -> bool {
+    LIBC_IMAGES.iter().any(|beginning| file.starts_with(beginning))
+}
+
 /// Whether a name fits a pattern; `*` stands at its end, or in one place inside it.
 pub fn fits(name: &str, pattern: &str) -> bool {
     match pattern.split_once('*') {

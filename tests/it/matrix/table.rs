@@ -5,6 +5,7 @@ use super::{Left, Left::*, Program, Program::*, Row, Setting, Setting::*, Status
 
 const SEGV: Status = Signal(libc::SIGSEGV);
 const ABRT: Status = Signal(libc::SIGABRT);
+const NO_DEBUG_INFO: &str = "no debug information was read";
 const HANDED_OUT: &str = "the thread that crashed handed out its memory";
 
 /// A row that needs nothing special.
@@ -111,6 +112,9 @@ pub const ROWS: &[Row] = &[
     row("a handler that goes on elsewhere", C("resumed"), Exit(0), Nothing("nothing died")),
     row("a handler that restores the default", C("handed_back"), SEGV, Dump("handed_back")),
     row("a handler that returns to the fault for ever", C("hopeless"), Signal(libc::SIGALRM), Dump("hopeless")),
+    row("a handler that calls exit", C("ends_in_its_handler"), Exit(7), Dump("ends_in_its_handler")),
+    row("a handler that calls _exit", C("ends_at_once_in_its_handler"), Exit(7), Dump("ends_at_once_in_its_handler")),
+    row("exit long after a handler that went on elsewhere", C("ends_after_a_handler"), Exit(7), Nothing("nothing died")),
     row("a handler installed by a raw system call", C("raw_handler"), SEGV, Dump("raw_handler")),
     row("what sigaction and signal answer", C("queries"), Exit(0), Nothing("nothing died")),
     row("a handler for one time", C("one_time"), SEGV, Dump("one_time")),
@@ -127,8 +131,9 @@ pub const ROWS: &[Row] = &[
     row("standard streams closed", C("closed_streams"), SEGV, Dump("closed_streams")),
     row("every descriptor closed", C("every_descriptor_closed"), SEGV, Dump("every_descriptor_closed")),
     row_in(LittleMemory(60), "60 MB left in the memory cgroup", Python("little_memory_left"), SEGV, Dump("little_memory_left")),
-    row_in(LittleMemory(30), "30 MB left in the memory cgroup", Python("little_memory_left"), SEGV, DumpOrRecord),
-    row_in(LittleMemory(10), "10 MB left in the memory cgroup", Python("little_memory_left"), SEGV, DumpOrRecord),
+    row_in(LittleMemory(30), "30 MB left in the memory cgroup", Python("little_memory_left"), SEGV, DumpBut("little_memory_left", NO_DEBUG_INFO)),
+    row_in(LittleMemory(10), "10 MB left in the memory cgroup", Python("little_memory_left"), SEGV, DumpBut("little_memory_left", NO_DEBUG_INFO)),
+    row_in(LittleMemory(2), "2 MB left in the memory cgroup", Python("little_memory_left"), SEGV, DumpOrRecord),
     row("16 GB resident", C("sixteen_gigabytes"), SEGV, Dump("sixteen_gigabytes")),
 
     // Users, sandboxes, files.

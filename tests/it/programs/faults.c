@@ -7,6 +7,7 @@
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -358,6 +359,34 @@ static void survivor(void) {
     printf("no child %d, SIGCHLD %d, descriptors %d\n", no_child, child_signals, descriptors() - before);
 }
 
+static void prints_and_exits(int signal) {
+    printf("handled %d\n", signal);
+    exit(7);
+}
+static void ends_in_its_handler(void) {
+    signal(SIGSEGV, prints_and_exits);
+    crash();
+}
+static void ends_at_once(int signal) { _exit(7); }
+static void ends_at_once_in_its_handler(void) {
+    signal(SIGSEGV, ends_at_once);
+    crash();
+}
+static sigjmp_buf elsewhere;
+static void jumping(int signal) { siglongjmp(elsewhere, 1); }
+static void deeper(int count) {
+    volatile char room[4096];
+    for (size_t i = 0; i < sizeof room; i++) room[i] = count;
+    if (count == 0) exit(7);
+    deeper(count - 1);
+}
+static void ends_after_a_handler(void) {
+    signal(SIGSEGV, jumping);
+    if (sigsetjmp(elsewhere, 1) == 0) crash();
+    printf("elsewhere\n");
+    deeper(9);
+}
+
 // -- Children
 
 static void report_child(pid_t child) {
@@ -588,7 +617,7 @@ static const struct {
     ROW(a_thousand_threads), ROW(with_a_thread_in_vfork), ROW(someone_reaps_every_child), ROW(in_a_signal_handler),
     ROW(on_altstack), ROW(without_an_altstack), ROW(child_signal_ignored), ROW(child_signal_without_zombies),
     ROW(our_handler_faults), ROW(mended), ROW(handed_back), ROW(hopeless), ROW(one_time), ROW(raw_handler), ROW(queries),
-    ROW(survivor), ROW(resumed), ROW(ends_as_its_child), ROW(as_pid_1), ROW(as_pid_1_with_another_proc), ROW(dropped_before_exec), ROW(fatal_both), ROW(fork_then_crash), ROW(vfork_then_crash), ROW(child_and_parent), ROW(fork_in_a_thread),
+    ROW(survivor), ROW(ends_in_its_handler), ROW(ends_at_once_in_its_handler), ROW(ends_after_a_handler), ROW(resumed), ROW(ends_as_its_child), ROW(as_pid_1), ROW(as_pid_1_with_another_proc), ROW(dropped_before_exec), ROW(fatal_both), ROW(fork_then_crash), ROW(vfork_then_crash), ROW(child_and_parent), ROW(fork_in_a_thread),
     ROW(grandchild_elsewhere), ROW(limited_address_space), ROW(limited_file_size), ROW(no_more_descriptors),
     ROW(no_descriptor_at_all), ROW(no_more_processes), ROW(dropped_uid), ROW(not_dumpable), ROW(closed_streams),
     ROW(every_descriptor_closed), ROW(denied_clone), ROW(denied_execve), ROW(denied_ptrace), ROW(denied_readv),

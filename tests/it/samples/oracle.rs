@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use coldframe::report::Report;
-use coldframe::report::model::{PythonFrame, ValueState, Variable};
+use coldframe::report::model::{PythonFrame, Thread, ValueState, Variable};
 use serde_json::Value;
 
 use super::check::{Problems, find_thread, python_frames, scope_word};
@@ -75,6 +75,7 @@ pub fn check(header: &Header, oracle: &Value, report: &Report, problems: &mut Pr
             oracle["recursion_limit"].as_u64(),
             limit,
         );
+        check_frames(header, expected, thread, true, problems);
         let frames = python_frames(thread);
         let depth = thread.recursion.map_or(0, |recursion| recursion.depth as usize);
         // Before 3.12 calls of C functions count as well. Each interpreter counts its own, and a thread may run several.
@@ -82,38 +83,65 @@ pub fn check(header: &Header, oracle: &Value, report: &Report, problems: &mut Pr
         if !runs_several && depth + 1 < frames.len() {
             problems.push(format!("{name}: recursion {depth}, and {} frames", frames.len()));
         }
-        let entries = expected["frames"].as_array().map(Vec::as_slice).unwrap_or_default();
-        // The crash may be further inside than the function that asked the oracle.
-        let inner = if is_crashed {
-            let seen = header.frames.len() - header.in_other_interpreters();
-            seen.saturating_sub(entries.len())
-        } else {
-            0
-        };
-        // One interpreter does not see what another one runs in the same thread.
-        let outer = if is_crashed { header.in_other_interpreters() } else { 0 };
-        problems.expect(
-            &format!("frames of {name}"),
-            inner + entries.len() + outer,
-            frames.len(),
-        );
-        for (index, (entry, frame)) in entries.iter().zip(frames.iter().skip(inner)).enumerate() {
-            check_frame(
-                entry,
-                frame,
-                index == 0 && is_crashed,
-                &format!("{name}, frame {index}"),
-                problems,
-            );
-            let is_omitted = index + inner >= WITH_LOCALS.0 && index + inner + WITH_LOCALS.1 < frames.len();
-            if !is_omitted {
-                check_locals(entry, frame, &format!("{name}, frame {index}"), problems);
-            }
+    }
+}
+
+/// The frames of the crashed thread, where nothing else is known: some lines may be missing.
+pub fn check_code(header: &Header, oracle: &Value, report: &Report, problems: &mut Problems) {
+    let threads = oracle["threads"].as_array().into_iter().flatten();
+    for expected in threads.filter(|thread| thread["crashed"] == true) {
+        match report.crashed_thread() {
+            Some(thread) => check_frames(header, expected, thread, false, problems),
+            None => problems.push("no crashed thread".to_string()),
         }
     }
 }
 
-fn check_frame(entry: &Value, frame: &PythonFrame, is_asking: bool, what: &str, problems: &mut Problems) {
+fn check_frames(header: &Header, expected: &Value, thread: &Thread, is_whole: bool, problems: &mut Problems) {
+    let name = text(expected, "name");
+    let is_crashed = expected["crashed"] == true;
+    let frames = python_frames(thread);
+    let entries = expected["frames"].as_array().map(Vec::as_slice).unwrap_or_default();
+    // The crash may be further inside than the function that asked the oracle.
+    let inner = if is_crashed {
+        let seen = header.frames.len() - header.in_other_interpreters();
+        seen.saturating_sub(entries.len())
+    } else {
+        0
+    };
+    // One interpreter does not see what another one runs in the same thread.
+    let outer = if is_crashed { header.in_other_interpreters() } else { 0 };
+    problems.expect(
+        &format!("frames of {name}"),
+        inner + entries.len() + outer,
+        frames.len(),
+    );
+    for (index, (entry, frame)) in entries.iter().zip(frames.iter().skip(inner)).enumerate() {
+        let what = format!("{name}, frame {index}");
+        let is_asking = index == 0 && is_crashed;
+        check_frame(
+            entry,
+            frame,
+            is_asking,
+            is_whole || frame.line.is_some(),
+            &what,
+            problems,
+        );
+        let is_omitted = index + inner >= WITH_LOCALS.0 && index + inner + WITH_LOCALS.1 < frames.len();
+        if is_whole && !is_omitted {
+            check_locals(entry, frame, &what, problems);
+        }
+    }
+}
+
+fn check_frame(
+    entry: &Value,
+    frame: &PythonFrame,
+    is_asking: bool,
+    has_line: bool,
+    what: &str,
+    problems: &mut Problems,
+) {
     problems.expect(what, entry["function"].as_str(), frame.function.as_deref());
     problems.expect(what, entry["file"].as_str(), frame.file.as_deref());
     problems.expect(
@@ -122,7 +150,7 @@ fn check_frame(entry: &Value, frame: &PythonFrame, is_asking: bool, what: &str, 
         frame.qualname.as_deref(),
     );
     // The frame that asked goes on to the line of the crash, which the header has.
-    if is_asking {
+    if is_asking || !has_line {
         return;
     }
     problems.expect(

@@ -121,9 +121,7 @@ fn cell(
                         }
                         Finding::Less(reason) => {
                             count.unsupported += 1;
-                            let places = unsupported
-                                .entry(format!("no Python frames: {}", general(reason)))
-                                .or_default();
+                            let places = unsupported.entry(general(reason)).or_default();
                             places.insert(format!("{name} {with} symbols"));
                         }
                     }
