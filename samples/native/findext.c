@@ -140,14 +140,6 @@ static PyObject *findext_give_up(PyObject *module, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-static PyObject *findext_free_twice(PyObject *module, PyObject *unused)
-{
-    char *volatile block = PyMem_Malloc(24);
-    PyMem_Free(block);
-    PyMem_Free(block);
-    Py_RETURN_NONE;
-}
-
 static PyObject *findext_write_behind(PyObject *module, PyObject *argument)
 {
     volatile char *block = PyMem_Malloc(24);
@@ -159,7 +151,6 @@ static PyObject *findext_write_behind(PyObject *module, PyObject *argument)
 static PyMethodDef methods[] = {
     {"free_elsewhere", findext_free_elsewhere, METH_NOARGS, "Give memory back to another allocator."},
     {"free_by_libc", findext_free_by_libc, METH_NOARGS, "Give memory of Python's allocator to the C library."},
-    {"free_twice", findext_free_twice, METH_NOARGS, "Give memory back twice."},
     {"give_up", findext_give_up, METH_NOARGS, "End the process by a fatal error."},
     {"write_behind", findext_write_behind, METH_O, "Write one byte too many."},
     {"use_freed", findext_use_freed, METH_NOARGS, "Follow a pointer in freed memory."},
