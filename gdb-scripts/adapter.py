@@ -7,41 +7,10 @@ import re
 import gdb
 
 from walk.commands import COMMANDS, run
-from walk.debugger import MAX_NATIVE, Debugger, NativeFrame, Problem, Thread
+from walk.debugger import GENERAL_REGISTERS, MAX_NATIVE, PAGE, REGISTERS, TYPES, Debugger, NativeFrame, Problem, Thread
 from walk.memory import Unreadable
 from walk.runtime import open_runtime
 
-# Registers that a function keeps for its caller, and those arguments come in.
-REGISTERS = ("rip", "rsp", "rbx", "rbp", "r12", "r13", "r14", "r15", "rdi", "rsi", "x19", "x20", "x21", "x22", "x23", "x24", "x0")
-GENERAL_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "rip", "eflags")
-GENERAL_REGISTERS += ("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
-# Files are mapped in pages.
-PAGE = 4096
-# C types that are shown as Python values, each as a pointer.
-POINTERS = (
-    "PyObject",
-    "PyVarObject",
-    "PyFrameObject",
-    "PyUnicodeObject",
-    "wrapperobject",
-    "PyLongObject",
-    "PyFloatObject",
-    "PyBytesObject",
-    "PyByteArrayObject",
-    "PyListObject",
-    "PyTupleObject",
-    "PyDictObject",
-    "PySetObject",
-    "PyTypeObject",
-    "PyCodeObject",
-    "PyFunctionObject",
-    "PyMethodObject",
-    "PyCFunctionObject",
-    "PyModuleObject",
-    "PyCellObject",
-    "PyGenObject",
-    "PyBaseExceptionObject",
-)
 # What CPython's own helper calls its pretty printer, and where it keeps it.
 FOREIGN_PRINTER = "pretty_printer_lookup"
 NAME = "coldframe"
@@ -336,7 +305,7 @@ class Printers:
         kind = value.type.unqualified()
         if kind.code == gdb.TYPE_CODE_TYPEDEF:
             kind = kind.strip_typedefs()
-        if kind.code != gdb.TYPE_CODE_PTR or str(kind.target().unqualified()) not in POINTERS:
+        if kind.code != gdb.TYPE_CODE_PTR or str(kind.target().unqualified()) not in TYPES:
             return None
         try:
             address = int(value) & (1 << 64) - 1

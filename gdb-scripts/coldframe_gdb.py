@@ -2627,6 +2627,39 @@ def _coldframe():
 
     # The most native frames that are looked at: debuggers take a while for each.
     MAX_NATIVE = 50000
+    # Registers that a function keeps for its caller, and those arguments come in.
+    REGISTERS = ("rip", "rsp", "rbx", "rbp", "r12", "r13", "r14", "r15", "rdi", "rsi", "x19", "x20", "x21", "x22", "x23", "x24", "x0")
+    GENERAL_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "rip", "eflags")
+    GENERAL_REGISTERS += ("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
+    # Files are mapped in pages.
+    PAGE = 4096
+    # C types that are shown as Python values, by the names that debuggers have for them.
+    TYPES = (
+        "PyObject",
+        "_object",
+        "PyVarObject",
+        "PyFrameObject",
+        "PyUnicodeObject",
+        "wrapperobject",
+        "PyLongObject",
+        "PyFloatObject",
+        "PyBytesObject",
+        "PyByteArrayObject",
+        "PyListObject",
+        "PyTupleObject",
+        "PyDictObject",
+        "PySetObject",
+        "PyTypeObject",
+        "_typeobject",
+        "PyCodeObject",
+        "PyFunctionObject",
+        "PyMethodObject",
+        "PyCFunctionObject",
+        "PyModuleObject",
+        "PyCellObject",
+        "PyGenObject",
+        "PyBaseExceptionObject",
+    )
 
 
     class NativeFrame:
@@ -3179,11 +3212,20 @@ def _coldframe():
 
     """Values as text, in the form of CPython's own debugger helper: close to `repr`, with addresses as `at remote 0x…`."""
 
+    import re
+
 
     # The longest text of one value, in characters; CPython's helper has the same limit.
     MAX_TEXT = 1024
     # How deep containers are followed.
     MAX_DEPTH = 40
+    # What no line of output holds: a name that is garbage may have them, and a terminal obeys them.
+    CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+
+
+    def printable(text):
+        """A line of text with control characters escaped."""
+        return CONTROL.sub(lambda match: "\\x%02x" % ord(match.group()), text)
 
 
     class Full(Exception):
@@ -3224,7 +3266,7 @@ def _coldframe():
                 write(out)
             except Full:
                 out.parts.append("...(truncated)")
-            return "".join(out.parts)
+            return printable("".join(out.parts))
 
         def write(self, out, obj, above):
             """Writes an object; `above` are the containers it is in."""
@@ -3805,7 +3847,7 @@ def _coldframe():
 
         def source_text(self, code, number):
             lines = source_lines(code.filename) if code and number else []
-            return lines[number - 1].strip() if number and number <= len(lines) else None
+            return lines[number - 1].strip() if number and 0 < number <= len(lines) else None
 
         # Frames.
 
@@ -5131,9 +5173,9 @@ def _coldframe():
 
         def of(self, state):
             """The kernel's id of the thread that runs a state; 0 where it is not known."""
-            if len(self._interpreters) < 2:
-                return self._runtime.kernel_id(state)
-            return self._all().get(state.address, 0)
+            tid = self._runtime.kernel_id(state) if len(self._interpreters) < 2 else 0
+            # Up to 3.10 only the C library keeps it, in memory that a dump lacks.
+            return tid or self._all().get(state.address, 0)
 
         def _all(self):
             """The kernel's id of each state's thread, by the state's address."""
@@ -6044,22 +6086,37 @@ def _coldframe():
             entry, frame = self.positions[index]
             if frame is None:
                 return ["  %s" % entry.note]
-            code, line = self.runtime.code(frame.code), self.runtime.line(frame)
-            if code is None:
-                return ["  (a frame that cannot be read, at 0x%x)" % frame.address]
-            where = (code.filename, "?" if line is None else line, code.name)
-            return ['  File "%s", line %s, in %s' % where] + self._source(frame)
+            return ["  %s" % place(self.runtime, frame)] + self._source(frame)
 
         def _source(self, frame):
             line = self.runtime.source_line(frame)
             return [] if line is None else ["    %s" % line]
 
 
+    def place(runtime, frame):
+        """`File "a.py", line 3, in f`."""
+        code, line = runtime.code(frame.code), runtime.line(frame)
+        if code is None:
+            return "(a frame that cannot be read, at 0x%x)" % frame.address
+        return 'File "%s", line %s, in %s' % (code.filename, "?" if line is None else line, code.name)
+
+
     def py_bt(debugger, argument):
-        """Print the Python traceback of the selected thread, most recent call first.
+        """Print the Python traceback of the selected thread, most recent call first: py-bt [all]
 
         Built-in functions, waiting for the GIL and garbage collection are shown among the Python frames. It begins at the
-        selected frame; for all threads: thread apply all py-bt"""
+        selected frame. With `all` it is of every thread, as `thread apply all py-bt` is in gdb."""
+        return _tracebacks(debugger) if argument.strip() == "all" else _traceback(debugger)
+
+
+    def _tracebacks(debugger):
+        for thread in debugger.threads():
+            yield "Thread %d (%d, %r):" % (thread.number, thread.tid, thread.name or "?")
+            for line in debugger.on_thread(thread, lambda: list(attempt(lambda: _traceback(debugger)))):
+                yield line
+
+
+    def _traceback(debugger):
         view = View(debugger)
         yield "Traceback (most recent call first):"
         for index in range(view.position(), len(view.positions)):
@@ -6187,20 +6244,16 @@ def _coldframe():
                 number = str(native.number) if native is not None else "-"
                 name = names.get(state.thread_id) or (native.name if native is not None else None) or "?"
                 gil = ", holds the GIL" if locked and holder == state.address else ""
-                yield "%s %-4s thread %d %r%s%s" % (mark, number, tid, name, gil, _place(runtime, state))
+                yield "%s %-4s thread %d %r%s, %s" % (mark, number, tid, name, gil, _activity(runtime, state))
         for tid, native in sorted(natives.items()):
             if tid not in known:
                 mark = "*" if native.is_selected else " "
                 yield "%s %-4s thread %d %r, no Python state" % (mark, native.number, tid, native.name or "?")
 
 
-    def _place(runtime, state):
-        for run in runtime.runs(state.address):
-            for frame in run:
-                code, line = runtime.code(frame.code), runtime.line(frame)
-                if code:
-                    return ', in %s (File "%s", line %s)' % (code.name, code.filename, "?" if line is None else line)
-        return ", no Python frame"
+    def _activity(runtime, state):
+        frames = [frame for run in runtime.runs(state.address) for frame in run]
+        return place(runtime, frames[0]) if frames else "no Python frame"
 
 
     def py_mixed_bt(debugger, argument):
@@ -6213,14 +6266,10 @@ def _coldframe():
             if entry is not None and entry.note:
                 yield "     %s" % entry.note
             for frame in entry.frames if entry is not None else []:
-                code, line = view.runtime.code(frame.code), view.runtime.line(frame)
-                where = (code.filename, "?" if line is None else line, code.name) if code else ("?", "?", "?")
-                yield '     File "%s", line %s, in %s' % where
+                yield "     %s" % place(view.runtime, frame)
         for entry in view.stack.entries:
-            if entry.native is None:
-                for frame in entry.frames:
-                    code, line = view.runtime.code(frame.code), view.runtime.line(frame)
-                    yield '     File "%s", line %s, in %s (native frame not known)' % (code.filename, line, code.name)
+            for frame in entry.frames if entry.native is None else []:
+                yield "     %s (native frame not known)" % place(view.runtime, frame)
 
 
     def py_exc(debugger, argument):
@@ -6253,9 +6302,7 @@ def _coldframe():
             for task in found:
                 yield _task_line(task, threads)
                 for frame in task.frames:
-                    code, line = runtime.code(frame.code), runtime.line(frame)
-                    if code is not None:
-                        yield '  File "%s", line %s, in %s' % (code.filename, "?" if line is None else line, code.name)
+                    yield "  %s" % place(runtime, frame)
             if is_cut:
                 yield "Interpreter %d may have more tasks than these" % interpreter.number
         if not count:
@@ -6341,15 +6388,21 @@ def _coldframe():
     ]
 
 
-    def run(command, debugger, argument, write):
-        """Runs a command; whatever goes wrong becomes one line."""
+    def attempt(command):
+        """The lines of a command; whatever goes wrong becomes one line."""
         try:
-            for line in command(debugger, argument or ""):
-                write(line + "\n")
+            for line in command():
+                yield line
         except Problem as problem:
-            write("%s\n" % problem)
+            yield str(problem)
         except Unreadable as error:
-            write("Memory cannot be read: %s\n" % error)
+            yield "Memory cannot be read: %s" % error
+
+
+    def run(command, debugger, argument, write):
+        """Runs a command."""
+        for line in attempt(lambda: command(debugger, argument or "")):
+            write(printable(line) + "\n")
 
 
     # gdb-scripts/adapter.py
@@ -6363,37 +6416,6 @@ def _coldframe():
     import gdb
 
 
-    # Registers that a function keeps for its caller, and those arguments come in.
-    REGISTERS = ("rip", "rsp", "rbx", "rbp", "r12", "r13", "r14", "r15", "rdi", "rsi", "x19", "x20", "x21", "x22", "x23", "x24", "x0")
-    GENERAL_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "rip", "eflags")
-    GENERAL_REGISTERS += ("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
-    # Files are mapped in pages.
-    PAGE = 4096
-    # C types that are shown as Python values, each as a pointer.
-    POINTERS = (
-        "PyObject",
-        "PyVarObject",
-        "PyFrameObject",
-        "PyUnicodeObject",
-        "wrapperobject",
-        "PyLongObject",
-        "PyFloatObject",
-        "PyBytesObject",
-        "PyByteArrayObject",
-        "PyListObject",
-        "PyTupleObject",
-        "PyDictObject",
-        "PySetObject",
-        "PyTypeObject",
-        "PyCodeObject",
-        "PyFunctionObject",
-        "PyMethodObject",
-        "PyCFunctionObject",
-        "PyModuleObject",
-        "PyCellObject",
-        "PyGenObject",
-        "PyBaseExceptionObject",
-    )
     # What CPython's own helper calls its pretty printer, and where it keeps it.
     FOREIGN_PRINTER = "pretty_printer_lookup"
     NAME = "coldframe"
@@ -6688,7 +6710,7 @@ def _coldframe():
             kind = value.type.unqualified()
             if kind.code == gdb.TYPE_CODE_TYPEDEF:
                 kind = kind.strip_typedefs()
-            if kind.code != gdb.TYPE_CODE_PTR or str(kind.target().unqualified()) not in POINTERS:
+            if kind.code != gdb.TYPE_CODE_PTR or str(kind.target().unqualified()) not in TYPES:
                 return None
             try:
                 address = int(value) & (1 << 64) - 1

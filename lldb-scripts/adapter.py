@@ -7,43 +7,12 @@ import lldb
 from minidump import Recorded
 from walk.children import children
 from walk.commands import COMMANDS, run
-from walk.debugger import MAX_NATIVE, Debugger, NativeFrame, Problem, Thread
+from walk.debugger import GENERAL_REGISTERS, MAX_NATIVE, PAGE, REGISTERS, TYPES, Debugger, NativeFrame, Problem, Thread
 from walk.memory import Unreadable
 from walk.runtime import open_runtime
 
-# Registers that a function keeps for its caller, and those arguments come in.
-REGISTERS = ("rip", "rsp", "rbx", "rbp", "r12", "r13", "r14", "r15", "rdi", "rsi", "x19", "x20", "x21", "x22", "x23", "x24", "x0")
-GENERAL_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "rip", "eflags")
-GENERAL_REGISTERS += ("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
-# Files are mapped in pages.
-PAGE = 4096
 # What lldb calls functions that have no symbol.
 UNNAMED = "___lldb_unnamed_symbol"
-# C types that are shown as Python values, by their tags and typedefs.
-TYPES = (
-    "PyObject",
-    "_object",
-    "PyVarObject",
-    "PyFrameObject",
-    "PyUnicodeObject",
-    "PyLongObject",
-    "PyFloatObject",
-    "PyBytesObject",
-    "PyListObject",
-    "PyTupleObject",
-    "PyDictObject",
-    "PySetObject",
-    "PyTypeObject",
-    "_typeobject",
-    "PyCodeObject",
-    "PyFunctionObject",
-    "PyMethodObject",
-    "PyCFunctionObject",
-    "PyModuleObject",
-    "PyCellObject",
-    "PyGenObject",
-    "PyBaseExceptionObject",
-)
 CATEGORY = "coldframe"
 
 

@@ -13,6 +13,7 @@ from .owners import Owners
 from .runtime import open_runtime
 from .stack import EVAL, Stack
 from .tasks import tasks
+from .values import printable
 
 NO_STATE = "This thread has no Python state"
 CUT = "  (the memory of further frames cannot be read; of a dump, `coldframe analyze` lists them)"
@@ -97,22 +98,37 @@ class View:
         entry, frame = self.positions[index]
         if frame is None:
             return ["  %s" % entry.note]
-        code, line = self.runtime.code(frame.code), self.runtime.line(frame)
-        if code is None:
-            return ["  (a frame that cannot be read, at 0x%x)" % frame.address]
-        where = (code.filename, "?" if line is None else line, code.name)
-        return ['  File "%s", line %s, in %s' % where] + self._source(frame)
+        return ["  %s" % place(self.runtime, frame)] + self._source(frame)
 
     def _source(self, frame):
         line = self.runtime.source_line(frame)
         return [] if line is None else ["    %s" % line]
 
 
+def place(runtime, frame):
+    """`File "a.py", line 3, in f`."""
+    code, line = runtime.code(frame.code), runtime.line(frame)
+    if code is None:
+        return "(a frame that cannot be read, at 0x%x)" % frame.address
+    return 'File "%s", line %s, in %s' % (code.filename, "?" if line is None else line, code.name)
+
+
 def py_bt(debugger, argument):
-    """Print the Python traceback of the selected thread, most recent call first.
+    """Print the Python traceback of the selected thread, most recent call first: py-bt [all]
 
     Built-in functions, waiting for the GIL and garbage collection are shown among the Python frames. It begins at the
-    selected frame; for all threads: thread apply all py-bt"""
+    selected frame. With `all` it is of every thread, as `thread apply all py-bt` is in gdb."""
+    return _tracebacks(debugger) if argument.strip() == "all" else _traceback(debugger)
+
+
+def _tracebacks(debugger):
+    for thread in debugger.threads():
+        yield "Thread %d (%d, %r):" % (thread.number, thread.tid, thread.name or "?")
+        for line in debugger.on_thread(thread, lambda: list(attempt(lambda: _traceback(debugger)))):
+            yield line
+
+
+def _traceback(debugger):
     view = View(debugger)
     yield "Traceback (most recent call first):"
     for index in range(view.position(), len(view.positions)):
@@ -240,20 +256,16 @@ def py_threads(debugger, argument):
             number = str(native.number) if native is not None else "-"
             name = names.get(state.thread_id) or (native.name if native is not None else None) or "?"
             gil = ", holds the GIL" if locked and holder == state.address else ""
-            yield "%s %-4s thread %d %r%s%s" % (mark, number, tid, name, gil, _place(runtime, state))
+            yield "%s %-4s thread %d %r%s, %s" % (mark, number, tid, name, gil, _activity(runtime, state))
     for tid, native in sorted(natives.items()):
         if tid not in known:
             mark = "*" if native.is_selected else " "
             yield "%s %-4s thread %d %r, no Python state" % (mark, native.number, tid, native.name or "?")
 
 
-def _place(runtime, state):
-    for run in runtime.runs(state.address):
-        for frame in run:
-            code, line = runtime.code(frame.code), runtime.line(frame)
-            if code:
-                return ', in %s (File "%s", line %s)' % (code.name, code.filename, "?" if line is None else line)
-    return ", no Python frame"
+def _activity(runtime, state):
+    frames = [frame for run in runtime.runs(state.address) for frame in run]
+    return place(runtime, frames[0]) if frames else "no Python frame"
 
 
 def py_mixed_bt(debugger, argument):
@@ -266,14 +278,10 @@ def py_mixed_bt(debugger, argument):
         if entry is not None and entry.note:
             yield "     %s" % entry.note
         for frame in entry.frames if entry is not None else []:
-            code, line = view.runtime.code(frame.code), view.runtime.line(frame)
-            where = (code.filename, "?" if line is None else line, code.name) if code else ("?", "?", "?")
-            yield '     File "%s", line %s, in %s' % where
+            yield "     %s" % place(view.runtime, frame)
     for entry in view.stack.entries:
-        if entry.native is None:
-            for frame in entry.frames:
-                code, line = view.runtime.code(frame.code), view.runtime.line(frame)
-                yield '     File "%s", line %s, in %s (native frame not known)' % (code.filename, line, code.name)
+        for frame in entry.frames if entry.native is None else []:
+            yield "     %s (native frame not known)" % place(view.runtime, frame)
 
 
 def py_exc(debugger, argument):
@@ -306,9 +314,7 @@ def py_tasks(debugger, argument):
         for task in found:
             yield _task_line(task, threads)
             for frame in task.frames:
-                code, line = runtime.code(frame.code), runtime.line(frame)
-                if code is not None:
-                    yield '  File "%s", line %s, in %s' % (code.filename, "?" if line is None else line, code.name)
+                yield "  %s" % place(runtime, frame)
         if is_cut:
             yield "Interpreter %d may have more tasks than these" % interpreter.number
     if not count:
@@ -394,12 +400,18 @@ COMMANDS = [
 ]
 
 
-def run(command, debugger, argument, write):
-    """Runs a command; whatever goes wrong becomes one line."""
+def attempt(command):
+    """The lines of a command; whatever goes wrong becomes one line."""
     try:
-        for line in command(debugger, argument or ""):
-            write(line + "\n")
+        for line in command():
+            yield line
     except Problem as problem:
-        write("%s\n" % problem)
+        yield str(problem)
     except Unreadable as error:
-        write("Memory cannot be read: %s\n" % error)
+        yield "Memory cannot be read: %s" % error
+
+
+def run(command, debugger, argument, write):
+    """Runs a command."""
+    for line in attempt(lambda: command(debugger, argument or "")):
+        write(printable(line) + "\n")

@@ -2,6 +2,39 @@
 
 # The most native frames that are looked at: debuggers take a while for each.
 MAX_NATIVE = 50000
+# Registers that a function keeps for its caller, and those arguments come in.
+REGISTERS = ("rip", "rsp", "rbx", "rbp", "r12", "r13", "r14", "r15", "rdi", "rsi", "x19", "x20", "x21", "x22", "x23", "x24", "x0")
+GENERAL_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "rip", "eflags")
+GENERAL_REGISTERS += ("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
+# Files are mapped in pages.
+PAGE = 4096
+# C types that are shown as Python values, by the names that debuggers have for them.
+TYPES = (
+    "PyObject",
+    "_object",
+    "PyVarObject",
+    "PyFrameObject",
+    "PyUnicodeObject",
+    "wrapperobject",
+    "PyLongObject",
+    "PyFloatObject",
+    "PyBytesObject",
+    "PyByteArrayObject",
+    "PyListObject",
+    "PyTupleObject",
+    "PyDictObject",
+    "PySetObject",
+    "PyTypeObject",
+    "_typeobject",
+    "PyCodeObject",
+    "PyFunctionObject",
+    "PyMethodObject",
+    "PyCFunctionObject",
+    "PyModuleObject",
+    "PyCellObject",
+    "PyGenObject",
+    "PyBaseExceptionObject",
+)
 
 
 class NativeFrame:

@@ -145,7 +145,7 @@ class Frames(Values):
 
     def source_text(self, code, number):
         lines = source_lines(code.filename) if code and number else []
-        return lines[number - 1].strip() if number and number <= len(lines) else None
+        return lines[number - 1].strip() if number and 0 < number <= len(lines) else None
 
     # Frames.
 

@@ -30,9 +30,9 @@ class Owners:
 
     def of(self, state):
         """The kernel's id of the thread that runs a state; 0 where it is not known."""
-        if len(self._interpreters) < 2:
-            return self._runtime.kernel_id(state)
-        return self._all().get(state.address, 0)
+        tid = self._runtime.kernel_id(state) if len(self._interpreters) < 2 else 0
+        # Up to 3.10 only the C library keeps it, in memory that a dump lacks.
+        return tid or self._all().get(state.address, 0)
 
     def _all(self):
         """The kernel's id of each state's thread, by the state's address."""

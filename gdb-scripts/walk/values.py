@@ -1,5 +1,7 @@
 """Values as text, in the form of CPython's own debugger helper: close to `repr`, with addresses as `at remote 0x…`."""
 
+import re
+
 from .memory import Unreadable
 from .objects import BASE_EXCEPTION, BYTES, DICT, HEAP_TYPE, LIST, LONG, MAX_ITEMS, TUPLE, TYPE, UNICODE, Objects
 
@@ -7,6 +9,13 @@ from .objects import BASE_EXCEPTION, BYTES, DICT, HEAP_TYPE, LIST, LONG, MAX_ITE
 MAX_TEXT = 1024
 # How deep containers are followed.
 MAX_DEPTH = 40
+# What no line of output holds: a name that is garbage may have them, and a terminal obeys them.
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+
+
+def printable(text):
+    """A line of text with control characters escaped."""
+    return CONTROL.sub(lambda match: "\\x%02x" % ord(match.group()), text)
 
 
 class Full(Exception):
@@ -47,7 +56,7 @@ class Values(Objects):
             write(out)
         except Full:
             out.parts.append("...(truncated)")
-        return "".join(out.parts)
+        return printable("".join(out.parts))
 
     def write(self, out, obj, above):
         """Writes an object; `above` are the containers it is in."""

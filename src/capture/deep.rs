@@ -1,8 +1,11 @@
 //! Stacks too deep to keep: their frames go into a stream of their own, their memory does not.
 
+use std::collections::BTreeSet;
+
 use crate::addr::{Addr, AddrRange};
 use crate::layout::Layout;
 use crate::session::ThreadStack;
+use crate::source::ranges;
 use crate::source::streams::{PythonStep, RecordedStack};
 
 use super::extent::extents;
@@ -32,7 +35,8 @@ pub fn deep_stacks(stacks: &[ThreadStack], crashed: Option<u32>, layout: Option<
         if beyond.is_empty() && stack.python.iter().filter(is_omitted).count() == 0 {
             continue;
         }
-        deep.excluded.extend(beyond);
+        deep.excluded
+            .extend(ranges::subtract(&beyond, &runs_of_kept_frames(stack)));
         let size = layout.map_or(0, frame_size);
         deep.excluded.extend(
             stack
@@ -81,7 +85,25 @@ fn beyond_limit(stack: &ThreadStack, limit: u64) -> Vec<AddrRange> {
             });
         }
     }
+    ranges::normalize(&mut beyond);
     beyond
+}
+
+/// The native frames of the eval loop that run Python frames whose memory is kept: debuggers follow the chain of Python
+/// frames through the records that lie in there.
+fn runs_of_kept_frames(stack: &ThreadStack) -> Vec<AddrRange> {
+    let kept = stack.python.iter().filter(|step| step.has_locals);
+    let records: BTreeSet<Addr> = kept.map(|step| step.anchor).collect();
+    let frames = stack.native.iter().filter(|frame| frame.sp < frame.cfa);
+    let mut runs: Vec<AddrRange> = frames
+        .filter(|frame| records.range(frame.sp..frame.cfa).next().is_some())
+        .map(|frame| AddrRange {
+            start: frame.sp,
+            end: frame.cfa,
+        })
+        .collect();
+    ranges::normalize(&mut runs);
+    runs
 }
 
 /// The fixed part of a frame, before its locals.
@@ -139,5 +161,33 @@ mod tests {
                 end: Addr(large)
             }]
         );
+    }
+
+    #[test]
+    fn the_run_of_a_frame_that_is_kept_is_not_excluded() {
+        let (sp, run) = (0x1000, 0x1000 + MAX_STACK_CRASHED + 0x1000);
+        let native = vec![
+            step(sp, run, false),
+            step(run, run + 0x200, false),
+            step(run + 0x200, run + 0x800, false),
+        ];
+        let excluded = |has_locals: bool| {
+            let frame = PythonStep {
+                anchor: Addr(run + 0x40),
+                has_locals,
+                ..PythonStep::default()
+            };
+            let stack = ThreadStack {
+                tid: 1,
+                native: native.clone(),
+                python: vec![frame],
+            };
+            let excluded = deep_stacks(&[stack], Some(1), None).excluded;
+            let range = AddrRange::new(Addr(run + 0x40), 8);
+            excluded
+                .iter()
+                .any(|part| part.start < range.end && range.start < part.end)
+        };
+        assert!(!excluded(true) && excluded(false));
     }
 }

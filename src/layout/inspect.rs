@@ -10,7 +10,7 @@ use super::dwarf::offsets_from_dwarf;
 use super::resolve;
 use super::schema::{Offset, Offsets};
 use super::table_type::debug_offsets_type;
-use super::versions::{Behaviour, Flavour, PythonVersion, version_row};
+use super::versions::{Behaviour, Flavour, PythonVersion, VERSIONS, version_row};
 use super::{Provider, parse_version};
 use crate::addr::{Addr, Svma};
 use crate::image::{Image, Images};
@@ -384,7 +384,8 @@ fn version_of_file(image: &Image) -> (Option<PythonVersion>, bool) {
     }
     let name = image.path().file_name().unwrap_or_default().to_string_lossy();
     let Some(minor) = resolve::minor_of_name(&name) else {
-        return (None, false);
+        let text = version_by_text(image);
+        return (text, text.is_some());
     };
     let text = image.section(".rodata").and_then(|section| {
         let bytes = section.bytes.get(..MAX_SEARCHED).unwrap_or(&section.bytes);
@@ -394,6 +395,19 @@ fn version_of_file(image: &Image) -> (Option<PythonVersion>, bool) {
         Some(version) => (Some(version), true),
         None => (Some(PythonVersion::release(3, minor, 0)), false),
     }
+}
+
+/// The version that a file of another name states, an embedding program for example: Python's own text is in it, so if no
+/// other minor version is, it is that.
+pub(super) fn version_by_text(image: &Image) -> Option<PythonVersion> {
+    let section = image.section(".rodata")?;
+    only_minor(section.bytes.get(..MAX_SEARCHED).unwrap_or(&section.bytes))
+}
+
+fn only_minor(bytes: &[u8]) -> Option<PythonVersion> {
+    let mut found = VERSIONS.iter().filter_map(|row| only_version(bytes, row.minor));
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
 }
 
 /// The version of this minor that C strings in `bytes` end with, if there is just one. (Linkers let a string begin in
@@ -422,6 +436,8 @@ mod tests {
         assert_eq!(only_version(b"3.8.18\x003.8.1\0", 8), None);
         assert_eq!(only_version(b"/opt/python/3.8.18\0Python-3.8.18\0", 8), release(18));
         assert_eq!(only_version(b"13.8.18\x003.8\x003.8.18 b\x001.3.8.1", 8), None);
+        assert_eq!(only_minor(b"3.40.1\x003.8.18\x003.0.2\0"), release(18));
+        assert_eq!(only_minor(b"3.9.1\x003.8.18\0"), None);
     }
 
     #[test]

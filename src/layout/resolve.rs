@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::schema::Offsets;
 use super::versions::{Flavour, PythonVersion, VERSIONS, nearest_version_row, version_row};
-use super::{DebugOffsets, DwarfError, Layout, Provider, asyncio, builtin, dwarf, read_debug_offsets};
+use super::{DebugOffsets, DwarfError, Layout, Provider, asyncio, builtin, dwarf, inspect, read_debug_offsets};
 use crate::addr::{Addr, Svma};
 use crate::image::{CacheDir, CacheKind, Image, Images};
 use crate::notes::Notes;
@@ -262,14 +262,15 @@ impl Runtime<'_> {
         }
     }
 
-    /// `Py_Version` (3.11+), else the minor version that the file's name states; what the interpreter
-    /// itself says (`sys.hexversion`) completes that once its layout is known.
+    /// `Py_Version` (3.11+), else the minor version that the file's name states, else the version in its texts; what the
+    /// interpreter itself says (`sys.hexversion`) completes that once its layout is known.
     fn version(&self, memory: &dyn Memory) -> Option<PythonVersion> {
         if let Some(address) = self.image.symbol_address("Py_Version") {
             let word = memory.read_u32(Addr(address.0.wrapping_add(self.bias))).ok()?;
             return Some(PythonVersion(word)).filter(|version| version.major() == 3);
         }
-        Some(PythonVersion::release(3, minor_of_name(self.module.name())?, 0))
+        let by_name = minor_of_name(self.module.name()).map(|minor| PythonVersion::release(3, minor, 0));
+        by_name.or_else(|| inspect::version_by_text(&self.image))
     }
 
     fn debug_file(&self) -> String {

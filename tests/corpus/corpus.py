@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """How well signatures group crashes of one cause: a labelled corpus of real crashes, made here and now.
 
-    tests/corpus/corpus.py COLDFRAME PYTHON... [--dumps N] [--records N] [--few]
+    tests/corpus/corpus.py COLDFRAME PYTHON... [--folder FOLDER] [--made | --few] [--dumps N] [--records N]
 
 Each bug dies on each Python, with a full and a stripped library (shifted by 37 lines, in another folder), with and
 without faulthandler, in the main thread and in another. Prints pairwise precision and recall, BCubed F1 and the number
 of groups: of the bugs that the rules were made with, of others, and of both. Beside them, of the same crashes, Mozilla's
-siggen (from PyPI) and clusters of file:line stacks as CASR makes them (with scipy from PyPI). --dumps and --records
-measure triage of so many dumps, and grouping of so many records. --few: two bugs of each kind, for a try.
+siggen (from PyPI) and clusters of file:line stacks as CASR makes them (with scipy from PyPI). --folder: dumps stay there, and
+those that are there are not made again. --made: only the bugs that the rules were made with. --few: two bugs of each kind,
+for a try. --dumps and --records measure triage of so many dumps, and grouping of so many records.
 """
 import argparse
 import collections
@@ -40,6 +41,8 @@ Cell = collections.namedtuple("Cell", "bug python stripped faulthandler thread")
 def libraries(folder):
     full, stripped = folder / "full", folder / "elsewhere" / "stripped"
     for place, shift, flags in (full, 0, ["-O2", "-g"]), (stripped, 37, ["-O1", "-s"]):
+        if (place / "_bugs.so").exists():
+            continue
         place.mkdir(parents=True)
         for name in "bugs.c", "held_out.cpp":
             (place / name).write_text("\n" * shift + (HERE / name).read_text())
@@ -49,21 +52,30 @@ def libraries(folder):
     return {False: full / "_bugs.so", True: stripped / "_bugs.so"}
 
 
+def place(folder, cell):
+    """Where the dump of a crash goes."""
+    return folder / "dumps" / "-".join(str(part).replace("/", "_") for part in cell)
+
+
 def crash(coldframe, folder, library, cell):
     """The signature and the native frames of one crash; None where there is none."""
-    dumps = folder / "dumps" / "-".join(str(part).replace("/", "_") for part in cell)
-    command = [coldframe, "run", "--report", "json", "-o", str(dumps), "--timeout", "60", "--", cell.python]
-    command += ["-X", "faulthandler"] * cell.faulthandler
-    command += [str(HERE / "app.py"), str(library), cell.bug, "thread" if cell.thread else "direct"]
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
-    for line in done.stderr.splitlines():
-        if line.startswith('{"schema":"coldframe-report/'):
-            report = json.loads(line)
-            if report.get("signature"):
-                crashed = [thread for thread in report["threads"] if thread["crashed"]] or report["threads"]
-                frames = crashed[0]["frames"] if crashed else []
-                native = [frame for frame in frames if frame["kind"] == "native"]
-                return report["signature"], native[:FRAMES]
+    dumps = place(folder, cell)
+    if dumps.exists():
+        made = [[coldframe, "analyze", "--format", "json", dump] for dump in dumps.glob("*.dmp")]
+        reports = [subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout for command in made]
+    else:
+        command = [coldframe, "run", "--report", "json", "-o", str(dumps), "--timeout", "60", "--", cell.python]
+        command += ["-X", "faulthandler"] * cell.faulthandler
+        command += [str(HERE / "app.py"), str(library), cell.bug, "thread" if cell.thread else "direct"]
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        dumps.mkdir(parents=True, exist_ok=True)
+        reports = [line for line in done.stderr.splitlines() if line.startswith(b'{"schema":"coldframe-report/')]
+    for report in map(json.loads, reports):
+        if report.get("signature"):
+            crashed = [thread for thread in report["threads"] if thread["crashed"]] or report["threads"]
+            frames = crashed[0]["frames"] if crashed else []
+            native = [frame for frame in frames if frame["kind"] == "native"]
+            return report["signature"], native[:FRAMES]
     return None
 
 
@@ -167,7 +179,7 @@ def others(folder, stacks):
     venv = folder / "others"
     python = venv / "bin/python"
     try:
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True, stdout=subprocess.DEVNULL)
         subprocess.run([python, "-m", "pip", "install", "-q", "siggen", "scipy"], check=True, stdout=subprocess.DEVNULL)
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"SKIP siggen and CASR's clusters: {error}", file=sys.stderr)
@@ -236,11 +248,17 @@ def main():
     options.add_argument("pythons", nargs="+", metavar="PYTHON")
     options.add_argument("--dumps", type=int)
     options.add_argument("--records", type=int)
+    options.add_argument("--folder", type=pathlib.Path)
+    options.add_argument("--made", action="store_true")
     options.add_argument("--few", action="store_true")
     given = options.parse_args()
+    coldframe = str(pathlib.Path(given.coldframe).resolve())
+    if given.folder:
+        measure(given, coldframe, given.folder.resolve())
+        return
     folder = pathlib.Path(tempfile.mkdtemp(prefix="coldframe-corpus-"))
     try:
-        measure(given, str(pathlib.Path(given.coldframe).resolve()), folder)
+        measure(given, coldframe, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -248,7 +266,7 @@ def main():
 def measure(given, coldframe, folder):
     os.environ.pop("COLDFRAME_DIR", None)
     library = libraries(folder)
-    bugs = BUGS[:2] + HELD_OUT[:2] if given.few else BUGS + HELD_OUT
+    bugs = BUGS[:2] + HELD_OUT[:2] if given.few else BUGS if given.made else BUGS + HELD_OUT
     cells, signatures, stacks, silent = [], [], [], []
     for cell in itertools.starmap(Cell, itertools.product(bugs, given.pythons, *[(False, True)] * 3)):
         found = crash(coldframe, folder, library[cell.stripped], cell)
@@ -260,7 +278,8 @@ def measure(given, coldframe, folder):
         signatures.append(found[0])
         stacks.append(found[1])
     attached_keys = attached(signatures)
-    found = json.loads(subprocess.run([coldframe, "triage", folder / "dumps", "--format", "json", "--no-reports"], stdout=subprocess.PIPE, check=True).stdout)
+    folders = [place(folder, cell) for cell in cells]
+    found = json.loads(subprocess.run([coldframe, "triage", *folders, "--format", "json", "--no-reports"], stdout=subprocess.PIPE, check=True).stdout)
     if sorted(group["count"] for group in found["groups"]) != sorted(collections.Counter(attached_keys).values()):
         sys.exit("triage groups otherwise than this script does")
     labels = [cell.bug for cell in cells]
@@ -271,30 +290,32 @@ def measure(given, coldframe, folder):
     print(", ".join(f"{count} x {bug}" for bug, count in collections.Counter(cell.bug for cell in silent).items()) or "none")
     everything = range(len(cells))
     precision, recall = table("Bugs that the rules were made with", [i for i in everything if labels[i] in BUGS], labels, keys)
-    table("Held out", [i for i in everything if labels[i] in HELD_OUT], labels, keys)
-    table("Both", everything, labels, keys)
+    if not given.made:
+        table("Held out", [i for i in everything if labels[i] in HELD_OUT], labels, keys)
+        table("Both", everything, labels, keys)
     leave_one_out(cells, attached_keys)
     print("\ngroups:")
     groups = collections.Counter((label, s.get("title"), key) for label, s, key in zip(labels, signatures, attached_keys))
     for (label, title, key), count in sorted(groups.items()):
         print(f"  {label}: {count} x {title} [{key}]")
-    scale(given, coldframe, folder)
+    scale(given, coldframe, folder, folders)
     if precision < 0.98 or recall < 0.90:
         sys.exit(f"precision {precision:.3f} (0.98 wanted), recall {recall:.3f} (0.90 wanted)")
 
 
-def scale(given, coldframe, folder):
-    dumps = sorted((folder / "dumps").rglob("*.dmp"))
+def scale(given, coldframe, folder, folders):
+    dumps = sorted(dump for one in folders for dump in one.glob("*.dmp"))
     if given.dumps or given.records:
         print("\n| | wall | of the processors | memory of the largest process | |\n|---|---:|---:|---:|---|")
     if given.dumps:
         many = folder / "many"
+        shutil.rmtree(many, ignore_errors=True)
         many.mkdir()
         for number, dump in zip(range(given.dumps), itertools.cycle(dumps)):
             os.link(dump, many / f"{number}.dmp")
         timed(f"{given.dumps} dumps", [coldframe, "triage", str(many), "--format", "ndjson"])
     if given.records:
-        lines = subprocess.run([coldframe, "triage", str(folder / "dumps"), "--format", "ndjson"], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+        lines = subprocess.run([coldframe, "triage", *dumps[:1000], "--format", "ndjson"], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
         many = folder / "many.ndjson"
         with open(many, "w") as file:
             for _, line in zip(range(given.records), itertools.cycle(lines)):

@@ -1,8 +1,10 @@
 //! The generated debugger helpers, against `analyze` on the same core and dump.
 
+mod session;
 mod suite;
 pub mod transcript;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -118,11 +120,11 @@ fn debug(folder: &Folder, mut process: Command) -> String {
 
 /// What the gdb helper says of a core.
 pub fn gdb(folder: &Folder, python: &Path, core: &Path, commands: &[String]) -> String {
-    gdb_with(&[repository(COMMITTED[0].1)], folder, python, core, commands)
+    gdb_with(&[repository(COMMITTED[0].1)], folder, &[python, core], commands)
 }
 
-/// What gdb says of a core after it has read these scripts.
-fn gdb_with(scripts: &[PathBuf], folder: &Folder, python: &Path, core: &Path, commands: &[String]) -> String {
+/// What gdb says of what these arguments name after it has read these scripts.
+fn gdb_with<A: AsRef<OsStr>>(scripts: &[PathBuf], folder: &Folder, arguments: &[A], commands: &[String]) -> String {
     let mut process = Command::new("gdb");
     process.args(["-nx", "-batch", "-iex", "set auto-load off"]);
     for script in scripts {
@@ -134,12 +136,23 @@ fn gdb_with(scripts: &[PathBuf], folder: &Folder, python: &Path, core: &Path, co
             None => command.clone(),
         });
     }
-    process.arg(python).arg(core);
+    process.args(arguments);
     debug(folder, process)
 }
 
 /// What the lldb helper says of a core or a minidump.
 pub fn lldb_on(lldb: &str, folder: &Folder, python: Option<&Path>, core: &Path, commands: &[String]) -> String {
+    let arguments = [Some(Path::new("--core")), Some(core), python];
+    lldb_with(
+        lldb,
+        folder,
+        &arguments.into_iter().flatten().collect::<Vec<_>>(),
+        commands,
+    )
+}
+
+/// What the lldb helper says of what these arguments name.
+fn lldb_with<A: AsRef<OsStr>>(lldb: &str, folder: &Folder, arguments: &[A], commands: &[String]) -> String {
     let mut process = Command::new(lldb);
     process.args(["--no-lldbinit", "--batch", "-o"]);
     process.arg(format!(
@@ -152,7 +165,7 @@ pub fn lldb_on(lldb: &str, folder: &Folder, python: Option<&Path>, core: &Path, 
             None => command.clone(),
         });
     }
-    process.arg("--core").arg(core).args(python);
+    process.args(arguments);
     debug(folder, process)
 }
 
@@ -199,6 +212,35 @@ fn compare(python: &Python, sample: &str) -> Vec<String> {
         check("lldb on the exported core", &of_dump, on(Some(executable), &exported));
     }
     found
+}
+
+/// The generated helper is for debuggers with Python 3.6.
+#[test]
+fn helpers_load_in_python_3_6() {
+    let Some(python) = find_python_3_6() else {
+        return skip("there is no Python 3.6");
+    };
+    // All that a module does while it is loaded, with nothing of lldb's; gdb's registers commands at once, which needs gdb.
+    let script = "import runpy, sys, types\n\
+         sys.modules['lldb'] = types.ModuleType('lldb')\n\
+         compile(open(sys.argv[1]).read(), sys.argv[1], 'exec')\n\
+         print(len(runpy.run_path(sys.argv[2])['COMMANDS']))";
+    let mut process = Command::new(python);
+    process
+        .args(["-I", "-c", script])
+        .args(COMMITTED.map(|(_, path)| repository(path)));
+    let done = output(process);
+    let count = String::from_utf8_lossy(&done.stdout).trim().parse().unwrap_or(0);
+    assert!(count > 10, "{}", stderr(&done));
+}
+
+/// One of pyenv's, as it may be too old to be put into the PATH.
+fn find_python_3_6() -> Option<PathBuf> {
+    let root = Command::new("pyenv").arg("root").output().ok()?;
+    let root = PathBuf::from(String::from_utf8_lossy(&root.stdout).trim());
+    let versions = fs::read_dir(root.join("versions")).ok()?.flatten();
+    let mut paths = versions.map(|entry| entry.path().join("bin/python3.6"));
+    paths.find(|path| path.is_file())
 }
 
 fn has_debuggers() -> bool {
@@ -367,7 +409,7 @@ fn takes_the_place_of_cpythons_own() {
     .map(str::to_string);
     let run = |scripts: &[&PathBuf]| {
         let scripts: Vec<PathBuf> = scripts.iter().map(|script| (*script).clone()).collect();
-        gdb_with(&scripts, &crash.folder, &python.executable, &crash.core, &commands)
+        gdb_with(&scripts, &crash.folder, &[&python.executable, &crash.core], &commands)
     };
     let parts = |text: &str| {
         text.split_once("@bt\n")

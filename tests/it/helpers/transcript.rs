@@ -12,12 +12,13 @@ pub fn commands(report: &Value) -> Vec<String> {
     let mut commands = vec!["@traceback".to_string(), "py-bt".to_string()];
     for index in 0..compared(&python_frames(report)) {
         commands.extend([
+            "@selected".to_string(),
             format!("py-frame {index}"),
             format!("@frame {index}"),
             "py-locals".to_string(),
         ]);
     }
-    commands.push("@end".to_string());
+    commands.extend(["@threads", "py-threads", "@end"].map(str::to_string));
     commands
 }
 
@@ -34,10 +35,10 @@ pub fn python_frames(report: &Value) -> Vec<&Value> {
 
 /// How what a helper printed differs from the report.
 pub fn differences(report: &Value, printed: &str) -> Vec<String> {
-    let mut found = Vec::new();
     let expected = python_frames(report);
     let places: Vec<String> = expected.iter().map(|frame| place(frame)).collect();
     let lines: Vec<&str> = printed.lines().collect();
+    let mut found = thread_differences(report, &section(&lines, "@threads"));
     let lines_of_frames = section(&lines, "@traceback");
     let traceback: Vec<String> = lines_of_frames
         .iter()
@@ -77,6 +78,33 @@ pub fn differences(report: &Value, printed: &str) -> Vec<String> {
                 let expected = local["value"].as_str().unwrap_or_default();
                 found.push(format!("frame {index}: {name} = {value}, expected {expected}"));
             }
+        }
+    }
+    found
+}
+
+/// How what `py-threads` printed differs from the report: each thread, by interpreter, with its innermost Python frame and
+/// whether it holds the GIL.
+fn thread_differences(report: &Value, lines: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for thread in report["threads"].as_array().into_iter().flatten() {
+        let mut frames = thread["frames"].as_array().into_iter().flatten();
+        let (Some(frame), Some(interpreter)) = (
+            frames.find(|frame| frame["kind"] == "python"),
+            thread["interpreter"].as_i64(),
+        ) else {
+            continue;
+        };
+        let head = format!("Interpreter {interpreter}");
+        let of_interpreter = lines.iter().skip_while(|line| **line != head).skip(1);
+        let mut of_interpreter = of_interpreter.take_while(|line| !line.starts_with("Interpreter "));
+        let (tid, place) = (format!(" thread {} ", thread["tid"]), place(frame));
+        let gil = ", holds the GIL, ";
+        let is_it = |line: &&&str| {
+            line.contains(&tid) && line.ends_with(&place) && line.contains(gil) == (thread["holds_gil"] == true)
+        };
+        if of_interpreter.find(is_it).is_none() {
+            found.push(format!("no line for {tid}, {place}, in {head} of {lines:#?}"));
         }
     }
     found
@@ -230,7 +258,7 @@ fn place(frame: &Value) -> String {
 }
 
 /// The lines after a mark, up to the next one.
-fn section<'a>(lines: &[&'a str], mark: &str) -> Vec<&'a str> {
+pub fn section<'a>(lines: &[&'a str], mark: &str) -> Vec<&'a str> {
     let after = lines.iter().skip_while(|line| **line != mark).skip(1);
     after.take_while(|line| !line.starts_with('@')).copied().collect()
 }
@@ -261,7 +289,7 @@ fn is_same(report: &str, helper: &str) -> bool {
         let end = report.find('…').unwrap_or(report.len());
         report = report[..end].trim_end_matches([' ', ',', '\'', '"']).to_string();
         helper = helper.trim_end_matches("...(truncated)").to_string();
-        return helper.starts_with(&report) || report.starts_with(&helper);
+        return helper.starts_with(&report) || report.starts_with(&helper) || begins_alike(&report, &helper);
     }
     let Some(object) = report.find('<') else {
         return report == helper;
@@ -280,8 +308,60 @@ fn is_same(report: &str, helper: &str) -> bool {
     helper.get(..object) == report.get(..object) && addresses.into_iter().all(|address| helper.contains(address))
 }
 
+/// Whether two cut texts are of one value, where each shows objects within it in its own words: `<a.P object at 0x10>` and
+/// `<P(x=1) at 0x10>`.
+fn begins_alike(report: &str, helper: &str) -> bool {
+    let is_alike = |(known, shown): (&String, &String)| known == shown || shown == "<unknown>";
+    let (known, shown) = (parts(report), parts(helper));
+    // More than an opening bracket.
+    known.len().min(shown.len()) > 1 && known.iter().zip(&shown).all(is_alike)
+}
+
+/// The characters of a value, and objects within it as their classes.
+fn parts(text: &str) -> Vec<String> {
+    let mut parts = Vec::new();
+    let (mut depth, mut quote, mut is_escaped) = (0, None, false);
+    for (at, c) in text.char_indices() {
+        let mut shown = c;
+        if let Some(end) = quote {
+            if c == end && !is_escaped {
+                (quote, shown) = (None, '\'');
+            }
+            is_escaped = c == '\\' && !is_escaped;
+        } else if c == '\'' || c == '"' {
+            (quote, shown) = (Some(c), '\'');
+        } else if c == '<' {
+            if depth == 0 {
+                let name = text[at + 1..].split([' ', '(', '>', ',']).next().unwrap_or_default();
+                parts.push(format!("<{}>", name.rsplit('.').next().unwrap_or_default()));
+            }
+            depth += 1;
+        } else if c == '>' {
+            depth -= 1;
+            continue;
+        }
+        if depth == 0 {
+            parts.push(shown.to_string());
+        }
+    }
+    parts
+}
+
 #[test]
 fn values_are_told_apart() {
+    let threads = "[<Thread(first, started 17)>, <Thread(second, started 18)>]";
+    assert!(is_same(
+        threads,
+        "[<Thread(_name='first', _ident=17) at remote 0x7f>, <Thread(_na...(truncated)"
+    ));
+    assert!(!is_same(
+        threads,
+        "[<Thread(_name='first') at remote 0x7f>, <Process(_na...(truncated)"
+    ));
+    assert!(!is_same(
+        threads,
+        "(<Thread(_name='first') at remote 0x7f>, <Thread(_na...(truncated)"
+    ));
     assert!(is_same("[1, 2]", "[1, 2]"));
     assert!(!is_same("[1, 2]", "[1, 3]"));
     assert!(is_same("[0, 1, … 98 more]", "[0, 1, 2, 3]"));

@@ -42,17 +42,8 @@ fn bench(pythons: Vec<crate::pythons::Python>) -> Option<Bench> {
     Bench::of(pythons)
 }
 
-/// Those that take minutes for their depth, those whose many values are compared in form by `every_debugger_cell` alone, and
-/// one whose chain of Python frames runs through stack memory that a dump leaves out.
-const LEFT_OUT: [&str; 7] = [
-    "deep_recursion",
-    "deep_recursion_c",
-    "deadlock",
-    "import_time",
-    "stack_overflow_thread",
-    "values_code",
-    "values_library",
-];
+/// Those that take minutes for their depth: `every_debugger_cell` has them.
+const LEFT_OUT: [&str; 2] = ["deep_recursion", "deep_recursion_c"];
 
 /// On one Python, each debugger once; `every_debugger_cell` does all.
 #[test]

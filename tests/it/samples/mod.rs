@@ -35,6 +35,7 @@ use crate::harness::{Folder, has};
 use crate::pythons::{Python, pythons};
 use cell::{Inputs, Unfit, Words};
 use check::Problems;
+pub use freeze::is_permitted;
 use header::Header;
 use offline::EmptyRoot;
 use table::{Cell, Verdict};
