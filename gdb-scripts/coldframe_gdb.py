@@ -249,6 +249,8 @@ def _coldframe():
     task.fut_waiter	104	144	152	128	128	112	112	112	128	128	120	120	136	136	120	120	136
     task.node	-	-	-	-	-	-	-	-	-	-	152	152	168	168	152	152	168
     future.size	104	144	152	128	128	104	104	104	120	120	112	112	128	128	112	112	128
+    future.exception	48	48	48	48	48	48	48	48	64	64	48	48	64	64	48	48	64
+    future.result	56	56	64	64	64	64	64	64	80	80	64	64	80	80	64	64	80
     future.state	72	80	88	88	88	96	96	96	112	112	104	104	120	120	104	104	120
     future_iterator.size	24	24	24	24	24	24	24	24	40	40	24	24	40	40	24	24	40
     future_iterator.future	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
@@ -500,6 +502,8 @@ def _coldframe():
     task.fut_waiter	TaskObj	task_fut_waiter
     task.node	TaskObj	task_node
     future.size	FutureObj	-
+    future.exception	FutureObj	fut_exception
+    future.result	FutureObj	fut_result
     future.state	FutureObj	fut_state
     future_iterator.size	futureiterobject	-
     future_iterator.future	futureiterobject	future
@@ -849,7 +853,6 @@ def _coldframe():
         "type_object.tp_basicsize": "type_object.basicsize",
         "type_object.tp_dictoffset": "type_object.dictoffset",
         "heap_type_object.ht_cached_keys": "heap_type.cached_keys",
-        "tuple_object.ob_size": "var_object.ob_size",
         "tuple_object.ob_item": "tuple.items",
         "list_object.ob_item": "list.items",
         "set_object.used": "set.used",

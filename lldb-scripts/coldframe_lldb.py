@@ -246,6 +246,8 @@ task.name	120	160	168	144	144	128	128	128	144	144	136	136	152	152	136	136	152
 task.fut_waiter	104	144	152	128	128	112	112	112	128	128	120	120	136	136	120	120	136
 task.node	-	-	-	-	-	-	-	-	-	-	152	152	168	168	152	152	168
 future.size	104	144	152	128	128	104	104	104	120	120	112	112	128	128	112	112	128
+future.exception	48	48	48	48	48	48	48	48	64	64	48	48	64	64	48	48	64
+future.result	56	56	64	64	64	64	64	64	80	80	64	64	80	80	64	64	80
 future.state	72	80	88	88	88	96	96	96	112	112	104	104	120	120	104	104	120
 future_iterator.size	24	24	24	24	24	24	24	24	40	40	24	24	40	40	24	24	40
 future_iterator.future	16	16	16	16	16	16	16	16	32	32	16	16	32	32	16	16	32
@@ -497,6 +499,8 @@ task.name	TaskObj	task_name
 task.fut_waiter	TaskObj	task_fut_waiter
 task.node	TaskObj	task_node
 future.size	FutureObj	-
+future.exception	FutureObj	fut_exception
+future.result	FutureObj	fut_result
 future.state	FutureObj	fut_state
 future_iterator.size	futureiterobject	-
 future_iterator.future	futureiterobject	future
@@ -846,7 +850,6 @@ DEBUG_OFFSETS_NAMES = {
     "type_object.tp_basicsize": "type_object.basicsize",
     "type_object.tp_dictoffset": "type_object.dictoffset",
     "heap_type_object.ht_cached_keys": "heap_type.cached_keys",
-    "tuple_object.ob_size": "var_object.ob_size",
     "tuple_object.ob_item": "tuple.items",
     "list_object.ob_item": "list.items",
     "set_object.used": "set.used",

@@ -14,6 +14,7 @@
 #: native: varsext_run in varsext.so
 #: native-argument: varsext_store target = 0x8
 #: native-argument: varsext_store amount = 12
+#: native-argument: varsext_store rate = 0.75
 #: native-argument: inlined_store place = 0x8
 #: native-argument: inlined_store twice = 6
 #: native-argument: varsext_fill items = ['a', {'k': 1.5}]

@@ -12,6 +12,7 @@
 #: native: varsext_fill in varsext2.so
 #: native-argument: varsext_store target = 0x8
 #: native-argument: varsext_store amount = 12
+#: native-argument: varsext_store rate = 0.75
 #: native-argument: varsext_fill items = ['a', {'k': 1.5}]
 """The same extension, compiled with optimisation: values are in registers, or what the caller passed tells them."""
 

@@ -3,7 +3,8 @@
 #: ends: signal SIGABRT
 #: thread: main
 #: stderr: bad ID
-#: finding: debug-allocator certain
+#: finding: allocator-mismatch certain
+#: title: allocator-mismatch memory was given back to another allocator*
 #: command: env PYTHONMALLOC=debug {python} {sample}
 #: build: cc -g -O0 -w -fPIC -shared -pthread -I{include} -o {out}/findext.so native/findext.c
 #: frame: forget @crash

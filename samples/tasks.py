@@ -59,6 +59,9 @@ async def wait_for_other(task):
 
 
 async def crash():
+    # Who waits for these goes on in the loop's next round, which does not come.
+    LOST.set_exception(ValueError("connection lost"))
+    ANSWER.set_result([1, "two"])
     oracle.record()
     oracle.record_tasks()
     memset(0, 0, 1)  #@crash
@@ -82,12 +85,16 @@ class PythonTask(asyncio.tasks._PyTask):
 
 
 async def main():
+    global LOST, ANSWER
     loop = asyncio.get_running_loop()
+    LOST, ANSWER = loop.create_future(), asyncio.futures._PyFuture(loop=loop)
     future, lock = loop.create_future(), asyncio.Lock()
     spawn = lambda coroutine, name: loop.create_task(coroutine, name=name)
     tasks = [spawn(fetch(lock, 600), "fetch-%d" % index) for index in range(3)]
     tasks.append(spawn(read_pages(), "pages"))
     tasks.append(spawn(wait_for_handle(future), "handle"))
+    tasks.append(spawn(wait_for_other(LOST), "fails"))
+    tasks.append(spawn(wait_for_other(ANSWER), "is answered"))
     tasks.append(spawn(wait_for_other(tasks[0]), "waits"))
     tasks.append(spawn(gather_all(*tasks[:2]), "gathers"))
     tasks.append(loop.create_task(asyncio.sleep(500)))

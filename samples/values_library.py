@@ -12,6 +12,7 @@
 """Values of the standard library's own types, most of which are written in C, each with a structure of its own."""
 
 import array
+import asyncio
 import collections
 import datetime
 import decimal
@@ -136,6 +137,13 @@ def show():
     future_running.set_running_or_notify_cancel()
     future_cancelled.cancel()
 
+    loop = asyncio.new_event_loop()
+    aio_done, aio_none, aio_failed, aio_cancelled = (loop.create_future() for _ in range(4))
+    aio_done.set_result([1, "two"])
+    aio_none.set_result(None)
+    aio_failed.set_exception(KeyError("x"))
+    aio_cancelled.cancel()
+    aio_long_pending = loop.create_future()
     status, moment_struct = os.stat("/"), time.gmtime(0)
     version, flags_of_run = sys.version_info, sys.flags
     terminal = os.terminal_size((80, 24))

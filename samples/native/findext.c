@@ -114,6 +114,32 @@ static PyObject *findext_free_elsewhere(PyObject *module, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* What stands before the second of two neighbours is the first, and no size that free() could take for its own. */
+static PyObject *findext_free_by_libc(PyObject *module, PyObject *unused)
+{
+    char *blocks[64];
+    for (int i = 0; i < 64; i++)
+        blocks[i] = PyMem_Calloc(1, 48);
+    for (int i = 0; i < 64 * 64; i++) {
+        char *block = blocks[i % 64];
+        if (block == blocks[i / 64] + 48)
+            free(block);
+    }
+    Py_RETURN_NONE;
+}
+
+/* As CPython's own code does it, where an extension may: with a format. */
+static PyObject *findext_give_up(PyObject *module, PyObject *unused)
+{
+#if 0x03090000 <= PY_VERSION_HEX && PY_VERSION_HEX < 0x030d0000
+    extern void _Py_FatalErrorFormat(const char *, const char *, ...);
+    _Py_FatalErrorFormat(__func__, "row %d of %s is broken", 7, "table.csv");
+#else
+    Py_FatalError("row 7 of table.csv is broken");
+#endif
+    Py_RETURN_NONE;
+}
+
 static PyObject *findext_write_behind(PyObject *module, PyObject *argument)
 {
     volatile char *block = PyMem_Malloc(24);
@@ -124,6 +150,8 @@ static PyObject *findext_write_behind(PyObject *module, PyObject *argument)
 
 static PyMethodDef methods[] = {
     {"free_elsewhere", findext_free_elsewhere, METH_NOARGS, "Give memory back to another allocator."},
+    {"free_by_libc", findext_free_by_libc, METH_NOARGS, "Give memory of Python's allocator to the C library."},
+    {"give_up", findext_give_up, METH_NOARGS, "End the process by a fatal error."},
     {"write_behind", findext_write_behind, METH_O, "Write one byte too many."},
     {"use_freed", findext_use_freed, METH_NOARGS, "Follow a pointer in freed memory."},
     {"use_unset", findext_use_unset, METH_NOARGS, "Follow a pointer that was never set."},

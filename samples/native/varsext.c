@@ -22,15 +22,16 @@ struct shape {
     struct shape *next;
 };
 
-static __attribute__((noinline)) long varsext_store(long *target, long amount)
+static __attribute__((noinline)) long varsext_store(long *target, long amount, double rate)
 {
     *target = amount;
-    return amount + 1;
+    __asm__ volatile("" ::: "memory");
+    return amount + (long)rate;
 }
 
 static inline __attribute__((always_inline)) long inlined_store(long *place, long twice)
 {
-    return varsext_store(place, twice * 2);
+    return varsext_store(place, twice * 2, 0.75);
 }
 
 __attribute__((noinline)) long varsext_fill(struct shape *shape, PyObject *items, long *target, const char *label)

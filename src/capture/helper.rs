@@ -18,9 +18,9 @@ use crate::addr::Addr;
 use crate::report::json::JsonError;
 use crate::report::model::Trigger;
 use crate::report::{Report, packed};
-use crate::source::LiveProcess;
 use crate::source::live::{Access, AttachError, Fault};
 use crate::source::request::Request;
+use crate::source::{LiveProcess, MemoryExt, Registers, Target};
 
 /// How long the threads may take to stop.
 const STOP_TIME: Duration = Duration::from_secs(2);
@@ -28,6 +28,8 @@ const STOP_TIME: Duration = Duration::from_secs(2);
 const WALK_TIME: Duration = Duration::from_secs(3);
 /// How long all of it may take. The handler waits a second longer, then kills.
 const LIFETIME: Duration = Duration::from_secs(7);
+/// The size of an FXSAVE area, in bytes.
+const FXSAVE: usize = 512;
 
 /// A capture without debug information takes 3 MB, with Python's frames and values.
 const LEAST_ROOM: u64 = 4 << 20;
@@ -89,9 +91,14 @@ pub fn capture(
     let request = request::read(pid, tid, request, access)?;
     let mut process = LiveProcess::attach_by(access, pid.unsigned_abs(), started + STOP_TIME)?;
     if request.occasion == wire::Occasion::Crash {
+        let vectors = || Registers::vectors_in(&process.memory().read_vec(request.vectors()?, FXSAVE).ok()?);
+        let registers = Registers {
+            vectors: vectors(),
+            ..request.registers()
+        };
         process = process.with_fault(Fault {
             crash: request.crash(),
-            registers: Some(request.registers()),
+            registers: Some(registers),
         });
     }
     let process = annotated(process, Some(Addr(request.page)));

@@ -239,7 +239,7 @@ mod tests {
         // As where ptrace is denied: only the handler's registers are known.
         let registers = crate::source::Registers {
             dwarf: [7; 17],
-            fs_base: None,
+            ..crate::source::Registers::default()
         };
         let threads = [
             Thread {

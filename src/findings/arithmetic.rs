@@ -2,9 +2,7 @@
 
 use super::{Conclusion, Scene};
 use crate::report::model::Confidence;
-
-/// `FPE_INTDIV` (Linux include/uapi/asm-generic/siginfo.h).
-const FPE_INTDIV: i32 = 1;
+use crate::report::signals::FPE_INTDIV;
 
 pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
     scene.signal(libc::SIGFPE).filter(|crash| crash.code == FPE_INTDIV)?;

@@ -3,11 +3,10 @@
 use super::{Conclusion, Scene};
 use crate::report::model::Confidence;
 
-/// `BUS_ADRERR`: there is no memory behind the mapping.
-const BUS_ADRERR: i32 = 2;
-
 pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
-    scene.signal(libc::SIGBUS).filter(|crash| crash.code == BUS_ADRERR)?;
+    scene
+        .signal(libc::SIGBUS)
+        .filter(|crash| crash.code == libc::BUS_ADRERR)?;
     let address = scene.address()?;
     let mapping = scene.mapping(address).filter(|mapping| mapping.path.starts_with('/'))?;
     let position = address.0 - mapping.range.start.0 + mapping.offset;

@@ -24,16 +24,18 @@ pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
         let is_own = thread.interpreter.is_none_or(|own| own == interpreter.id);
         is_own && interpreter.finalizing == Some(true)
     });
+    let is_main = scene.report.process.as_ref().and_then(|process| process.pid) == Some(thread.tid);
     let evidence = match (&ending, is_flagged) {
         (Some(function), _) => format!("{function} is on the stack of the thread that crashed"),
-        (None, true) => "the interpreter is marked as being finalised, by another thread".to_string(),
+        (None, true) => "the interpreter is marked as being finalised".to_string(),
         (None, false) => return None,
     };
-    let advice = match ending {
-        Some(_) => {
+    // An interpreter without symbols does not name what is on the stack of its main thread.
+    let advice = match ending.is_some() || is_main {
+        true => {
             "look for what is used at exit after it was torn down: atexit functions, __del__ methods, destructors in C++"
         }
-        None => "end or join all threads before the main thread ends: those that go on find Python torn down",
+        false => "end or join all threads before the main thread ends: those that go on find Python torn down",
     };
     Some(
         Conclusion::new(Confidence::Likely, "Python was shutting down")

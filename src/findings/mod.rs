@@ -8,6 +8,7 @@
 
 mod abi_mismatch;
 mod abort_message;
+mod allocator_mismatch;
 mod arithmetic;
 mod cut_file;
 mod cxx_exception;

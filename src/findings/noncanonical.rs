@@ -6,11 +6,10 @@ use crate::machine::is_canonical;
 use crate::report::model::{AccessKind, Confidence};
 use crate::source::Registers;
 
-/// `SI_KERNEL`: what comes with a general protection fault.
-const SI_KERNEL: i32 = 0x80;
-
 pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
-    scene.signal(libc::SIGSEGV).filter(|crash| crash.code == SI_KERNEL)?;
+    scene
+        .signal(libc::SIGSEGV)
+        .filter(|crash| crash.code == libc::SI_KERNEL)?;
     let access = scene.access();
     if access.is_some_and(|access| access.kind == AccessKind::Execute) {
         return None;
@@ -18,7 +17,7 @@ pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
     let (confidence, address) = match access.and_then(|access| access.address) {
         Some(address) => (
             Confidence::Certain,
-            format!("the address is {address}{}", shape(address.0)),
+            format!("the address is {address}{}", made_of(scene)),
         ),
         None => {
             let (name, value) = suspects(scene.registers?).next()?;
@@ -32,6 +31,18 @@ pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
             .because_if(scene.place())
             .advise("run with PYTHONMALLOC=debug, or under AddressSanitizer: memory was overwritten or used after it was freed"),
     )
+}
+
+/// The text that a register of the address holds.
+fn made_of(scene: &Scene<'_>) -> String {
+    let registers = scene
+        .instruction()
+        .map_or(&[][..], |instruction| &instruction.registers);
+    let text = registers.iter().find_map(|register| {
+        let shape = shape(register.value.0);
+        (!shape.is_empty()).then(|| format!("; {} holds{}", register.name, shape.trim_start_matches(',')))
+    });
+    text.unwrap_or_default()
 }
 
 /// The registers whose values are no addresses.
@@ -56,7 +67,7 @@ mod tests {
 
     #[test]
     fn by_the_address_else_by_a_register() {
-        let stage = |value| Stage::new(libc::SIGSEGV, SI_KERNEL, 0).register(3, value);
+        let stage = |value| Stage::new(libc::SIGSEGV, libc::SI_KERNEL, 0).register(3, value);
         let found = stage(0x4141_4141_4141_4141).apply(apply).unwrap();
         assert_eq!(found.confidence, Confidence::Likely);
         assert_eq!(found.evidence[0], "rbx is 0x4141414141414141, the text \"AAAAAAAA\"");
@@ -68,5 +79,12 @@ mod tests {
             Confidence::Certain
         );
         assert_eq!(access(AccessKind::Execute).apply(apply), None);
+        let found = access(AccessKind::Read)
+            .operand("rbx", 0x4141_4141_4141_4141)
+            .apply(apply);
+        assert_eq!(
+            found.unwrap().evidence[0],
+            "the address is 0x4141414141414149; rbx holds the text \"AAAAAAAA\""
+        );
     }
 }

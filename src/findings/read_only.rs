@@ -2,9 +2,7 @@
 
 use super::{Conclusion, Scene};
 use crate::report::model::Confidence;
-
-/// `SEGV_ACCERR`: something is mapped there, and does not allow the access.
-const SEGV_ACCERR: i32 = 2;
+use crate::report::signals::SEGV_ACCERR;
 
 pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
     scene.signal(libc::SIGSEGV).filter(|crash| crash.code == SEGV_ACCERR)?;

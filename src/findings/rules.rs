@@ -1,10 +1,10 @@
 //! The rules. docs/findings.md is made from this list.
 
 use super::{
-    Conclusion, Scene, abi_mismatch, abort_message, arithmetic, cut_file, cxx_exception, deadlock, debug_allocator,
-    duplicate_libraries, fatal_error, fill_bytes, finalizing, freed_object, illegal_instruction, import_time,
-    lost_lock, negative_refcount, noncanonical, null_dereference, out_of_memory, read_only, rust_panic, stack_overflow,
-    stack_smash, thread_state, wild_call,
+    Conclusion, Scene, abi_mismatch, abort_message, allocator_mismatch, arithmetic, cut_file, cxx_exception, deadlock,
+    debug_allocator, duplicate_libraries, fatal_error, fill_bytes, finalizing, freed_object, illegal_instruction,
+    import_time, lost_lock, negative_refcount, noncanonical, null_dereference, out_of_memory, read_only, rust_panic,
+    stack_overflow, stack_smash, thread_state, wild_call,
 };
 
 /// One rule.
@@ -114,6 +114,13 @@ pub const RULES: &[Rule] = &[
         apply: illegal_instruction::apply,
     },
     Rule {
+        id: "allocator-mismatch",
+        says: "Memory of one allocator was given back to another.",
+        told_by: "the debug allocator (`PYTHONMALLOC=debug`), which says so; without it, that the C library refused a block which lies in a pool of Python's allocator",
+        explains: &["debug-allocator", "heap-corruption", "glibc-abort", "fatal-error"],
+        apply: allocator_mismatch::apply,
+    },
+    Rule {
         id: "heap-corruption",
         says: "The C library found its heap damaged.",
         told_by: "the message that glibc keeps when it aborts",
@@ -136,10 +143,10 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "debug-allocator",
-        says: "Python's debug allocator found a block damaged, or given back to another allocator.",
-        told_by: "SIGABRT below the checks of `PYTHONMALLOC=debug`; with the block, where the stack leads to it",
+        says: "Python's debug allocator found a block damaged, or freed already.",
+        told_by: "SIGABRT below the checks of `PYTHONMALLOC=debug`, by name or by what they say; with the block, where the stack leads to it",
         explains: &["fatal-error"],
-        apply: debug_allocator::apply,
+        apply: debug_allocator::damaged,
     },
     Rule {
         id: "cxx-terminate",
@@ -193,7 +200,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         id: "deadlock",
         says: "Threads wait for each other.",
-        told_by: "a circle of threads, each waiting for the GIL, a mutex or an RLock that the next one holds; without a crash also a thread that holds the GIL and waits in the C library while others wait for the GIL, and, `possible`, that all threads wait for locks",
+        told_by: "a circle of threads, each waiting for the GIL, a mutex or an RLock that the next one holds; without a crash also a thread that holds the GIL and waits in the C library while others wait for the GIL, and, `possible`, that all threads wait for locks: a `threading.Lock` does not say who holds it",
         explains: &[],
         apply: deadlock::apply,
     },

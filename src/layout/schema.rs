@@ -519,6 +519,8 @@ offsets! {
     }
     /// `FutureObj` (Modules/_asynciomodule.c).
     future: FutureOffsets = ["FutureObj"] {
+        exception = ["fut_exception"],
+        result = ["fut_result"],
         state = ["fut_state"],
     }
     /// `futureiterobject` (Modules/_asynciomodule.c): what `await` of a future iterates over.

@@ -3,7 +3,9 @@
 //! It follows straight lines only. Where another path joins (a jump leads in between, or a jump away stands there), and
 //! where a call may have changed the register, nothing is said.
 
-use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, OpAccess, OpKind};
+use iced_x86::{
+    Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, OpAccess, OpKind, Register,
+};
 
 use super::x86_64::{dwarf_number, value};
 use crate::addr::{Addr, AddrRange};
@@ -17,6 +19,8 @@ const MAX_DEPTH: u32 = 4;
 const MAX_CALL: u64 = 96;
 /// DWARF numbers of the registers that a call keeps (System V psABI AMD64, 3.2.1).
 const KEPT: [usize; 7] = [3, Registers::RBP, Registers::RSP, 12, 13, 14, 15];
+/// Registers that are the second byte of another.
+const HIGH_BYTES: [Register; 4] = [Register::AH, Register::BH, Register::CH, Register::DH];
 /// DWARF numbers of the registers of the first arguments, in order: rdi, rsi, rdx, rcx, r8, r9.
 pub const ARGUMENTS: [usize; 6] = [5, 4, 1, 2, 8, 9];
 
@@ -148,6 +152,25 @@ impl Lines {
             }
             (Code::Lea_r64_m, _) => Some(self.address_by(memory, registers, known, index, depth + 1)?.0),
             (Code::Mov_r32_imm32 | Code::Mov_r64_imm64, _) => Some(instruction.immediate(1)),
+            (Code::Mov_r32_rm32, OpKind::Memory) => {
+                let at = self.address_by(memory, registers, known, index, depth + 1)?;
+                memory.read_u32(at).ok().map(u64::from)
+            }
+            // A char, as a function with a format gets it.
+            (Code::Movsx_r32_rm8, kind) => {
+                let byte = match kind {
+                    OpKind::Memory => {
+                        let at = self.address_by(memory, registers, known, index, depth + 1)?;
+                        memory.read_array::<1>(at).ok()?[0]
+                    }
+                    _ if HIGH_BYTES.contains(&instruction.op1_register()) => return None,
+                    _ => {
+                        let from = dwarf_number(instruction.op1_register())?;
+                        self.value(memory, registers, known, from, index, depth + 1)? as u8
+                    }
+                };
+                Some(u64::from(i32::from(byte.cast_signed()).cast_unsigned()))
+            }
             (Code::Mov_r64_rm64 | Code::Mov_rm64_r64, OpKind::Register)
                 if instruction.op0_kind() == OpKind::Register =>
             {

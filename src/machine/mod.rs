@@ -45,6 +45,8 @@ pub struct Access {
     pub address: Option<Addr>,
     /// How many bytes; of one that repeats itself, all that is left to do. `None` where that is not fixed.
     pub len: Option<u64>,
+    /// A mask register (AVX-512) chooses among these bytes: it may be fewer.
+    pub is_masked: bool,
     /// The registers of the address, the base first, by DWARF number.
     pub registers: Vec<usize>,
     /// What is added to them.

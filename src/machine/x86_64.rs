@@ -31,6 +31,10 @@ pub fn decode(code: &[u8], memory: &dyn Memory, registers: &Registers) -> Option
         .used_memory()
         .iter()
         .filter_map(|used| access(used, registers, left))
+        .map(|access| Access {
+            is_masked: instruction.has_op_mask(),
+            ..access
+        })
         .collect();
     let mut reads: Vec<usize> = info
         .used_registers()
@@ -90,6 +94,7 @@ fn access(used: &UsedMemory, registers: &Registers, left: Option<u64>) -> Option
             .virtual_address(0, |register, _, _| value(register, registers))
             .map(Addr),
         len: left.or((size > 0).then_some(size)),
+        is_masked: false,
         registers: [used.base(), used.index()]
             .into_iter()
             .filter_map(dwarf_number)

@@ -3,7 +3,7 @@
 //! A function that has overwritten its argument refers to the value it began with (`DW_OP_entry_value`). Its caller's
 //! debug information may tell how that was computed, from what is still there.
 
-use gimli::{AttributeValue, Expression, Operation};
+use gimli::{AttributeValue, Expression, Operation, Value};
 
 use super::info::Info;
 use super::place::Places;
@@ -22,7 +22,7 @@ pub(super) fn entry_value<'a>(
     die: &Die<'a>,
     expression: Expression<Slice<'a>>,
     depth: u32,
-) -> Option<u64> {
+) -> Option<Value> {
     let wanted = single_register(expression, die)?;
     let caller = places.frames.get(frame + 1)?;
     // Only a frame that called this one knows; a guess, or what a signal interrupted, does not.
@@ -47,7 +47,7 @@ pub(super) fn entry_value<'a>(
         };
         if single_register(location, &parameter) == Some(wanted) {
             let value = either(&entry, gimli::DW_AT_call_value, gimli::DW_AT_GNU_call_site_value)?;
-            return places.number(frame + 1, &parameter, value, depth);
+            return places.value(frame + 1, &parameter, value, depth);
         }
     }
     None
@@ -122,7 +122,13 @@ fn either<'a>(entry: &Entry<'a>, standard: gimli::DwAt, gnu: gimli::DwAt) -> Opt
 fn single_register(expression: Expression<Slice<'_>>, die: &Die<'_>) -> Option<gimli::Register> {
     let mut operations = expression.operations(die.unit.encoding());
     match (operations.next().ok()??, operations.next().ok()?) {
-        (Operation::Register { register }, None) => Some(register),
+        (
+            Operation::Register { register }
+            | Operation::RegisterOffset {
+                register, offset: 0, ..
+            },
+            None,
+        ) => Some(register),
         _ => None,
     }
 }

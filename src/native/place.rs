@@ -90,12 +90,17 @@ impl<'a> Places<'_, 'a> {
 
     /// The number that an expression computes: that of a location is its address.
     pub fn number(&self, frame: usize, die: &Die<'a>, expression: Expression<Slice<'a>>, depth: u32) -> Option<u64> {
+        self.value(frame, die, expression, depth)?.to_u64(u64::MAX).ok()
+    }
+
+    /// The same with its type, which may be one of floating-point numbers.
+    pub fn value(&self, frame: usize, die: &Die<'a>, expression: Expression<Slice<'a>>, depth: u32) -> Option<Value> {
         let pieces = self.evaluate(frame, die, expression, depth)?;
         match pieces.as_slice() {
             [piece] => match &piece.location {
-                Location::Address { address } => Some(*address),
-                Location::Value { value } => value.to_u64(u64::MAX).ok(),
-                Location::Register { register } => self.register(frame, *register),
+                Location::Address { address } => Some(Value::Generic(*address)),
+                Location::Value { value } => Some(*value),
+                Location::Register { register } => self.register(frame, *register).map(Value::Generic),
                 _ => None,
             },
             _ => None,
@@ -153,7 +158,7 @@ impl<'a> Places<'_, 'a> {
                 }
                 EvaluationResult::RequiresEntryValue(expression) => {
                     let value = calls::entry_value(self, frame, die, expression, depth + 1)?;
-                    evaluation.resume_with_entry_value(Value::Generic(value))
+                    evaluation.resume_with_entry_value(value)
                 }
                 EvaluationResult::RequiresBaseType(offset) => {
                     let entry = die.unit.entry(offset).ok()?;
@@ -185,8 +190,18 @@ impl<'a> Places<'_, 'a> {
         Value::parse(kind, gimli::EndianSlice::new(&bytes, gimli::LittleEndian)).ok()
     }
 
-    /// A register of a frame, where it is known.
+    /// A vector register of a frame, where it is known.
+    fn vector(&self, frame: usize, register: gimli::Register) -> Option<u128> {
+        let index = usize::from(register.0).checked_sub(Registers::XMM0)?;
+        let vectors = self.frames.get(frame)?.frame.registers.vectors?;
+        vectors.get(index).copied()
+    }
+
+    /// A register of a frame, where it is known; of a vector register, its first number.
     pub fn register(&self, frame: usize, register: gimli::Register) -> Option<u64> {
+        if let Some(vector) = self.vector(frame, register) {
+            return Some(vector as u64);
+        }
         let frame = &self.frames.get(frame)?.frame;
         let number = usize::from(register.0);
         let is_known = number < Registers::COUNT && frame.known & (1 << number) != 0;
@@ -220,17 +235,26 @@ impl<'a> Places<'_, 'a> {
 
     fn piece(&self, frame: usize, location: &Location<Slice<'a>>, len: u64) -> Option<Vec<u8>> {
         let word = match location {
+            Location::Register { register } => {
+                let bytes = self.vector(frame, *register).map(u128::to_le_bytes);
+                let bytes = bytes.or_else(|| Some(u128::from(self.register(frame, *register)?).to_le_bytes()));
+                return bytes?.get(..len as usize).map(<[u8]>::to_vec);
+            }
             Location::Address { address } => return self.memory.read_vec(Addr(*address), len as usize).ok(),
             Location::Bytes { value } => return value.slice().get(..len as usize).map(<[u8]>::to_vec),
-            Location::Register { register } => self.register(frame, *register)?,
-            Location::Value { value } => match value {
-                Value::F32(number) => u64::from(number.to_bits()),
-                Value::F64(number) => number.to_bits(),
-                other => other.to_u64(u64::MAX).ok()?,
-            },
+            Location::Value { value } => bits(*value)?,
             Location::Empty | Location::ImplicitPointer { .. } => return None,
         };
         word.to_le_bytes().get(..len as usize).map(<[u8]>::to_vec)
+    }
+}
+
+/// A value of any type as its bits.
+fn bits(value: Value) -> Option<u64> {
+    match value {
+        Value::F32(number) => Some(u64::from(number.to_bits())),
+        Value::F64(number) => Some(number.to_bits()),
+        other => other.to_u64(u64::MAX).ok(),
     }
 }
 

@@ -69,9 +69,10 @@ fn descend<'a>(info: &Info<'a>, die: &Die<'a>, address: Svma, levels: &mut Vec<L
     }
 }
 
-/// Not one of another scope that is only declared here.
+/// Not one of another scope that is only declared here, and none that the compiler made (`__PRETTY_FUNCTION__`).
 fn is_here(entry: &Entry<'_>) -> bool {
-    !entry.has_attr(gimli::DW_AT_declaration) && !entry.has_attr(gimli::DW_AT_external)
+    let not_here = [gimli::DW_AT_declaration, gimli::DW_AT_external, gimli::DW_AT_artificial];
+    !not_here.iter().any(|attribute| entry.has_attr(*attribute))
 }
 
 fn add<'a>(info: &Info<'a>, levels: &mut [Level<'a>], die: Die<'a>, is_argument: bool) {

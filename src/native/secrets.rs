@@ -112,6 +112,15 @@ impl Secrets<'_, '_> {
                 let text = bytes.split(|&byte| byte == 0).next();
                 self.redactor.add_bytes(text.unwrap_or_default());
             }
+            // A field of a Python type's structure: what its form was is not known any more.
+            Form::Redacted => {
+                let text = bytes.split(|&byte| byte == 0).next();
+                self.redactor.add_bytes(text.unwrap_or_default());
+                if kind.size == 8 {
+                    let text = Peek(self.memory).read_c_string(Addr(word(bytes)), MAX_TEXT);
+                    self.redactor.add_bytes(&text.unwrap_or_default());
+                }
+            }
             Form::Struct(members) if depth < MAX_DEPTH => {
                 for member in members {
                     let from = member.offset as usize;

@@ -152,7 +152,7 @@ fn pointer_form<'a>(info: &Info<'a>, die: &Die<'a>, entry: &Entry<'a>, depth: u3
             Form::Object
         }
         // What a variable itself points to is shown, what its members point to is not.
-        _ if depth == 0 => Form::Pointer(Some(Box::new(describe(info, &target, MAX_DEPTH)))),
+        _ if depth == 0 => Form::Pointer(Some(Box::new(describe(info, &target, MAX_DEPTH - 1)))),
         _ => Form::Pointer(None),
     }
 }
@@ -226,7 +226,7 @@ fn members<'a>(info: &Info<'a>, die: &Die<'a>, depth: u32) -> Vec<Member> {
 /// The size of an array, and its items.
 fn array<'a>(info: &Info<'a>, die: &Die<'a>, entry: &Entry<'a>, depth: u32) -> Option<(u64, Form)> {
     let item = info.target(die, entry, gimli::DW_AT_type)?;
-    let mut kind = describe(info, &item, depth + 1);
+    let mut kind = describe(info, &item, depth.max(1));
     let children = die.children();
     let dimensions = children
         .iter()

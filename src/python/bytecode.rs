@@ -39,10 +39,36 @@ struct Decoded {
     argument: u32,
 }
 
+/// The instructions of a code object, as they are executed; none where they cannot be read.
+pub struct Instructions(Vec<Decoded>);
+
+impl Instructions {
+    /// The instrumented ones (PEP 669, 3.12+), each name once: what `sys.monitoring`, a tracer or a profiler has put there.
+    pub fn instrumented(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for opcode in self.0.iter().filter_map(|instruction| instruction.opcode) {
+            if opcode.name.starts_with("INSTRUMENTED_") && names.iter().all(|name| name != opcode.name) {
+                names.push(opcode.name.to_string());
+            }
+        }
+        names
+    }
+}
+
 impl Python<'_> {
-    /// The instructions around the one that a frame stands at; empty where that is not in the code.
-    pub fn bytecode(&self, step: &PythonStep, code: &Code, limits: &mut Limits) -> Vec<Bytecode> {
-        let instructions = self.decode(code).unwrap_or_default();
+    /// The instructions of a code object.
+    pub fn instructions(&self, code: &Code) -> Instructions {
+        Instructions(self.decode(code).unwrap_or_default())
+    }
+
+    /// Those around the one that a frame stands at; empty where that is not in the code.
+    pub fn bytecode(
+        &self,
+        step: &PythonStep,
+        code: &Code,
+        Instructions(instructions): &Instructions,
+        limits: &mut Limits,
+    ) -> Vec<Bytecode> {
         let Ok(current) = u32::try_from(step.lasti) else {
             return Vec::new();
         };
@@ -79,19 +105,6 @@ impl Python<'_> {
                 is_current: (instruction.offset..instruction.end).contains(&current),
             })
             .collect()
-    }
-
-    /// The instrumented instructions of a code object (PEP 669, 3.12+), each name once: what `sys.monitoring`, a tracer
-    /// or a profiler has put into it.
-    pub fn instrumentation(&self, code: &Code) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        let instructions = self.decode(code).unwrap_or_default();
-        for opcode in instructions.iter().filter_map(|instruction| instruction.opcode) {
-            if opcode.name.starts_with("INSTRUMENTED_") && names.iter().all(|name| name != opcode.name) {
-                names.push(opcode.name.to_string());
-            }
-        }
-        names
     }
 
     fn decode(&self, code: &Code) -> Option<Vec<Decoded>> {

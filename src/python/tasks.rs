@@ -17,6 +17,8 @@ const MAX_ENTRIES: usize = 5_000;
 const MAX_ATTRIBUTES: u64 = 60;
 /// The most children of one `gather` that are named.
 const MAX_CHILDREN: u64 = 50;
+/// How many objects the result of a future may cost.
+const OUTCOME_OBJECTS: u32 = 20;
 
 /// A task that is not done.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,6 +37,8 @@ pub struct Task {
     pub is_waiting: bool,
     /// What it waits for, each in a few words: names of tasks, or a future.
     pub awaiting: Vec<String>,
+    /// What came of the future that it waits for, where that is done: the task goes on next.
+    pub outcome: Option<String>,
     /// The frames of its suspended coroutines, innermost first; none while it runs.
     pub steps: Vec<PythonStep>,
 }
@@ -188,6 +192,7 @@ impl Python<'_> {
             } else {
                 self.describe(waits_for)
             },
+            outcome: running.is_none().then(|| self.outcome_words(waits_for)).flatten(),
             steps,
         })
     }
@@ -216,6 +221,41 @@ impl Python<'_> {
         vec![self.describe_one(object)]
     }
 
+    /// For example `raised ValueError('x')`.
+    fn outcome_words(&self, object: Addr) -> Option<String> {
+        if !self.task_fields(object)?.is_done {
+            return None;
+        }
+        let Some((is_exception, object)) = self.outcome(object) else {
+            return Some("was cancelled".to_string());
+        };
+        let word = if is_exception { "raised" } else { "returned" };
+        let mut limits = Limits::default();
+        limits.budget = OUTCOME_OBJECTS;
+        Some(format!("{word} {}", self.repr(object, &mut limits)))
+    }
+
+    /// What a future or task is finished with: whether that is an exception, and the object. `None` for one that is not
+    /// finished, or was cancelled.
+    pub(super) fn outcome(&self, object: Addr) -> Option<(bool, Addr)> {
+        let info = self.type_of(object)?;
+        let bases = self.base_names(&info);
+        // `TaskObj` begins as `FutureObj` does (Modules/_asynciomodule.c, `FutureObj_HEAD`).
+        let (exception, result) = if bases.iter().any(|name| name == "_asyncio.Future") || is_task(&bases) {
+            let future = &self.layout.offsets.future;
+            (
+                self.read_or_null(future.exception.of(object)),
+                self.read_or_null(future.result.of(object)),
+            )
+        } else {
+            let attribute = |name| self.attribute(object, &info, name).unwrap_or_default();
+            (attribute("_exception"), attribute("_result"))
+        };
+        let is_failed = !self.is_nothing(exception);
+        let found = if is_failed { exception } else { result };
+        (!found.is_null()).then_some((is_failed, found))
+    }
+
     fn describe_one(&self, object: Addr) -> String {
         let name = self
             .type_of(object)
@@ -235,7 +275,7 @@ impl Python<'_> {
         let offsets = &self.layout.offsets;
         let bases = self.base_names(&info);
         let read = |field: Offset| self.read_or_null(field.of(object));
-        if bases.iter().any(|name| name == "_asyncio.Task") {
+        if is_task(&bases) {
             let is_pending = self.memory.read_i32(offsets.task.state.of(object));
             return Some(Fields {
                 coro: read(offsets.task.coro),
@@ -287,6 +327,10 @@ impl Python<'_> {
         }
         names
     }
+}
+
+fn is_task(bases: &[String]) -> bool {
+    bases.iter().any(|name| name == "_asyncio.Task")
 }
 
 /// The number at the end of a name: `Task-12`.

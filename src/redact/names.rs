@@ -12,7 +12,7 @@ enum Place {
 use Place::{Anywhere, Words};
 
 /// The terms, without what separates their words.
-const TERMS: [(&str, Place); 11] = [
+const TERMS: [(&str, Place); 12] = [
     ("password", Anywhere),
     ("passwd", Anywhere),
     ("passphrase", Anywhere),
@@ -24,6 +24,8 @@ const TERMS: [(&str, Place); 11] = [
     ("privatekey", Anywhere),
     ("credential", Anywhere),
     ("accesskey", Anywhere),
+    // multiprocessing: what a child process proves itself with.
+    ("authkey", Anywhere),
 ];
 
 /// The longest name that is looked at, in bytes.

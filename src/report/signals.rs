@@ -12,6 +12,16 @@ struct Signal {
     codes: &'static [Code],
 }
 
+// What the crate libc lacks of them.
+/// An integer was divided by zero.
+pub const FPE_INTDIV: i32 = 1;
+/// The operand of an instruction is illegal.
+pub const ILL_ILLOPN: i32 = 2;
+/// Nothing is mapped at the address.
+pub const SEGV_MAPERR: i32 = 1;
+/// What is mapped there does not allow the access.
+pub const SEGV_ACCERR: i32 = 2;
+
 /// One value of `si_code`: its number, name and meaning.
 type Code = (i32, &'static str, &'static str);
 
@@ -26,7 +36,7 @@ const SIGNALS: &[Signal] = &[
         true,
         &[
             (1, "ILL_ILLOPC", "illegal opcode"),
-            (2, "ILL_ILLOPN", "illegal operand"),
+            (ILL_ILLOPN, "ILL_ILLOPN", "illegal operand"),
             (3, "ILL_ILLADR", "illegal addressing mode"),
             (4, "ILL_ILLTRP", "illegal trap"),
             (5, "ILL_PRVOPC", "privileged opcode"),
@@ -71,7 +81,7 @@ const SIGNALS: &[Signal] = &[
         "arithmetic error",
         true,
         &[
-            (1, "FPE_INTDIV", "integer division by zero"),
+            (FPE_INTDIV, "FPE_INTDIV", "integer division by zero"),
             (2, "FPE_INTOVF", "integer overflow"),
             (3, "FPE_FLTDIV", "floating-point division by zero"),
             (4, "FPE_FLTOVF", "floating-point overflow"),
@@ -89,8 +99,8 @@ const SIGNALS: &[Signal] = &[
         "segmentation fault",
         true,
         &[
-            (1, "SEGV_MAPERR", "address not mapped"),
-            (2, "SEGV_ACCERR", "access not permitted"),
+            (SEGV_MAPERR, "SEGV_MAPERR", "address not mapped"),
+            (SEGV_ACCERR, "SEGV_ACCERR", "access not permitted"),
             (3, "SEGV_BNDERR", "bounds check failed"),
             (4, "SEGV_PKUERR", "access denied by a protection key"),
             (8, "SEGV_MTEAERR", "memory tag fault, noticed later"),

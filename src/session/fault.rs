@@ -1,6 +1,9 @@
 //! What first interrupted a thread with a fatal signal, where handlers that ran before ours raised it again.
 
+use libc::{BUS_ADRERR, SI_KERNEL, SI_TKILL, SI_USER};
+
 use crate::addr::Addr;
+use crate::report::signals::{FPE_INTDIV, ILL_ILLOPN, SEGV_ACCERR, SEGV_MAPERR};
 use crate::source::streams::NativeStep;
 use crate::source::{Crash, MemoryExt, Registers, Target};
 use crate::unwind::{self, SignalFrame, SignalInfo, Trap};
@@ -15,16 +18,6 @@ const FATAL: [i32; 7] = [
     libc::SIGTRAP,
     libc::SIGSYS,
 ];
-
-// si_code (Linux include/uapi/asm-generic/siginfo.h).
-const SI_USER: i32 = 0;
-const SI_TKILL: i32 = -6;
-const SI_KERNEL: i32 = 0x80;
-const SEGV_MAPERR: i32 = 1;
-const SEGV_ACCERR: i32 = 2;
-const BUS_ADRERR: i32 = 2;
-const FPE_INTDIV: i32 = 1;
-const ILL_ILLOPN: i32 = 2;
 
 /// DWARF numbers of the registers for the first arguments of a system call.
 const RDI: usize = 5;

@@ -140,6 +140,7 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
             character_column(&text, byte?)
         };
         let (first_column, end_column) = (column(line, position.column), column(end_line, position.end_column));
+        let (instrumented, bytecode) = self.bytecode(python, step, &code);
         PythonFrame {
             function: Some(code.name.clone()),
             qualname: code.qualname.clone(),
@@ -154,27 +155,33 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
             entry: step.is_entry,
             owner: Some(owner(step, &code)),
             interpreter: (self.walk.interpreters.len() > 1).then_some(step.interpreter),
-            instrumented: match self.bytecode_left {
-                0 => Vec::new(),
-                _ => python.instrumentation(&code),
-            },
-            bytecode: self.bytecode(python, step, &code),
+            instrumented,
+            bytecode,
             locals: self.locals(step, &code),
             source,
         }
     }
 
-    /// Read in any case, so that a dump has it.
-    fn bytecode(&mut self, python: &Python<'_>, step: &PythonStep, code: &Rc<Code>) -> Vec<model::Bytecode> {
-        // Constants are values like others.
-        if self.bytecode_left == 0 || self.walk.options.no_locals {
-            self.bytecode_left = self.bytecode_left.saturating_sub(1);
-            return Vec::new();
+    /// The names of instrumented instructions, and the instructions around the current one. Read in any case, so that a
+    /// dump has it.
+    fn bytecode(
+        &mut self,
+        python: &Python<'_>,
+        step: &PythonStep,
+        code: &Rc<Code>,
+    ) -> (Vec<String>, Vec<model::Bytecode>) {
+        if self.bytecode_left == 0 {
+            return (Vec::new(), Vec::new());
         }
         self.bytecode_left -= 1;
+        let instructions = python.instructions(code);
+        // Constants are values like others.
+        if self.walk.options.no_locals {
+            return (instructions.instrumented(), Vec::new());
+        }
         let mut limits = self.walk.options.limits.clone();
         limits.budget = BYTECODE_OBJECTS;
-        let found = python.bytecode(step, code, &mut limits);
+        let found = python.bytecode(step, code, &instructions, &mut limits);
         let shown = found.into_iter().filter(|_| self.walk.options.bytecode);
         let instruction = |found: Bytecode| model::Bytecode {
             offset: found.offset,
@@ -183,7 +190,7 @@ impl<'a, 'm, 's, 't> FrameBuilder<'a, 'm, 's, 't> {
             meaning: found.meaning,
             current: found.is_current,
         };
-        shown.map(instruction).collect()
+        (instructions.instrumented(), shown.map(instruction).collect())
     }
 
     fn locals(&mut self, step: &PythonStep, code: &Rc<Code>) -> Vec<Variable> {

@@ -5,9 +5,6 @@ use crate::machine::{self, is_canonical};
 use crate::report::model::{AccessKind, Instruction, MemoryAccess, Register};
 use crate::source::{Crash, Memory, Registers};
 
-/// `si_code` where the processor gave no address (Linux include/uapi/asm-generic/siginfo.h).
-const SI_KERNEL: i32 = 0x80;
-
 /// Signals that come from an instruction, and leave the program counter at it. (SIGTRAP leaves it behind.)
 const FAULTS: [i32; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
 
@@ -67,7 +64,7 @@ fn faulting_access(
     pc: Addr,
     instruction: Option<&machine::Instruction>,
 ) -> Option<(MemoryAccess, Vec<usize>)> {
-    let has_address = crash.code != SI_KERNEL;
+    let has_address = crash.code != libc::SI_KERNEL;
     let execute = |target: Addr, numbers: &[usize]| {
         let access = MemoryAccess {
             kind: AccessKind::Execute,
@@ -109,7 +106,7 @@ fn faulting_access(
         operand: Some(access.operand.clone()),
         displacement: (!access.registers.is_empty()).then_some(access.displacement),
         address: access.address.map(Into::into),
-        size: access.len,
+        size: access.len.filter(|_| !access.is_masked),
         explains_fault,
     };
     Some((shown, access.registers.clone()))
@@ -181,17 +178,17 @@ mod tests {
             "mov rax, [rdi+0x18]; Read 0x18 Some(false); rdi=0x0"
         );
         assert_eq!(
-            segv(load, SI_KERNEL, 0, wild),
+            segv(load, libc::SI_KERNEL, 0, wild),
             "mov rax, [rdi+0x18]; Read 0xdeadbeefdeadbf07 Some(true); rdi=0xdeadbeefdeadbeef"
         );
         // A privileged instruction with a harmless operand.
         assert_eq!(
-            segv(load, SI_KERNEL, 0, 0x10),
+            segv(load, libc::SI_KERNEL, 0, 0x10),
             "mov rax, [rdi+0x18]; Read 0x28 None; rdi=0x10"
         );
         let call = b"\xff\xd7";
         assert_eq!(
-            segv(call, SI_KERNEL, 0, wild),
+            segv(call, libc::SI_KERNEL, 0, wild),
             "call rdi; Execute 0xdeadbeefdeadbeef Some(true); rdi=0xdeadbeefdeadbeef"
         );
         assert_eq!(segv(load, 2, PC, 0), "; Execute 0x400000 Some(true); ");

@@ -81,6 +81,7 @@ impl FrameBuilder<'_, '_, '_, '_> {
             event_loop: (!task.event_loop.is_null()).then(|| task.event_loop.into()),
             interpreter: Some(interpreter.id),
             awaiting: task.awaiting,
+            outcome: task.outcome,
         }
     }
 }

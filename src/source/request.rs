@@ -26,9 +26,8 @@ const DWARF_TO_GREG: [usize; REGISTERS] = [
     16, // 16 rip
 ];
 
-/// `si_code` of signals the kernel raised without a better reason, such as a non-canonical address: `si_addr` is not
-/// meaningful then.
-const SI_KERNEL: i32 = 0x80;
+/// `uc_mcontext.fpregs` in the ucontext (glibc sysdeps/unix/sysv/linux/x86/sys/ucontext.h).
+const UC_FPSTATE: usize = 224;
 
 /// Who sent a signal that no fault raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +133,8 @@ impl Request {
             tid: raw.tid,
             signal: raw.signal,
             code,
-            address: (from_kernel && code != SI_KERNEL).then_some(address),
+            // Of a signal that the kernel raised without a better reason, such as a non-canonical address, it means nothing.
+            address: (from_kernel && code != libc::SI_KERNEL).then_some(address),
             sender: (!from_kernel).then_some(Sender {
                 pid: int(16),
                 uid: int(20) as u32,
@@ -174,7 +174,15 @@ impl Request {
         Registers {
             dwarf: self.registers,
             fs_base: Some(self.fs_base),
+            vectors: None,
         }
+    }
+
+    /// Where in the process its vector registers of that moment are, in an FXSAVE area.
+    #[must_use]
+    pub fn vectors(&self) -> Option<Addr> {
+        let word = self.ucontext.get(UC_FPSTATE..)?.first_chunk()?;
+        Some(Addr(u64::from_le_bytes(*word))).filter(|at| !at.is_null())
     }
 }
 

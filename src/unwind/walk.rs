@@ -187,7 +187,9 @@ impl<'a> Unwinder<'a> {
         let mut known = ALL;
         let mut is_interrupted = true;
         let mut found = Vec::new();
-        for (step, registers) in walked.into_iter().zip(all) {
+        for (step, mut registers) in walked.into_iter().zip(all) {
+            // A call need not keep any of them.
+            registers.vectors = registers.vectors.filter(|_| found.is_empty());
             known = match step.trust {
                 _ if is_interrupted => ALL,
                 Trust::Cfi => known & KEPT,

@@ -74,8 +74,9 @@ fn compare(flags: &[&str]) {
                 Some("optimized-out") => "(optimized out)".to_string(),
                 _ => plain(variable["value"].as_str().unwrap_or_default()),
             };
-            // gdb takes registers of callers for unchanged that a call need not keep, and has vector registers.
-            if text == "(optimized out)" && is_optimized {
+            // gdb takes registers of callers for unchanged that a call need not keep.
+            let is_in_vector = ["rate", "share"].contains(&name.as_str());
+            if text == "(optimized out)" && is_optimized && !is_in_vector {
                 continue;
             }
             if let Some(string) = value["string"].as_str() {

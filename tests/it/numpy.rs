@@ -6,9 +6,9 @@ use std::fs;
 use serde_json::Value;
 
 use crate::golden::repository;
-use crate::harness::{COLDFRAME, Folder, bare, output, stderr};
+use crate::harness::{COLDFRAME, Folder, bare, output, skip, stderr};
 use crate::tools::Running;
-use crate::venv::numpy_pythons;
+use crate::venv::{numpy_pythons, pandas_python};
 
 #[test]
 fn arrays_and_scalars() {
@@ -41,6 +41,45 @@ fn arrays_and_scalars() {
         assert_eq!(live["long_one"]["length"], 1000);
         assert_eq!(text("in_a_list"), "[np.float32(2.5)]");
     }
+}
+
+/// pandas prints its objects by Python code, so their attributes are shown: those that Python would print by itself are
+/// as the program says.
+#[test]
+fn objects_of_pandas_are_shown_by_their_attributes() {
+    let Some(python) = pandas_python() else {
+        return skip("pandas");
+    };
+    let program = fs::read_to_string(repository("tests/it/programs/pandas_values.py")).expect("the program");
+    let folder = Folder::new();
+    let running = Running::python(&python, &program);
+    let expected: BTreeMap<String, BTreeMap<String, String>> =
+        serde_json::from_str(&running.line).expect("what the program says");
+    let found = variables(&analyze(&folder, &["--pid", &running.pid().to_string()]));
+    let mut compared = 0;
+    for (name, attributes) in &expected {
+        let object = &found[name];
+        let children = object["children"].as_array().into_iter().flatten();
+        let children: BTreeMap<&str, &Value> = children
+            .filter_map(|child| Some((child["name"].as_str()?, child)))
+            .collect();
+        for (attribute, repr) in attributes {
+            let child = children
+                .get(format!(".{attribute}").as_str())
+                .copied()
+                .unwrap_or(&Value::Null);
+            assert_eq!(
+                child["value"].as_str(),
+                Some(repr.as_str()),
+                "{name}.{attribute} of {object}"
+            );
+            compared += 1;
+        }
+        let value = object["value"].as_str().unwrap_or_default();
+        assert!(value.starts_with("<pandas."), "{name}: {value}");
+    }
+    assert!(compared >= 8, "{compared} of {expected:?}");
+    assert_eq!(found["column"]["value"], "array([1, 2, 3], shape=(3,), dtype=int64)");
 }
 
 fn analyze(folder: &Folder, input: &[&str]) -> Value {

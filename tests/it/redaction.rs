@@ -5,8 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::golden::repository;
 use crate::harness::{COLDFRAME, Folder, bare, output, skip, stderr};
-use crate::pythons::pythons;
+use crate::pythons::{Python, pythons};
 
 /// What begins each planted secret. The rest tells where it was planted.
 const MARK: &str = "Zq7";
@@ -268,6 +269,82 @@ callback(made())
             );
         }
     }
+}
+
+/// Secrets in fields of C structures and in variables of C functions, which debug information names.
+#[test]
+fn secrets_of_native_code_are_in_no_dump() {
+    const CRASH: &str = "
+import secrets_c
+def made(where):
+    return ''.join(['Zq', '7-', where, '-x9'])
+def connect(account):
+    secrets_c.crash(account)
+connect(secrets_c.account(made('field-object')))
+";
+    let mut compared = 0;
+    for python in &pythons() {
+        let folder = Folder::new();
+        let Some(module) = compiled(python, &folder) else {
+            continue;
+        };
+        let program = folder.join("program.py");
+        fs::write(&program, CRASH).expect("the program");
+        let mut process = bare(COLDFRAME.as_ref(), &folder);
+        process.args(["run", "--report", "full", "-o", "dumps", "--"]);
+        process.arg(&python.executable).arg(&program);
+        process.env("PYTHONPATH", module.parent().expect("a folder"));
+        let text = stderr(&output(process));
+        let mut files = fs::read_dir(folder.join("dumps")).expect("a dump folder").flatten();
+        let dump = files
+            .next()
+            .unwrap_or_else(|| panic!("{}: {text}", python.version))
+            .path();
+        let bytes = fs::read(&dump).expect("the dump");
+        assert_eq!(leaks(&bytes, MARK), [""; 0], "{}: {text}", python.version);
+        let offline = Command::new(COLDFRAME)
+            .arg("analyze")
+            .arg(&dump)
+            .output()
+            .expect("analyze");
+        let offline = String::from_utf8_lossy(&offline.stdout).into_owned();
+        for text in [&text, &offline] {
+            assert!(!text.contains(MARK), "{}: {text}", python.version);
+            for shown in [
+                "host = \"localhost\"",
+                "access_token = (redacted)",
+                "passphrase = (redacted)",
+                ".count = 7",
+                ".password = (redacted)",
+                ".api_key = (redacted)",
+                ".token = (redacted)",
+                "port = 5432",
+            ] {
+                assert!(text.contains(shown), "{}: {shown} is not in\n{text}", python.version);
+            }
+        }
+        compared += 1;
+    }
+    if compared == 0 {
+        skip("secrets of native code: no CPython with headers, or no C compiler");
+    }
+}
+
+/// The extension module of tests/it/programs/secrets.c, where the headers of that Python are at hand.
+fn compiled(python: &Python, folder: &Folder) -> Option<PathBuf> {
+    let include = Command::new(&python.executable)
+        .args(["-c", "import sysconfig; print(sysconfig.get_path('include'))"])
+        .output()
+        .ok()?;
+    let include = String::from_utf8_lossy(&include.stdout).trim().to_string();
+    let module = folder.join("secrets_c.so");
+    let result = Command::new("cc")
+        .args(["-g", "-O0", "-w", "-fPIC", "-shared", "-I", &include, "-o"])
+        .arg(&module)
+        .arg(repository("tests/it/programs/secrets.c"))
+        .output()
+        .ok()?;
+    result.status.success().then_some(module)
 }
 
 /// Secrets of C: locals, an argument, members of structures, behind pointers and in place, one of them under a harmless

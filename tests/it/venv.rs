@@ -59,6 +59,18 @@ pub fn numpy_pythons() -> Vec<PathBuf> {
     chosen.into_iter().filter_map(with_numpy).collect()
 }
 
+/// The newest interpreter that has wheels of pandas, with it.
+pub fn pandas_python() -> Option<PathBuf> {
+    let all = pythons();
+    let chosen = all
+        .iter()
+        .rev()
+        .filter(|python| python.version.is_final() && has_pip(python));
+    chosen
+        .take(1)
+        .find_map(|python| with_packages(python, "pandas", &["pandas"]))
+}
+
 /// What was made, or why not, by purpose and interpreter.
 type Made = HashMap<(String, PathBuf), Result<PathBuf, String>>;
 

@@ -9,24 +9,34 @@ use crate::source::MemoryExt;
 
 /// `fut_state` and `task_state`. One that is pending may also be in the middle of being cancelled, which its `repr` says.
 const STATES: [&str; 3] = ["…", "cancelled", "finished"];
+const FINISHED: i32 = 2;
 
 /// `<Task … name='fetch' coro=<fetch() running at app.py:12>…>` (Lib/asyncio/base_tasks.py).
 pub fn task(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<String> {
     Some(try_task(printer, &subject).unwrap_or_else(|| plain(subject.at, subject.info)))
 }
 
-fn try_task(printer: &Printer<'_, '_>, subject: &Subject<'_>) -> Option<String> {
+fn try_task(printer: &mut Printer<'_, '_>, subject: &Subject<'_>) -> Option<String> {
     let (python, offsets) = (printer.python, &printer.python.layout.offsets.task);
     let state = python.memory.read_i32(offsets.state.of(subject.at)).ok()?;
+    let is_done = state == FINISHED;
     let state = STATES.get(usize::try_from(state).ok()?)?;
     let name = python.task_name(python.read_or_null(offsets.name.of(subject.at)))?;
     let name: Vec<u32> = name.chars().map(u32::from).collect();
     let coroutine = coroutine(printer, python.read_or_null(offsets.coro.of(subject.at)));
     let class = &subject.info.name;
-    Some(match coroutine {
-        Some(coroutine) => format!("<{class} {state} name={} coro=<{coroutine}>…>", text::str_repr(&name)),
-        None => format!("<{class} {state} name={}…>", text::str_repr(&name)),
-    })
+    let coroutine = coroutine
+        .map(|coroutine| format!(" coro=<{coroutine}>"))
+        .unwrap_or_default();
+    let end = match is_done {
+        // Between name and end stands a coroutine that has no line any more.
+        true => format!("…{}", outcome(printer, subject.at).unwrap_or_default()),
+        false => "…".to_string(),
+    };
+    Some(format!(
+        "<{class} {state} name={}{coroutine}{end}>",
+        text::str_repr(&name)
+    ))
 }
 
 /// `fetch() running at app.py:12`, of one that is suspended.
@@ -53,13 +63,26 @@ pub fn future(printer: &mut Printer<'_, '_>, subject: Subject<'_>) -> Option<Str
     }
     let state = python
         .memory
-        .read_i32(python.layout.offsets.future.state.of(subject.at))
-        .ok();
-    let state = state.and_then(|state| ["pending", "cancelled", "finished"].get(usize::try_from(state).ok()?));
-    Some(match state {
-        Some(state) => format!("<{} {state}…>", subject.info.name),
-        None => plain(subject.at, subject.info),
-    })
+        .read_i32(python.layout.offsets.future.state.of(subject.at));
+    let words = match state {
+        Ok(0) => "pending…".to_string(),
+        // One that is done has no callbacks left.
+        Ok(1) => "cancelled".to_string(),
+        Ok(FINISHED) => format!(
+            "finished{}",
+            outcome(printer, subject.at).unwrap_or_else(|| "…".to_string())
+        ),
+        _ => return Some(plain(subject.at, subject.info)),
+    };
+    Some(format!("<{} {words}>", subject.info.name))
+}
+
+/// ` result=[1]` or ` exception=ValueError('x')`, of a future or task that is finished.
+fn outcome(printer: &mut Printer<'_, '_>, future: Addr) -> Option<String> {
+    let python = printer.python;
+    let (is_exception, object) = python.outcome(future)?;
+    let name = if is_exception { "exception" } else { "result" };
+    Some(format!(" {name}={}", printer.repr(object)))
 }
 
 /// `<Future at 0x… state=finished returned int>` (Lib/concurrent/futures/_base.py).

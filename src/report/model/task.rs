@@ -31,6 +31,10 @@ pub struct Task {
     /// What it waits for: tasks as `task NAME`, other futures by type and address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub awaiting: Vec<String>,
+    /// What came of the future that it waits for, where that is done: `raised ValueError('x')`, `returned 3`, `was
+    /// cancelled`. The task goes on next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
     /// The frames of its suspended coroutines, innermost first. Those of a running task are on its thread's stack.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frames: Vec<Frame>,

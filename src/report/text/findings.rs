@@ -19,7 +19,7 @@ pub(super) fn write(out: &mut Out, report: &Report) {
         out.line(&format!(
             "{} {}",
             paint(style.heading, &format!("{confidence}:")),
-            paint(style.heading, &clip(&finding.title, room.saturating_sub(10)))
+            paint(style.heading, &clip(&finding.title, room * 2))
         ));
         for evidence in finding.evidence.iter().take(MAX_FINDINGS) {
             out.line(&format!("  - {}", clip(evidence, room * 2)));

@@ -12,10 +12,7 @@ pub(super) fn write(out: &mut Out, report: &Report) {
     let style = out.style();
     let verdict = verdict(report);
     let room = out.options.width.saturating_sub(LABEL.len()).max(40);
-    let program = clip(
-        &program(report),
-        room.saturating_sub(super::escape::columns(&verdict) + 4).max(30),
-    );
+    let program = clip(&program(report), room);
     out.line(&format!(
         "{}{} in {}",
         paint(style.heading, LABEL),

@@ -14,8 +14,8 @@ pub(super) fn write(out: &mut Out, variables: &[Variable], indent: usize) {
     let (limit, value_width) = if out.is_short() { (8, 60) } else { (40, 200) };
     let is_short = out.is_short();
     let known = variables.iter().filter(|variable| match variable.state {
-        ValueState::Unset => false,
-        ValueState::Folded | ValueState::OptimizedOut => !is_short,
+        ValueState::Unset | ValueState::OptimizedOut => false,
+        ValueState::Folded => !is_short,
         _ => true,
     });
     let mut block = Block::new(out, indent);
@@ -32,6 +32,27 @@ pub(super) fn write(out: &mut Out, variables: &[Variable], indent: usize) {
         let margin = " ".repeat(indent);
         out.line(&format!("{margin}{}", paint(style.dim, &format!("| … {rest} more"))));
     }
+    if !is_short {
+        optimized_out(out, variables, indent);
+    }
+}
+
+/// Those without a value together, as far as a line goes: of optimised code they are most.
+fn optimized_out(out: &mut Out, variables: &[Variable], indent: usize) {
+    let without_value = |variable: &&Variable| variable.state == ValueState::OptimizedOut;
+    let names: Vec<&str> = variables
+        .iter()
+        .filter(without_value)
+        .map(|variable| variable.name.as_str())
+        .collect();
+    if names.is_empty() {
+        return;
+    }
+    let line = clip(
+        &format!("| optimized out: {}", names.join(", ")),
+        out.options.width.saturating_sub(indent),
+    );
+    out.line(&format!("{}{}", " ".repeat(indent), paint(out.style().dim, &line)));
 }
 
 /// Whether the children say what the value does not: `<Reader object at 0x…>`, or a pointer.

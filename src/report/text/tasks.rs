@@ -60,8 +60,8 @@ pub(in crate::report) fn groups(tasks: &[Task]) -> Vec<Vec<&Task>> {
     for task in tasks {
         let looks: Vec<Look<'_>> = task.frames.iter().map(Look::of).collect();
         let waits_for_tasks = task.awaiting.iter().any(|awaited| awaited.starts_with("task "));
-        // One that runs, or waits for another, is told by itself.
-        let is_special = looks.is_empty() || waits_for_tasks;
+        // One that runs, waits for another, or is about to go on, is told by itself.
+        let is_special = looks.is_empty() || waits_for_tasks || task.outcome.is_some();
         let key = (looks, task.coroutine.as_deref(), task.state == Some(TaskState::Waiting));
         match known.get(&key).filter(|_| !is_special) {
             Some(&index) => groups[index].push(task),
@@ -103,6 +103,9 @@ pub(in crate::report) fn describe(task: &Task) -> String {
             }
             if !awaited.is_empty() {
                 text.push_str(&format!(", waiting for {}", awaited.join(", ")));
+            }
+            if let Some(outcome) = &task.outcome {
+                text.push_str(&format!(", which {}", clip(outcome, 80)));
             }
         }
     }

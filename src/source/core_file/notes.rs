@@ -12,6 +12,7 @@ const NT_PRSTATUS: u32 = 1;
 const NT_PRPSINFO: u32 = 3;
 const NT_AUXV: u32 = 6;
 const NT_FILE: u32 = 0x4649_4c45;
+const NT_FPREGSET: u32 = 2;
 const NT_SIGINFO: u32 = 0x5349_4749;
 /// The most threads that are taken from a core.
 const MAX_THREADS: usize = 65_536;
@@ -24,8 +25,6 @@ const PR_REG: usize = 112;
 /// Indices into `user_regs_struct` (arch/x86/include/asm/user_64.h), by DWARF number.
 const REGISTERS: [usize; Registers::COUNT] = [10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0, 16];
 const FS_BASE: usize = 21;
-/// `si_code` of a signal that the kernel raised for no stated reason.
-const SI_KERNEL: i32 = 128;
 
 /// One `NT_PRSTATUS`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +81,14 @@ impl CoreNotes {
     fn read(&mut self, kind: u32, contents: Bytes<'_>) {
         let understood = match kind {
             NT_PRSTATUS if self.threads.len() < MAX_THREADS => status(contents).map(|status| self.threads.push(status)),
+            // Of the thread described last.
+            NT_FPREGSET => {
+                let last = self.threads.last_mut().and_then(|thread| thread.registers.as_mut());
+                if let Some(registers) = last {
+                    registers.vectors = Registers::vectors_in(contents.0);
+                }
+                Some(())
+            }
             NT_SIGINFO => self.siginfo(contents),
             NT_PRPSINFO => self.process(contents),
             NT_AUXV => {
@@ -138,7 +145,7 @@ impl CoreNotes {
             self.crash = Some(Crash {
                 tid: first.tid,
                 signal: first.signal,
-                code: SI_KERNEL,
+                code: libc::SI_KERNEL,
                 address: Addr::NULL,
                 sender: None,
             });

@@ -287,6 +287,8 @@ fn registers(tid: u32) -> Option<Registers> {
             r.r15, r.rip,
         ],
         fs_base: Some(r.fs_base),
+        // Of use at the fault alone, whose registers the handler tells.
+        vectors: None,
     })
 }
 

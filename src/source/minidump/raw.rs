@@ -22,6 +22,9 @@ const CONTEXT_FLAGS: usize = 0x30;
 const CONTEXT_RIP_END: usize = 0x100;
 const CONTEXT_SIZE: usize = 1232;
 const CONTEXT_AMD64: u32 = 0x10_0000;
+const CONTEXT_FLOATING_POINT: u32 = 8;
+/// The end of its FXSAVE area.
+const CONTEXT_FLOATS_END: usize = CONTEXT_RIP_END + 512;
 
 /// Some bytes of the file; little-endian.
 #[derive(Clone, Copy)]
@@ -77,6 +80,11 @@ pub(super) fn whole_context(bytes: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(bytes);
     }
     let mut whole = bytes.to_vec();
+    if whole.len() < CONTEXT_FLOATS_END
+        && let Some(flags) = whole.get_mut(CONTEXT_FLAGS)
+    {
+        *flags &= !(CONTEXT_FLOATING_POINT as u8);
+    }
     whole.resize(CONTEXT_SIZE, 0);
     Cow::Owned(whole)
 }
@@ -92,5 +100,8 @@ pub(super) fn amd64_registers(context: &MinidumpRawContext) -> Option<Registers>
             c.r15, c.rip,
         ],
         fs_base: None,
+        vectors: Some(&c.float_save)
+            .filter(|_| c.context_flags & CONTEXT_FLOATING_POINT != 0)
+            .and_then(|area| Registers::vectors_in(area)),
     })
 }

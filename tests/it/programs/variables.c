@@ -26,18 +26,21 @@ struct shape {
 
 typedef struct point *point_pointer;
 
-__attribute__((noinline)) static long store(long *target, long amount, struct point *point)
+__attribute__((noinline)) static long store(long *target, long amount, struct point *point, double rate,
+                                            float share)
 {
     long twice = amount * 2;
     point->x += (int)amount;
     *target = twice;
+    __asm__ volatile("" ::: "memory");
+    point->y = rate * share;
     return twice + point->x;
 }
 
 static inline __attribute__((always_inline)) long both(struct point *first, long step, long *target)
 {
     long sum = first->x + step;
-    return store(target, sum, first) + sum;
+    return store(target, sum, first, 0.75, -2.5f) + sum;
 }
 
 __attribute__((noinline)) long fill(struct shape *shape, const char *label, uint8_t small, int16_t minus, float ratio,

@@ -136,13 +136,18 @@ fn check_findings(header: &Header, report: &Report, problems: &mut Problems) {
         (id.to_string(), word.as_str().unwrap_or_default().to_string())
     };
     let is_free_threaded = report.python.iter().any(|python| python.free_threaded == Some(true));
+    let has_message = report.crash.as_ref().is_some_and(|crash| crash.message.is_some());
     let expected = header.findings.iter().map(|(id, confidence)| match id.as_str() {
         // Without a GIL, all that is left of it is what came of it.
         "gil-not-held" if is_free_threaded => ("null-deref".to_string(), "certain".to_string()),
+        // They have another allocator (mimalloc).
+        "allocator-mismatch" if is_free_threaded && has_message => {
+            ("heap-corruption".to_string(), "certain".to_string())
+        }
         _ => (id.clone(), confidence.clone()),
     });
     let expected: BTreeSet<(String, String)> = expected.collect();
-    let mut found: BTreeSet<(String, String)> = report
+    let found: BTreeSet<(String, String)> = report
         .findings
         .iter()
         .map(|finding| pair(&finding.id, &finding.confidence))
@@ -159,12 +164,7 @@ fn check_findings(header: &Header, report: &Report, problems: &mut Problems) {
         let mut natives = native_frames(thread).into_iter();
         natives.any(|frame| frame.function.is_none() && frame.module.as_ref().is_some_and(is_runtime))
     });
-    let allocator = ("debug-allocator".to_string(), "certain".to_string());
-    let is_optional = |finding: &(String, String)| is_nameless && (finding.1 != "certain" || *finding == allocator);
-    if is_nameless && expected.contains(&allocator) && !found.contains(&allocator) {
-        // It explains this one, which needs no name.
-        found.remove(&("fatal-error".to_string(), "certain".to_string()));
-    }
+    let is_optional = |finding: &(String, String)| is_nameless && finding.1 != "certain";
     let expected = expected
         .into_iter()
         .filter(|finding| found.contains(finding) || !is_optional(finding))

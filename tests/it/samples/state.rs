@@ -156,6 +156,10 @@ pub fn check_tasks(oracle: &Value, report: &Report, problems: &mut Problems) {
     }
     check_task_value(expected, &found, problems);
     let awaiting = |name: &str| found.get(name).map(|task| task.awaiting.clone());
+    let outcome = |name: &str| found.get(name).and_then(|task| task.outcome.as_deref());
+    problems.expect("fails", Some("raised ValueError('connection lost')"), outcome("fails"));
+    problems.expect("is answered", Some("returned [1, 'two']"), outcome("is answered"));
+    problems.expect("is not done", None, outcome("waits"));
     problems.expect("waits", Some(vec!["task fetch-0".to_string()]), awaiting("waits"));
     let gathered = ["task fetch-0", "task fetch-1"].map(str::to_string).to_vec();
     problems.expect("gathers", Some(gathered), awaiting("gathers"));

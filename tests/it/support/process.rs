@@ -99,6 +99,7 @@ fn registers(tid: i32) -> Registers {
             r.r15, r.rip,
         ],
         fs_base: Some(r.fs_base),
+        ..Registers::default()
     }
 }
 
