@@ -850,6 +850,7 @@ DEBUG_OFFSETS_NAMES = {
     "type_object.tp_basicsize": "type_object.basicsize",
     "type_object.tp_dictoffset": "type_object.dictoffset",
     "heap_type_object.ht_cached_keys": "heap_type.cached_keys",
+    "tuple_object.ob_size": "var_object.ob_size",
     "tuple_object.ob_item": "tuple.items",
     "list_object.ob_item": "list.items",
     "set_object.used": "set.used",

@@ -33,7 +33,7 @@ fn through_whatever_python3_is() {
 }
 
 #[test]
-fn a_handler_of_the_programs_own_is_left_alone() {
+fn a_handler_of_the_programs_own_ends_it_its_own_way() {
     const SOURCE: &str = r#"
 #define _GNU_SOURCE
 #include <signal.h>
@@ -45,7 +45,7 @@ static void handler(int sig, siginfo_t *info, void *context) {
     void *pc = (void *)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
     int n = snprintf(text, sizeof text, "%d %d %p %d\n", sig, info->si_code, info->si_addr, pc != 0);
     write(1, text, n);
-    _exit(7);
+    _exit(STATUS);
 }
 int main(void) {
     struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO };
@@ -53,13 +53,17 @@ int main(void) {
     *(volatile int *)0x123450 = 1;
 }
 "#;
-    // A handler set by the program replaces ours, as it must: the program deals with its own faults.
-    let Some((_folder, result)) = run_c("own_handler", SOURCE, &[]) else {
-        return;
-    };
-    assert_eq!(result.status.code(), Some(7), "{}", stderr(&result));
-    assert_eq!(String::from_utf8_lossy(&result.stdout), "11 1 0x123450 1\n");
-    assert!(reports(&result).is_empty());
+    // A handler set by the program replaces ours, as it must. One that calls the fault a success dealt with it; what
+    // ends by any other status died of the fault.
+    for (name, status, died) in [("own_handler_0", 0, false), ("own_handler_7", 7, true)] {
+        let source = SOURCE.replace("STATUS", &status.to_string());
+        let Some((_folder, result)) = run_c(name, &source, &[]) else {
+            return;
+        };
+        assert_eq!(result.status.code(), Some(status), "{}", stderr(&result));
+        assert_eq!(String::from_utf8_lossy(&result.stdout), "11 1 0x123450 1\n");
+        assert_eq!(!reports(&result).is_empty(), died);
+    }
 }
 
 #[test]
