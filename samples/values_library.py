@@ -46,6 +46,12 @@ class Day(datetime.date):
     pass
 
 
+def futures():
+    """Of a loop that is no local variable of the frame that is looked at: its `__repr__` is written in Python."""
+    loop = asyncio.new_event_loop()
+    return [loop.create_future() for _ in range(5)]
+
+
 def show():
     deque, deque_bounded = collections.deque([1, "two", [3]]), collections.deque("abc", maxlen=5)
     deque_empty, deque_long = collections.deque(), collections.deque(range(500))
@@ -137,13 +143,11 @@ def show():
     future_running.set_running_or_notify_cancel()
     future_cancelled.cancel()
 
-    loop = asyncio.new_event_loop()
-    aio_done, aio_none, aio_failed, aio_cancelled = (loop.create_future() for _ in range(4))
+    aio_done, aio_none, aio_failed, aio_cancelled, aio_long_pending = futures()
     aio_done.set_result([1, "two"])
     aio_none.set_result(None)
     aio_failed.set_exception(KeyError("x"))
     aio_cancelled.cancel()
-    aio_long_pending = loop.create_future()
     status, moment_struct = os.stat("/"), time.gmtime(0)
     version, flags_of_run = sys.version_info, sys.flags
     terminal = os.terminal_size((80, 24))

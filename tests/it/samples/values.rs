@@ -1,5 +1,6 @@
 //! The text of a value against CPython's own `repr`.
 
+use coldframe::redact::REDACTED;
 use coldframe::report::model::Variable;
 
 use super::check::Problems;
@@ -73,8 +74,9 @@ fn objects_in_containers_may_be_plain() {
     assert!(!plain("partial(<n of <C object at 0x1>>, a=<d.T object at 0x2>, b=1)"));
 }
 
-/// Whether `text` is `repr` with stretches left out.
-fn fits(text: &str, repr: &str) -> bool {
+/// Whether `text` is `repr` with stretches left out, secrets among them.
+pub fn fits(text: &str, repr: &str) -> bool {
+    let text = text.replace(REDACTED, "…");
     let mut pieces = Vec::new();
     for (index, piece) in text.split('…').enumerate() {
         // What follows the mark tells how much is left out.
