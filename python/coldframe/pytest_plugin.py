@@ -178,7 +178,12 @@ class Plugin:
         if not report.failed or hasattr(self.config, "workerinput"):
             return
         for crash in self._new_crashes():
-            if crash.test == report.nodeid:
+            if crash.test != report.nodeid:
+                continue
+            # pytest-forked has a line of text for the child's death. JUnit files have that, but no sections of ours.
+            if isinstance(report.longrepr, str):
+                report.longrepr = f"{report.longrepr}\n\n{crash.text}"
+            else:
                 report.sections.append(("coldframe", crash.text))
 
     def _new_crashes(self) -> List[Crash]:
