@@ -56,7 +56,7 @@ pub const IGNORE: &str = "COLDFRAME_IGNORE";
 pub const VARIABLES: &[Variable] = &[
     Variable {
         name: DIR,
-        meaning: "the folder dumps are written to; in a process, an absolute path there turns capture on",
+        meaning: "the folder dumps are written to; in a process, an absolute path there turns capture on [default: ./coldframe-dumps]",
         setter: Setter::Both,
     },
     Variable {
@@ -76,7 +76,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: REPORT,
-        meaning: "the report's form: short, full, json or none",
+        meaning: "the report's form: short, full, json or none [default: short]",
         setter: Setter::Both,
     },
     Variable {

@@ -17,8 +17,14 @@ use super::output;
 
 /// Try what a capture needs, and say what to change
 ///
-/// One line for each check. The exit status is 1 where one of them fails that a dump needs.
+/// One line for each check.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  coldframe doctor
+  docker run --rm IMAGE coldframe doctor
+
+Exit status: 0, or 1 where a crash would leave no dump.")]
 pub struct Doctor {}
 
 type Check = fn() -> Finding;

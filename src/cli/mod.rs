@@ -80,8 +80,23 @@ const CUT: &str = "coldframe: a file was cut short while it was read: the input,
 /// The environment variables that users set.
 fn variables() -> String {
     let of_users = VARIABLES.iter().filter(|variable| variable.setter != Setter::Run);
-    of_users.fold("Environment variables:".into(), |text, variable| {
-        format!("{text}\n{}: {}", variable.name, variable.meaning)
+    of_users.fold("Environment:".into(), |text, variable| {
+        format!("{text}\n  {}{}", variable.name, indented(variable.meaning))
+    })
+}
+
+/// Lines as below an option of the help.
+fn indented(text: &str) -> String {
+    const INDENT: &str = "\n          ";
+    const WIDTH: usize = 80;
+    let mut width = WIDTH;
+    text.split(' ').fold(String::new(), |lines, word| {
+        width += 1 + word.len();
+        if width < WIDTH {
+            return lines + " " + word;
+        }
+        width = INDENT.len() - 1 + word.len();
+        lines + INDENT + word
     })
 }
 

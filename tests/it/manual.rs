@@ -60,6 +60,7 @@ fn each_command_and_option_is_in_the_manual_and_completed() {
         let name = format!("pages/coldframe-{command}.1");
         let page = fs::read_to_string(folder.join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         let page = page.replace('\\', "");
+        assert!(page.contains(".SH EXAMPLES"), "{name}");
         let options = options(&folder, command);
         assert!(options.len() > 1 || options == ["--help"], "{command}: {options:?}");
         for option in options {
@@ -70,6 +71,9 @@ fn each_command_and_option_is_in_the_manual_and_completed() {
             }
         }
     }
+    let whole = fs::read_to_string(folder.join("pages/coldframe.1")).expect("the page");
+    let variables = whole.split(".SH ENVIRONMENT").nth(1).expect("variables");
+    assert!(variables.contains("COLDFRAME_DIR") && !variables.contains("COLDFRAME_SUPERVISOR"));
     let pages = fs::read_dir(folder.join("pages")).expect("pages").count();
     assert_eq!(pages, commands.len() + 1, "{commands:?}");
     for script in &scripts {
