@@ -3057,7 +3057,8 @@ class Objects:
         """The value under a str key; None where there is none. Hashes of strs differ by process, so all are looked at."""
         for key, value in self.dict_items(obj):
             try:
-                if self.str_length(key) == len(name) and self.name(key) == name:
+                # Not its type: of keys that differ a dump lacks it.
+                if self.str_length(key) == len(name) and self.str_value(key) == name:
                     return value
             except Unreadable:
                 continue
@@ -4096,8 +4097,8 @@ class Frames(Values):
         return self.frame_at(self.ptr(obj, "frame_object.f_frame"))
 
     def frame_at(self, address):
-        """The frame of a `_PyInterpreterFrame`."""
-        return self._interpreter_frame(address, 0, self.u8(address, "frame.owner"))[0]
+        """The frame of a `_PyInterpreterFrame`; not by its owner, which a dump lacks of frames that are suspended."""
+        return self._interpreter_frame(address, 0, OWNED_BY_GENERATOR)[0]
 
     def write_frame_object(self, out, obj, above):
         try:
@@ -6073,6 +6074,10 @@ class View:
                 return entry, frame
         raise Problem("Unable to locate python frame")
 
+    def less(self):
+        """Why something may be missing, for the end of a message."""
+        return "; a dump has only what its report shows" if self.runtime.layout.is_recorded else ""
+
     def summary(self, index):
         """The lines of py-bt-full for one position."""
         entry, frame = self.positions[index]
@@ -6209,7 +6214,7 @@ def py_print(debugger, argument):
     view = View(debugger)
     _, frame = view.frame()
     value, scope = view.runtime.variable(frame, name)
-    yield "%s %r = %s" % (scope, name, view.runtime.text(value)) if value else "%r not found" % name
+    yield "%s %r = %s" % (scope, name, view.runtime.text(value)) if value else "%r not found%s" % (name, view.less())
 
 
 def py_locals(debugger, argument):
@@ -6334,7 +6339,10 @@ def py_dis(debugger, argument):
     Specialised and instrumented forms have their own names."""
     view = View(debugger)
     _, frame = view.frame()
-    found = instructions(view.runtime, frame)
+    try:
+        found = instructions(view.runtime, frame)
+    except Unreadable:
+        raise Problem("The bytecode cannot be read" + view.less())
     if not found:
         raise Problem("The current instruction is not known")
     for one, is_current in found:
@@ -6352,6 +6360,8 @@ def py_dump(debugger, argument):
     if not path:
         raise Problem("Expected the name of a file")
     runtime = open_runtime(debugger)
+    if runtime.layout.is_recorded:
+        raise Problem("This comes from a dump already, which has more: copy that")
     try:
         threads, size = write_dump(debugger, runtime, os.path.expanduser(path))
     except OSError as error:
