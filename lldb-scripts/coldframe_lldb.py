@@ -2675,6 +2675,11 @@ class NativeFrame:
         self.is_inline = is_inline
         self.handle = handle
 
+    def instruction(self):
+        """The address of the instruction that is executed, or in it: a call may be the last one of its function. Of a damaged
+        stack the pc may be 0."""
+        return self.pc - 1 if self.level and self.pc else self.pc
+
 
 class Thread:
     """One native thread: its number for the debugger, its kernel id, its name or None."""
@@ -4958,7 +4963,7 @@ class Tables:
         found = self._debugger.frames()
         if not found or not self._debugger.ends_early:
             return found
-        end = next((at for at, native in enumerate(found) if at and self.function(native.pc - 1) is None), len(found))
+        end = next((at for at, native in enumerate(found) if at and self.function(native.instruction()) is None), len(found))
         older = self._older_frames(found[end - 1], MAX_NATIVE - end)
         # Where a file is not at hand, the debugger may get further.
         return found[:end] + older if older and older[-1].sp > found[-1].sp else found
@@ -4968,8 +4973,7 @@ class Tables:
         found = []
         known = self._debugger.named_registers(native)
         registers = {number: known[name] for name, number in REGISTER_NUMBERS.items() if name in known}
-        # A call may be the last instruction of its function.
-        pc = native.pc if native.level == 0 else native.pc - 1
+        pc = native.instruction()
         while len(found) < limit:
             function = self.function(pc)
             try:
@@ -5389,8 +5393,7 @@ class Calls:
 
     def start(self, native):
         """(address where the function of a native frame begins or 0, whether that is certain)."""
-        # A call may be the last instruction of its function.
-        pc = native.pc - 1 if native.level else native.pc
+        pc = native.instruction()
         function = self._tables.function(pc)
         return (function.start, True) if function is not None else (self.debugger.function_start(pc), False)
 
@@ -5549,8 +5552,6 @@ class Calls:
         none of these native frames is in one of the functions on its value stack."""
         function, native = self._called(self._those_of(values, FUNCTIONS), inner)
         outer = native.level + 1 if native is not None else len(self.natives)
-        while outer < len(self.natives) and self.natives[outer].is_inline:
-            outer += 1
         return (function, self.natives[outer]) if outer < len(self.natives) else (0, None)
 
     def _vanished_call(self, frame, values, inner):
