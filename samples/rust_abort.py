@@ -4,12 +4,13 @@
 #: thread: main
 #: stderr: panicked at
 #: finding: rust-panic certain
-#: title: rust-panic a Rust panic in *ports_parse ended the process*
+#: title: rust-panic *: called `Result::unwrap()` on an `Err` value: ParseIntError { kind: InvalidDigit }
 #: build: rustc -g -C panic=abort --crate-type cdylib -o {out}/libports2.so native/ports.rs
 #: frame: parse @crash
 #: frame: <module> @main
 #: native: *abort in libc.so.6
 #: native: ports_parse in libports2.so
+#: native-local: ports_parse text = "8080x"
 #: argument: parse length = 5
 """A function in Rust panics, built so that a panic ends the process at once."""
 

@@ -108,6 +108,16 @@ impl Secrets<'_, '_> {
                 let text = Peek(self.memory).read_c_string(Addr(word(bytes)), MAX_TEXT);
                 self.redactor.add_bytes(&text.unwrap_or_default());
             }
+            Form::String { address, length } => {
+                let word_at = |offset: u64| bytes.get(offset as usize..).map(word).unwrap_or_default();
+                let length = word_at(*length).min(MAX_TEXT as u64) as usize;
+                let text = Peek(self.memory).read_vec(Addr(word_at(*address)), length);
+                self.redactor.add_bytes(&text.unwrap_or_default());
+            }
+            Form::Pointer(Some(target)) if matches!(target.form, Form::String { .. }) => {
+                let bytes = self.bytes(Addr(word(bytes)), target.size);
+                self.learn(name, target, &bytes, depth + 1);
+            }
             Form::Array(item, _) if item.form == Form::Char => {
                 let text = bytes.split(|&byte| byte == 0).next();
                 self.redactor.add_bytes(text.unwrap_or_default());
@@ -116,7 +126,8 @@ impl Secrets<'_, '_> {
             Form::Redacted => {
                 let text = bytes.split(|&byte| byte == 0).next();
                 self.redactor.add_bytes(text.unwrap_or_default());
-                if kind.size == 8 {
+                // A pointer, or what begins with one, as strings do.
+                if kind.size >= 8 {
                     let text = Peek(self.memory).read_c_string(Addr(word(bytes)), MAX_TEXT);
                     self.redactor.add_bytes(&text.unwrap_or_default());
                 }
