@@ -10,7 +10,6 @@
 #: frame: <module> @main
 #: native: *abort in libc.so.6
 #: native: ports_parse in libports2.so
-#: native-local: ports_parse text = "8080x"
 #: argument: parse length = 5
 """A function in Rust panics, built so that a panic ends the process at once."""
 
