@@ -22,6 +22,8 @@ mod debuginfod;
 mod denied;
 /// Dumps of live processes: written, read back, opened by other readers.
 mod dump;
+/// Hostile variables.
+mod environment;
 /// Python exceptions that nobody catches.
 mod exceptions;
 /// Extension modules and their packages.

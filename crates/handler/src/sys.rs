@@ -205,6 +205,20 @@ pub fn identity() -> (i32, i32) {
     unsafe { (syscall!(GETPID) as i32, syscall!(GETTID) as i32) }
 }
 
+/// Real and effective user and group.
+#[must_use]
+pub fn users() -> [u32; 4] {
+    // SAFETY: none takes a pointer.
+    unsafe {
+        [
+            syscall!(GETUID) as u32,
+            syscall!(GETEUID) as u32,
+            syscall!(GETGID) as u32,
+            syscall!(GETEGID) as u32,
+        ]
+    }
+}
+
 /// A clock in nanoseconds: 0 is CLOCK_REALTIME, 1 is CLOCK_MONOTONIC.
 #[must_use]
 pub fn clock(id: usize) -> u64 {
@@ -283,6 +297,13 @@ pub unsafe fn read_memory(source: usize, destination: *mut u8, size: usize) -> b
 pub fn is_readable(address: usize) -> bool {
     // SAFETY: the kernel checks the address.
     unsafe { syscall!(RT_SIGPROCMASK, usize::MAX, address, 0, 8) == -errno::EINVAL }
+}
+
+/// FNV-1a, by words and turned, so that the upper bits are good, too.
+pub fn hash(words: impl Iterator<Item = u64>) -> u64 {
+    words.fold(0xcbf2_9ce4_8422_2325, |hash, word| {
+        (hash ^ word).wrapping_mul(0x100_0000_01b3).rotate_left(23)
+    })
 }
 
 /// Ends the process where it stands.
