@@ -51,7 +51,7 @@ asyncio.run(main())
 /// What is typed, and words that the answer has, where it is the same in all four.
 const SAME: [(&str, &[&str]); 11] = [
     ("py-bt", &["in stand", "in main", "in <module>", "sys.stdin.read()"]),
-    ("py-list", &[">17", "sys.stdin.read()"]),
+    ("py-list", &[">17            sys.stdin.read()"]),
     ("py-locals", &["text = 'lost'", "number = 7"]),
     ("py-print number", &["local 'number' = 7"]),
     (
