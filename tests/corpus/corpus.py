@@ -76,7 +76,7 @@ def crash(coldframe, folder, library, cell):
     """The signature and the native frames of one crash; None where there is none."""
     dumps = place(folder, cell)
     if dumps.exists():
-        made = [[coldframe, "analyze", "--format", "json", dump] for dump in dumps.glob("*.dmp")]
+        made = [[coldframe, "analyze", "--format", "json", dump] for dump in dumps.iterdir() if dump.suffix in (".dmp", ".rec")]
         reports = [subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout for command in made]
     else:
         command = [coldframe, "run", "--report", "json", "-o", str(dumps), "--timeout", "60", "--", cell.python]

@@ -248,7 +248,10 @@ fn after_handlers(report: &Report, frames: &[Frame]) -> usize {
         .filter(|(_, frame)| frame.role == Some(Role::Signal));
     let outermost = trampolines.map(|(index, _)| index).last();
     let inside = outermost.map_or(0, |index| index + 1);
-    let is_own = |frame: &NativeFrame| origin(report, frame) == Origin::Other && frame.module.is_some();
+    let is_own = |frame: &NativeFrame| {
+        let module = frame.module.as_deref().map(name::module);
+        origin(report, frame) == Origin::Other && module.is_some_and(|module| module != rules::OUR_HANDLER)
+    };
     match natives(frames).take(inside).any(is_own) {
         true => 0,
         false => inside,

@@ -222,6 +222,9 @@ pub const COMPREHENSIONS: &[&str] = &["<listcomp>", "<dictcomp>", "<setcomp>"];
 /// on the stack says nothing, with or without symbols.
 pub const PASSING_IMAGES: &[&str] = &["libffi.", "libffi-", "_ctypes.", "_cffi_backend."];
 
+/// The image of our own handler, which calls those that the program installed.
+pub const OUR_HANDLER: &str = "libcoldframe_handler";
+
 /// Images of the C and C++ libraries, by the beginning of their file names.
 pub const LIBC_IMAGES: &[&str] = &[
     "libc.",

@@ -100,6 +100,16 @@ fn titles() {
             "SIGSEGV in flush (_fast)",
         ),
         (
+            "ours, which calls them, is no handler of the program's",
+            vec![
+                "raise@/lib/libc.so.6".into(),
+                "on_entry@/x/libcoldframe_handler.so".into(),
+                "!__restore_rt@/lib/libc.so.6".into(),
+                fast("flush"),
+            ],
+            "SIGSEGV in flush (_fast)",
+        ),
+        (
             "a handler of the program's own that crashed is not",
             vec![fast("on_alarm"), "!__restore_rt@/lib/libc.so.6".into(), fast("flush")],
             "SIGSEGV in on_alarm (_fast)",
