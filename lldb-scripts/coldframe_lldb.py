@@ -5594,6 +5594,8 @@ class Calls:
 
 """The merged stack of the selected thread: native frames, with the Python frames that each runs."""
 
+from bisect import bisect_right
+
 
 # The function of the eval loop; compilers split off a `.cold` part.
 EVAL = "_PyEval_EvalFrameDefault"
@@ -5648,11 +5650,12 @@ class Stack:
     def _merge(self):
         runs = [run for state in self.states for run in self.runtime.runs(state.address)]
         ranges = self._ranges()
+        starts = [start for start, _, _ in ranges]
         by_level = {}
         loose = []
         anchored = [run for run in runs if run and run[0].anchor]
         for run in anchored:
-            native = _containing(ranges, run[0].anchor)
+            native = _containing(starts, ranges, run[0].anchor)
             if native is None:
                 loose.append(run)
             else:
@@ -5679,7 +5682,7 @@ class Stack:
         return [Entry(native, [], text) for native, text in self.calls.notes(natives, frame, self.runtime.text)]
 
     def _ranges(self):
-        """(start, end, native) of what each native frame has of the stack."""
+        """(start, end, native) of what each native frame has of the stack, by address."""
         ranges = []
         for native, outer in zip(self.natives, self.natives[1:]):
             # An inlined function shares the frame of the one it is inlined into.
@@ -5689,14 +5692,13 @@ class Stack:
         last = self.natives[-1] if self.natives else None
         if last is not None and (not last.name or last.name.startswith(EVAL)):
             ranges.append((last.sp, last.sp + MAX_SEARCH, last))
-        return ranges
+        # A thread on another stack, as in a signal handler, goes on at any address.
+        return sorted(ranges, key=lambda each: each[0])
 
 
-def _containing(ranges, address):
-    for start, end, native in ranges:
-        if start <= address < end:
-            return native
-    return None
+def _containing(starts, ranges, address):
+    index = bisect_right(starts, address) - 1
+    return ranges[index][2] if index >= 0 and address < ranges[index][1] else None
 
 
 # gdb-scripts/walk/dump.py

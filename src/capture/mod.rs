@@ -24,6 +24,7 @@ pub mod helper;
 pub mod install;
 pub mod leftover;
 pub mod limits;
+mod memory_cgroup;
 pub mod oom;
 mod origin;
 pub mod privacy;

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use super::memory_cgroup::Hierarchy;
+
 /// A count of such endings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OomKills {
@@ -14,21 +16,10 @@ pub struct OomKills {
 /// The count now; `None` where the kernel does not tell.
 #[must_use]
 pub fn oom_kills() -> Option<OomKills> {
-    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let of_group = groups.lines().find_map(|line| {
-        // hierarchy-ID:controllers:path (cgroups(7)).
-        let mut parts = line.splitn(3, ':');
-        let (id, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
-        let (root, file) = if controllers.split(',').any(|name| name == "memory") {
-            ("/sys/fs/cgroup/memory", "memory.oom_control")
-        } else if id == "0" {
-            ("/sys/fs/cgroup", "memory.events")
-        } else {
-            return None;
-        };
-        // A container sees its own group as the root of the hierarchy, whatever the path says.
-        let texts = [format!("{root}{path}/{file}"), format!("{root}/{file}")];
-        texts.iter().find_map(|path| parse(&fs::read_to_string(path).ok()?))
+    let of_group = Hierarchy::current().and_then(|hierarchy| {
+        // Its own; or, in a container, which sees that as the root, the root's.
+        let mut folders = [hierarchy.folders().next()?, hierarchy.root.clone()].into_iter();
+        folders.find_map(|folder| parse(&fs::read_to_string(folder.join(hierarchy.events)).ok()?))
     });
     let machine = || parse(&fs::read_to_string("/proc/vmstat").ok()?);
     of_group.map(|count| OomKills { count, of_cgroup: true }).or_else(|| {

@@ -1,56 +1,22 @@
 //! How much memory is left for the helper: it lives in the memory cgroup of the program.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Where the kernel has the memory cgroup of a process (cgroups(7)).
-struct Hierarchy {
-    root: PathBuf,
-    /// Below `root`, as `/proc/self/cgroup` says it; a container may see its own group as the root, whatever this is.
-    path: String,
-    limit: &'static str,
-    usage: &'static str,
-    reclaimable: &'static str,
-}
+use super::memory_cgroup::Hierarchy;
 
 /// How many bytes are left in this process's memory cgroup and those around it, what can be taken from the page cache
 /// included, or on the machine where that is less; `None` where nobody tells.
 #[must_use]
 pub fn room() -> Option<u64> {
-    let of_groups = hierarchy().and_then(|hierarchy| {
-        let groups = Path::new(&hierarchy.path).ancestors();
-        let folders = groups.map(|group| hierarchy.root.join(group.strip_prefix("/").unwrap_or(group)));
-        folders.filter_map(|folder| room_in(&hierarchy, &folder)).min()
+    let of_groups = Hierarchy::current().and_then(|hierarchy| {
+        hierarchy
+            .folders()
+            .filter_map(|folder| room_in(&hierarchy, &folder))
+            .min()
     });
     let of_machine = field(&read(Path::new("/proc/meminfo")), "MemAvailable:").map(|kilobytes| kilobytes << 10);
     of_groups.into_iter().chain(of_machine).min()
-}
-
-fn hierarchy() -> Option<Hierarchy> {
-    let groups = read(Path::new("/proc/self/cgroup"));
-    groups.lines().find_map(|line| {
-        // hierarchy-ID:controllers:path.
-        let mut parts = line.splitn(3, ':');
-        let (id, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
-        let path = path.to_string();
-        if controllers.split(',').any(|name| name == "memory") {
-            Some(Hierarchy {
-                root: "/sys/fs/cgroup/memory".into(),
-                path,
-                limit: "memory.limit_in_bytes",
-                usage: "memory.usage_in_bytes",
-                reclaimable: "total_inactive_file",
-            })
-        } else {
-            (id == "0").then(|| Hierarchy {
-                root: "/sys/fs/cgroup".into(),
-                path,
-                limit: "memory.max",
-                usage: "memory.current",
-                reclaimable: "inactive_file",
-            })
-        }
-    })
 }
 
 /// `None` where there is no limit.
@@ -79,13 +45,7 @@ mod tests {
     fn what_is_left_counts_the_page_cache() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        let hierarchy = Hierarchy {
-            root: folder.path().into(),
-            path: "/".into(),
-            limit: "memory.max",
-            usage: "memory.current",
-            reclaimable: "inactive_file",
-        };
+        let hierarchy = Hierarchy::version_2(folder.path().into(), "/");
         write("memory.max", "max\n");
         write("memory.current", "900\n");
         assert_eq!(room_in(&hierarchy, folder.path()), None);

@@ -3,17 +3,13 @@
 //! The debug allocator notices that itself ([`super::debug_allocator`]). Without it, free() of the C library may notice
 //! that a block is none of its own; that it is one of Python's, the pool tells that it lies in.
 
-use super::debug_allocator::{giver, other_allocator};
-use super::fatal_error::Calls;
+use super::debug_allocator::{giver, other_allocator, pairs};
 use super::scene::{fits, named};
 use super::{Conclusion, Scene};
 use crate::addr::Addr;
 use crate::report::model::{Confidence, NativeFrame};
 use crate::source::MemoryExt;
 use crate::triage::Origin;
-
-/// What belongs together.
-pub(super) const PAIRS: &str = "use free() for malloc(), PyMem_RawFree for PyMem_RawMalloc, PyMem_Free for PyMem_Malloc, PyObject_Free for PyObject_Malloc";
 
 /// How the C library begins what it says when it refuses to take memory back (glibc malloc/malloc.c).
 const REFUSED: &[&str] = &["free():*", "munmap_chunk():*", "realloc():*"];
@@ -50,7 +46,7 @@ fn given_to_libc(scene: &Scene<'_>) -> Option<Conclusion> {
     let caller = natives
         .get(inside)
         .filter(|frame| scene.origin(frame) == Origin::Other)?;
-    let [Some(block), ..] = Calls::new(scene)?.arguments(caller)? else {
+    let [Some(block), ..] = scene.calls()?.arguments(caller)? else {
         return None;
     };
     let block = Addr(block);
@@ -69,7 +65,7 @@ fn given_to_libc(scene: &Scene<'_>) -> Option<Conclusion> {
         .because(format!("{block} came from {giver}"))
         .because(format!("the C library said: {message}"))
         .because(format!("{} gave it back", named(caller)))
-        .advise(PAIRS),
+        .advise(pairs()),
     )
 }
 

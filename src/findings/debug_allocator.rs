@@ -3,8 +3,6 @@
 //! Before a block stand its size, big-endian, the letter of the functions that gave it (`r`, `m`, `o`), and seven bytes
 //! 0xFD; eight more of them behind it (Objects/obmalloc.c, `_PyMem_DebugRawAlloc`).
 
-use super::allocator_mismatch::PAIRS;
-use super::fatal_error::Calls;
 use super::scene::{fits, function, named};
 use super::{Conclusion, Scene};
 use crate::addr::Addr;
@@ -46,7 +44,7 @@ struct Found {
 }
 
 impl Found {
-    fn conclusion(self, title: &str, advice: &str, evidence: Option<String>) -> Conclusion {
+    fn conclusion(self, title: &str, advice: impl Into<String>, evidence: Option<String>) -> Conclusion {
         let conclusion = Conclusion::new(Confidence::Certain, title).because_if(evidence);
         self.evidence
             .into_iter()
@@ -84,7 +82,7 @@ pub(super) fn other_allocator(scene: &Scene<'_>) -> Option<Conclusion> {
     };
     drop(families);
     let title = "memory was given back to another allocator than the one that it came from";
-    Some(found.conclusion(title, PAIRS, Some(came)))
+    Some(found.conclusion(title, pairs(), Some(came)))
 }
 
 /// The check of a block that ended the process, if that did.
@@ -95,7 +93,7 @@ fn find(scene: &Scene<'_>) -> Option<Found> {
     let first = natives.iter().position(is_python)?;
     let inside = natives[first..].iter().take_while(|frame| is_python(frame)).count();
     let (of_python, outside) = natives[first..].split_at(inside);
-    let calls = Calls::new(scene)?;
+    let calls = scene.calls()?;
     let said = of_python.iter().find_map(|frame| {
         let arguments = calls.arguments(frame)?;
         arguments.iter().enumerate().find_map(|(index, argument)| {
@@ -159,6 +157,14 @@ const FAMILIES: [Family; 3] = [
         takes: "PyObject_Free",
     },
 ];
+
+/// Advice: what belongs together.
+pub(super) fn pairs() -> String {
+    let families = FAMILIES
+        .iter()
+        .map(|family| format!(", {} for {}", family.takes, family.gives));
+    format!("use free() for malloc(){}", families.collect::<String>())
+}
 
 /// A block of the debug allocator.
 struct Block {

@@ -10,6 +10,7 @@ mod abi_mismatch;
 mod abort_message;
 mod allocator_mismatch;
 mod arithmetic;
+mod calls;
 mod cut_file;
 mod cxx_exception;
 mod deadlock;
@@ -42,6 +43,7 @@ mod testing;
 
 use crate::report::model::{Confidence, Finding};
 
+pub use calls::Unwound;
 pub use rules::{RULES, Rule};
 pub use scene::Scene;
 

@@ -1,5 +1,6 @@
 //! What rules look at.
 
+use super::calls::Unwound;
 use crate::addr::Addr;
 use crate::report::Report;
 use crate::report::model::{Frame, Instruction, MemoryAccess, NativeFrame, PythonFrame, Role, Thread};
@@ -25,6 +26,8 @@ pub struct Scene<'a> {
     pub registers: Option<&'a Registers>,
     /// The variables of its native frames, where debug information told them.
     pub variables: &'a [RecordedVariables],
+    /// What rules keep of the frames that lead to the fault.
+    pub unwound: &'a Unwound,
     /// Whether values may be read: captures can be told to leave them out.
     pub has_values: bool,
 }

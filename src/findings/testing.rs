@@ -1,6 +1,6 @@
 //! Scenes made by hand, for the tests of rules.
 
-use super::{Conclusion, Scene};
+use super::{Conclusion, Scene, Unwound};
 use crate::addr::{Addr, AddrRange};
 use crate::report::Report;
 use crate::report::model::{
@@ -18,6 +18,7 @@ pub struct Stage {
     pub target: FakeTarget,
     pub registers: Registers,
     pub variables: Vec<RecordedVariables>,
+    pub unwound: Unwound,
 }
 
 /// The interpreter's path in all stages.
@@ -132,6 +133,7 @@ impl Stage {
             crash: self.target.facts.crash.as_ref(),
             registers: Some(&self.registers),
             variables: &self.variables,
+            unwound: &self.unwound,
             has_values: true,
         }
     }

@@ -26,7 +26,7 @@ mod waits;
 
 use std::time::Duration;
 
-use crate::findings::{self, Scene};
+use crate::findings::{self, Scene, Unwound};
 use crate::image::{CacheDir, Images, Symbolizer};
 use crate::layout::{self, Layout};
 use crate::notes::Notes;
@@ -202,6 +202,7 @@ pub fn analyze_redacted(subject: Subject<'_, '_>, options: &Options, redactor: &
         crash: found.crash.as_ref(),
         registers: found.registers.as_ref(),
         variables: &found.variables,
+        unwound: &Unwound::default(),
         has_values: !options.no_locals,
     });
     report.signature = triage::sign(&report);

@@ -7,7 +7,8 @@ use crate::harness::{COLDFRAME, Folder, bare, output, reports, stderr};
 use crate::package::{oldest_and_newest, python};
 use crate::pythons::pythons;
 
-const PROGRAM: &str = "
+/// A thread and the main one end by an exception; the latter is left to call.
+const RAISES: &str = "
 import sys, threading
 def in_a_thread():
     certain_number = 271828
@@ -21,6 +22,9 @@ except OSError:
     pass
 def in_main():
     raise ValueError('said by main')
+";
+
+const PROGRAM: &str = "
 print(sys.path[0], any('coldframe' in path for path in sys.path[1:]), 'sitecustomize' in sys.modules, flush=True)
 in_main()
 ";
@@ -29,7 +33,7 @@ in_main()
 fn uncaught_exceptions_leave_a_dump_and_end_as_ever() {
     for python in pythons() {
         let folder = Folder::new();
-        fs::write(folder.join("program.py"), PROGRAM).expect("the program");
+        fs::write(folder.join("program.py"), [RAISES, PROGRAM].concat()).expect("the program");
         let other = folder.join("others");
         fs::create_dir(&other).expect("a folder");
         fs::write(other.join("sitecustomize.py"), "print('of the user', flush=True)").expect("a module");
@@ -73,7 +77,7 @@ fn uncaught_exceptions_leave_a_dump_and_end_as_ever() {
 
 /// ENABLE is the form of the report; empty, the package is not imported.
 const ENABLED: &str = "
-import os, sys, threading
+import os, threading
 form = os.environ['ENABLE']
 if form:
     import coldframe
@@ -84,26 +88,17 @@ def waits(certain_number):
     threading.Event().wait()
 threading.Thread(target=waits, args=(271828,), daemon=True).start()
 started.wait()
-def in_a_thread():
-    raise KeyError('said by a thread')
-thread = threading.Thread(target=in_a_thread)
-thread.start()
-thread.join()
-try:
-    raise OSError('caught')
-except OSError:
-    pass
-def in_main():
-    raise ValueError('said by main')
-print('prints', flush=True)
-in_main()
 ";
 
 #[test]
 fn enable_dumps_what_nobody_catches_and_changes_nothing_else() {
     for executable in oldest_and_newest() {
         let folder = Folder::new();
-        fs::write(folder.join("program.py"), ENABLED).expect("the program");
+        fs::write(
+            folder.join("program.py"),
+            [ENABLED, RAISES, "print('prints', flush=True)\nin_main()\n"].concat(),
+        )
+        .expect("the program");
         let run = |form: &str| {
             let mut process = python(&executable, &folder);
             process.arg("program.py").env("ENABLE", form);

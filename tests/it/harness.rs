@@ -185,6 +185,13 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// What `coldframe analyze` prints.
+pub fn analyze(dump: &Path, options: &[&str]) -> String {
+    let mut process = Command::new(COLDFRAME);
+    process.arg("analyze").args(options).arg(dump);
+    String::from_utf8_lossy(&output(process).stdout).into_owned()
+}
+
 /// The reports on stderr, one for each line that is one.
 pub fn reports(output: &Output) -> Vec<serde_json::Value> {
     let lines = stderr(output);

@@ -3,9 +3,8 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
-use crate::harness::{COLDFRAME, Folder, bare, output, skip, stderr};
+use crate::harness::{COLDFRAME, Folder, analyze, bare, output, skip, stderr};
 use crate::pythons::pythons;
 
 /// The secret is made at run time, so that neither the source nor a constant holds it. It is a local, an argument, a
@@ -76,12 +75,7 @@ fn no_value_reaches_the_disk() {
                 python.version
             );
             assert!(text.contains("crash") && text.contains("string_at"), "{text}");
-            let offline = Command::new(COLDFRAME)
-                .arg("analyze")
-                .arg(&dump)
-                .output()
-                .expect("analyze");
-            let offline = String::from_utf8_lossy(&offline.stdout).into_owned();
+            let offline = analyze(&dump, &[]);
             for text in [&text, &offline] {
                 assert!(!text.contains(SECRET), "{text}");
                 assert!(!text.contains("listed = ") && !text.contains("unreadable"), "{text}");

@@ -1,13 +1,14 @@
 //! The Python package: its functions, the pytest plugin.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
 use crate::golden::repository;
-use crate::harness::{COLDFRAME, Folder, bare, output, skip, stderr};
+use crate::harness::{COLDFRAME, Folder, analyze, bare, output, skip, stderr};
 use crate::pythons::pythons;
 use crate::venv::{environment, pip_python, pytest_pythons};
 
@@ -47,13 +48,8 @@ fn dumps(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn analyze(dump: &Path) -> Value {
-    let report = Command::new(COLDFRAME)
-        .args(["analyze", "--format", "json"])
-        .arg(dump)
-        .output()
-        .expect("coldframe runs");
-    serde_json::from_slice(&report.stdout).expect("a report")
+fn report_of(dump: &Path) -> Value {
+    serde_json::from_str(&analyze(dump, &["--format", "json"])).expect("a report")
 }
 
 const PROGRAM: &str = r#"
@@ -117,6 +113,41 @@ def crash(mark):
 crash(bytes([90, 113, 55]).decode())
 "#;
 
+/// Handlers that come and go between two calls of enable(), and how often faulthandler has its say.
+const HANDLERS: [(&str, usize); 5] = [
+    ("faulthandler.enable()", 1),
+    ("faulthandler.enable(); enable()", 1),
+    ("faulthandler.enable(); enable(); faulthandler.disable()", 0),
+    (
+        "faulthandler.enable(); coldframe.disable(); enable(); faulthandler.disable()",
+        0,
+    ),
+    (
+        "faulthandler.enable(); enable(); faulthandler.disable(); faulthandler.enable(); enable()",
+        1,
+    ),
+];
+
+#[test]
+fn enabled_again_around_other_handlers_it_ends_as_without() {
+    for executable in oldest_and_newest() {
+        for (handlers, said) in HANDLERS {
+            let folder = Folder::new();
+            let mut command = python(&executable, &folder);
+            let program = format!(
+                "import coldframe, ctypes, faulthandler, functools, signal\nsignal.alarm(60)\n\
+                 enable = functools.partial(coldframe.enable, dir='dumps')\nenable(); {handlers}\nctypes.string_at(0)"
+            );
+            command.args(["-c", &program]);
+            let result = output(command);
+            let what = format!("{handlers}: {}: {}", executable.display(), stderr(&result));
+            assert_eq!(result.status.signal(), Some(libc::SIGSEGV), "{what}");
+            assert_eq!(dumps(&folder.join("dumps")).len(), 1, "{what}");
+            assert_eq!(stderr(&result).matches("Fatal Python error").count(), said, "{what}");
+        }
+    }
+}
+
 #[test]
 fn what_enable_is_told_to_redact_stays_out() {
     for executable in oldest_and_newest() {
@@ -127,7 +158,7 @@ fn what_enable_is_told_to_redact_stays_out() {
         let what = format!("{}: {}", executable.display(), stderr(&result));
         let dumps = dumps(&folder.join("dumps"));
         assert_eq!(dumps.len(), 1, "{what}");
-        let report = analyze(&dumps[0]);
+        let report = report_of(&dumps[0]);
         assert!(report.to_string().contains("abc"), "{what}");
         let bytes = fs::read(&dumps[0]).expect("the dump");
         // The argument that they are made of is nobody's secret.
@@ -146,7 +177,6 @@ fn what_enable_is_told_to_redact_stays_out() {
 
 #[test]
 fn enable_captures_with_annotations_and_goes_on_after_dumps() {
-    use std::os::unix::process::ExitStatusExt;
     for executable in oldest_and_newest() {
         for end in ["crash", "thread", "later", "disabled"] {
             let folder = Folder::new();
@@ -161,7 +191,7 @@ fn enable_captures_with_annotations_and_goes_on_after_dumps() {
             }
             // One for SIGUSR1, and the one at the end.
             assert_eq!(dumps.len(), if end == "disabled" { 1 } else { 2 }, "{what}");
-            let reports: Vec<Value> = dumps.iter().map(|dump| analyze(dump)).collect();
+            let reports: Vec<Value> = dumps.iter().map(|dump| report_of(dump)).collect();
             assert!(reports.iter().any(|report| report["trigger"] == "request"), "{what}");
             let last = reports.iter().find(|report| report["trigger"] != "request");
             let Some(last) = last else {
@@ -319,7 +349,6 @@ const CRASHED: &str = "test_sample.py::test_4";
 
 #[test]
 fn pytest_dies_with_a_report_that_names_the_test() {
-    use std::os::unix::process::ExitStatusExt;
     for executable in pytest_pythons() {
         for arguments in [
             &["--coldframe"][..],
@@ -406,7 +435,7 @@ fn xdist_has_the_report_in_the_failure_the_summary_and_junit() {
         );
         let dumps = dumps(&folder.join("coldframe-dumps"));
         assert_eq!(dumps.len(), 1, "{what}");
-        let worker = analyze(&dumps[0])["annotations"]["worker"].clone();
+        let worker = report_of(&dumps[0])["annotations"]["worker"].clone();
         assert!(
             worker.as_str().is_some_and(|worker| worker.starts_with("gw")),
             "{worker}"

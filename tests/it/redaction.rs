@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::golden::repository;
-use crate::harness::{COLDFRAME, Folder, bare, output, skip, stderr};
+use crate::harness::{COLDFRAME, Folder, analyze, bare, output, skip, stderr};
 use crate::pythons::{Python, pythons};
 
 /// What begins each planted secret. The rest tells where it was planted.
@@ -86,6 +86,8 @@ harmless = made('argument')
 crash(password=harmless, harmless=harmless, listed=[harmless, {harmless: 'bob'}])
 "#;
 
+const AS_JSON: [&str; 4] = ["--thread", "all", "--format", "json"];
+
 /// Runs the program and returns its only dump and what was printed.
 fn crash(folder: &Folder, python: &OsStr, options: &[&str], arguments: &[&str]) -> (PathBuf, String) {
     let program = folder.join("program.py");
@@ -124,14 +126,6 @@ fn leaks(bytes: &[u8], text: &str) -> Vec<String> {
     found
 }
 
-fn analyze(dump: &PathBuf) -> String {
-    let output = Command::new(COLDFRAME)
-        .args(["analyze", "--thread", "all", "--format", "json"])
-        .arg(dump)
-        .output();
-    String::from_utf8_lossy(&output.expect("analyze").stdout).into_owned()
-}
-
 #[test]
 fn planted_secrets_are_in_no_dump() {
     let all = pythons();
@@ -148,7 +142,7 @@ fn planted_secrets_are_in_no_dump() {
             assert_eq!(leaks(&bytes, mark), [""; 0], "{}", python.version);
             assert!(!text.contains(mark), "{}: {text}", python.version);
         }
-        let offline = analyze(&dump);
+        let offline = analyze(&dump, &AS_JSON);
         assert!(!offline.contains(MARK), "{}: {offline}", python.version);
         // What is harmless is there, in both reports.
         let json: serde_json::Value = serde_json::from_str(&offline).expect("a report");
@@ -170,12 +164,7 @@ fn planted_secrets_are_in_no_dump() {
         ] {
             assert!(text.contains(shown), "{}: {shown} is not in\n{text}", python.version);
         }
-        let text = Command::new(COLDFRAME)
-            .arg("analyze")
-            .arg(&dump)
-            .output()
-            .expect("analyze");
-        let text = String::from_utf8_lossy(&text.stdout).into_owned();
+        let text = analyze(&dump, &[]);
         for shown in ["access_token = (redacted)", "user = 'bob'", "'apiKey': <redacted>"] {
             assert!(text.contains(shown), "{}: {shown} is not in\n{text}", python.version);
         }
@@ -250,12 +239,7 @@ callback(made())
             python.version
         );
         // The stacks are the same without the rest.
-        let offline = Command::new(COLDFRAME)
-            .arg("analyze")
-            .arg(&dump)
-            .output()
-            .expect("analyze");
-        let offline = String::from_utf8_lossy(&offline.stdout).into_owned();
+        let offline = analyze(&dump, &[]);
         for text in [&text, &offline] {
             assert!(
                 text.contains("string_at") && text.contains(" called "),
@@ -302,12 +286,7 @@ connect(secrets_c.account(made('field-object')))
             .path();
         let bytes = fs::read(&dump).expect("the dump");
         assert_eq!(leaks(&bytes, MARK), [""; 0], "{}: {text}", python.version);
-        let offline = Command::new(COLDFRAME)
-            .arg("analyze")
-            .arg(&dump)
-            .output()
-            .expect("analyze");
-        let offline = String::from_utf8_lossy(&offline.stdout).into_owned();
+        let offline = analyze(&dump, &[]);
         for text in [&text, &offline] {
             assert!(!text.contains(MARK), "{}: {text}", python.version);
             for shown in [
@@ -389,7 +368,7 @@ fn secrets_in_variables_of_c_are_in_no_dump() {
     let mut files = fs::read_dir(folder.join("dumps")).expect("a dump folder").flatten();
     let dump = files.next().expect("a dump").path();
     assert_eq!(leaks(&fs::read(&dump).expect("the dump"), MARK), [""; 0], "{text}");
-    let offline = analyze(&dump);
+    let offline = analyze(&dump, &AS_JSON);
     for report in [&text, &offline] {
         assert!(!report.contains(MARK), "{report}");
         // In hexadecimal.

@@ -4,13 +4,11 @@
 //! the handler returns, the kernel delivers it: a previous handler (faulthandler) sees the true code, address and
 //! registers, a core dump and the wait status come out as they would have.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicI32, Ordering};
 
-use crate::sys::{
-    SA_RESTART, SIG_DFL, SIG_IGN, Shared, SigAction, clock, disposition, identity, set_disposition, signal,
-};
-use crate::syscall;
+use crate::sys::{SA_RESTART, SIG_DFL, SIG_IGN, Shared, SigAction, disposition, identity, set_disposition, signal};
 use crate::wire::{QUESTION_SIGNAL, SIGINFO_SIZE};
+use crate::{interpose, syscall};
 
 /// The signals that are captured, all of which end a process by default.
 pub const SIGNALS: [i32; 7] = [
@@ -31,8 +29,28 @@ pub const DEFAULT: SigAction = SigAction {
     mask: 0,
 };
 
-/// The dispositions found at install, in the order of [`SIGNALS`]. Written by [`install`] alone.
-static PREVIOUS: Shared<[SigAction; SIGNALS.len()]> = Shared::new([DEFAULT; SIGNALS.len()]);
+/// What one signal had when the handler was installed.
+struct Found {
+    /// The first time: nobody there calls ours.
+    first: SigAction,
+    /// The last time. Where ours was installed again over a handler that came later, that one may call ours.
+    last: SigAction,
+    is_installed: bool,
+}
+
+/// In the order of [`SIGNALS`]. Written by [`install`] and [`uninstall`] alone.
+static FOUND: Shared<[Found; SIGNALS.len()]> = Shared::new(
+    [const {
+        Found {
+            first: DEFAULT,
+            last: DEFAULT,
+            is_installed: false,
+        }
+    }; SIGNALS.len()],
+);
+
+/// The thread whose signal went to a handler that may call ours.
+static HANDED: AtomicI32 = AtomicI32::new(0);
 
 /// Installs `action` for each signal, except for those the program's parent chose to ignore: a handler would make them
 /// fatal, and the choice would be lost to the programs this one starts.
@@ -41,19 +59,24 @@ static PREVIOUS: Shared<[SigAction; SIGNALS.len()]> = Shared::new([DEFAULT; SIGN
 /// `action` must be fit for signals, and the caller the only one who installs.
 pub unsafe fn install(action: &SigAction) {
     // SAFETY: only what is not in force yet is written, so no handler of ours reads it.
-    let previous = unsafe { &mut *PREVIOUS.get() };
-    for (slot, signal) in previous.iter_mut().zip(SIGNALS) {
+    let slots = unsafe { &mut *FOUND.get() };
+    HANDED.store(0, Ordering::Relaxed);
+    for (slot, signal) in slots.iter_mut().zip(SIGNALS) {
         let found = disposition(signal);
         if found.handler == action.handler {
             continue;
         }
-        *slot = found;
+        if !slot.is_installed || found.handler == SIG_DFL {
+            slot.first = found;
+        }
+        slot.last = found;
         let mut action = *action;
         if signal == QUESTION_SIGNAL {
             // The program goes on after it.
             action.flags |= u64::from(SA_RESTART);
         }
-        if slot.handler != SIG_IGN {
+        if found.handler != SIG_IGN {
+            slot.is_installed = true;
             // SAFETY: as the caller promises.
             unsafe { set_disposition(signal, &action) };
         }
@@ -65,40 +88,34 @@ pub unsafe fn install(action: &SigAction) {
 /// # Safety
 /// As for [`install`].
 pub unsafe fn uninstall(action: &SigAction) {
-    for signal in SIGNALS {
+    // SAFETY: as in `install`; what is in force is left as it is.
+    let slots = unsafe { &mut *FOUND.get() };
+    for (slot, signal) in slots.iter_mut().zip(SIGNALS) {
         if disposition(signal).handler == action.handler {
             // SAFETY: it was in force before.
-            unsafe { set_disposition(signal, &previous(signal)) };
+            unsafe { set_disposition(signal, &slot.last) };
+            slot.is_installed = slot.last.handler != slot.first.handler;
         }
     }
 }
 
-/// When signals went on lately, CLOCK_MONOTONIC in nanoseconds, and how many.
-static SINCE: AtomicU64 = AtomicU64::new(0);
-static PASSED: AtomicU32 = AtomicU32::new(0);
-/// So many within a second are no threads that crash together, but handlers that hand the signal to each other: ours was
-/// installed a second time, after one that calls ours.
-const ROUNDS: u32 = 1000;
-
-fn goes_round() -> bool {
-    let now = clock(1);
-    if now.wrapping_sub(SINCE.load(Ordering::Relaxed)) > 1_000_000_000 {
-        SINCE.store(now, Ordering::Relaxed);
-        PASSED.store(0, Ordering::Relaxed);
-    }
-    PASSED.fetch_add(1, Ordering::Relaxed) >= ROUNDS
+fn found(signal: i32) -> Option<&'static Found> {
+    // SAFETY: written before the handler is in force, read-only from then on.
+    let slots = unsafe { &*FOUND.get() };
+    let index = SIGNALS.iter().position(|&known| known == signal)?;
+    slots.get(index)
 }
 
-/// The disposition that was found at install.
+/// The disposition that was found at install, the last time.
 pub fn previous(signal: i32) -> SigAction {
-    // SAFETY: written by the constructor, read-only from then on.
-    let previous = unsafe { &*PREVIOUS.get() };
-    SIGNALS
-        .iter()
-        .position(|&known| known == signal)
-        .and_then(|index| previous.get(index))
-        .copied()
-        .unwrap_or(DEFAULT)
+    found(signal).map_or(DEFAULT, |found| found.last)
+}
+
+/// What is meant by a `handler` that leads to ours again, or nowhere: the disposition that was there before both. `None`
+/// for a handler that came first.
+pub fn beneath(signal: i32, handler: usize) -> Option<SigAction> {
+    let found = found(signal)?;
+    (handler == interpose::program_handler(found.last.handler) && handler != found.first.handler).then_some(found.first)
 }
 
 /// Whether the process would not even notice this signal without us: the kernel protects pid 1 of a pid namespace from
@@ -116,7 +133,13 @@ pub fn is_shielded(code: i32, sender: i32, previous: &SigAction) -> bool {
 /// For the handler only, with all signals blocked.
 pub unsafe fn resume(signal: i32, info: Option<&[u8; SIGINFO_SIZE]>, previous: &SigAction) {
     let (pid, tid) = identity();
-    let previous = if goes_round() { &DEFAULT } else { previous };
+    let previous = &match beneath(signal, interpose::program_handler(previous.handler)) {
+        // It handed the signal back to us.
+        Some(first) if HANDED.swap(tid, Ordering::Relaxed) == tid => first,
+        // Disabled, it may just return: its entry sees that.
+        Some(_) => interpose::with_entry(previous),
+        None => *previous,
+    };
     if pid == 1 && previous.handler == SIG_DFL && !info.is_some_and(|info| faults_again(signal, code_of(info))) {
         // The kernel would drop a queued signal whose disposition is the default; a fault it does not spare pid 1. A
         // container's runtime expects this.

@@ -11,7 +11,7 @@ use core::ffi::c_int;
 use core::mem::transmute;
 use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
-use crate::sys::{identity, is_readable};
+use crate::sys::{hash, identity, is_readable};
 use crate::wire::{UC_GREGS_OFFSET, UC_STACK_OFFSET};
 use crate::{handler, image, syscall};
 
@@ -127,18 +127,18 @@ unsafe fn is_below(here: usize, context: usize) -> bool {
     here < context && is_alternate(here) == is_alternate(context) && (is_alternate(here) || context - here < DEPTH)
 }
 
-/// FNV-1a by words of siginfo and registers.
+/// Of siginfo and registers.
 ///
 /// # Safety
 /// Both must be readable.
 unsafe fn sum(info: usize, context: usize) -> u64 {
     let info = (0..INFO_WORDS).map(|index| info + index * 8);
     let registers = (0..REGISTER_WORDS).map(|index| context + UC_GREGS_OFFSET + index * 8);
-    info.chain(registers).fold(0xcbf2_9ce4_8422_2325, |hash: u64, address| {
-        // SAFETY: as the caller promises.
-        let word = unsafe { (address as *const u64).read_unaligned() };
-        (hash ^ word).wrapping_mul(0x100_0000_01b3).rotate_left(23)
-    })
+    // SAFETY: as the caller promises.
+    hash(
+        info.chain(registers)
+            .map(|address| unsafe { (address as *const u64).read_unaligned() }),
+    )
 }
 
 /// Does what exit(3) does.

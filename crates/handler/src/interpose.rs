@@ -21,9 +21,12 @@ use core::ffi::c_int;
 use core::mem::transmute;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use crate::chain::{SIGNALS, previous};
+use crate::chain::{SIGNALS, beneath, previous};
 use crate::image;
-use crate::sys::{SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, SigAction, clock, identity, signal};
+use crate::sys::{
+    SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, SigAction, clock, hash, identity, set_disposition,
+    signal,
+};
 use crate::wire::UC_GREGS_OFFSET;
 use crate::{exits, handler};
 
@@ -140,6 +143,23 @@ fn stub(index: usize) -> usize {
 fn behind(address: usize) -> Option<SigAction> {
     let offset = address.wrapping_sub(&raw const STUBS as usize);
     TABLE.get(offset / STUB_SIZE).and_then(Slot::action)
+}
+
+/// The program's handler that this address stands for.
+pub fn program_handler(address: usize) -> usize {
+    behind(address).map_or(address, |action| action.handler)
+}
+
+/// A disposition found at install, with an entry of its own.
+pub fn with_entry(found: &SigAction) -> SigAction {
+    let mut action = *found;
+    if behind(found.handler).is_none()
+        && let Some(index) = slot_for(found.handler, found.flags as u32, found.mask)
+    {
+        action.handler = stub(index);
+        action.flags = (found.flags | u64::from(SA_SIGINFO)) & !u64::from(SA_RESETHAND);
+    }
+    action
 }
 
 /// Finds libc's functions. For the constructor, before the handler is active.
@@ -302,7 +322,7 @@ unsafe extern "C" fn on_entry(signal: i32, info: *const u8, context: *const u8, 
     }
     if action.flags as u32 & SA_RESETHAND != 0 {
         // SAFETY: what `handler::install` installs; the kernel's default in the eyes of the program.
-        unsafe { crate::sys::set_disposition(signal, &handler::action()) };
+        unsafe { set_disposition(signal, &handler::action()) };
     }
     // SAFETY: the program installed it as a handler for this signal; the arguments are the kernel's.
     let call = || unsafe {
@@ -320,6 +340,10 @@ unsafe extern "C" fn on_entry(signal: i32, info: *const u8, context: *const u8, 
     if fault.comes_again(context) {
         // SAFETY: the kernel's own arguments, whose frame is still there.
         unsafe { handler::capture_and_return(signal, info, context) };
+        if let Some(beneath) = beneath(signal, action.handler) {
+            // SAFETY: it was in force before.
+            unsafe { set_disposition(signal, &beneath) };
+        }
     }
 }
 
@@ -380,11 +404,11 @@ impl Fault {
         };
         let pc = register(context, REG_RIP);
         let parts = [identity().1 as u64, pc, register(context, REG_RSP), address];
-        // FNV-1a by words.
-        let key = parts.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &part| {
-            (hash ^ part).wrapping_mul(0x100_0000_01b3).rotate_left(23)
-        });
-        Self { code, pc, key }
+        Self {
+            code,
+            pc,
+            key: hash(parts.into_iter()),
+        }
     }
 
     fn comes_again(self, context: *const u8) -> bool {

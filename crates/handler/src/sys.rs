@@ -285,6 +285,13 @@ pub fn is_readable(address: usize) -> bool {
     unsafe { syscall!(RT_SIGPROCMASK, usize::MAX, address, 0, 8) == -errno::EINVAL }
 }
 
+/// FNV-1a, by words and turned, so that the upper bits are good, too.
+pub fn hash(words: impl Iterator<Item = u64>) -> u64 {
+    words.fold(0xcbf2_9ce4_8422_2325, |hash, word| {
+        (hash ^ word).wrapping_mul(0x100_0000_01b3).rotate_left(23)
+    })
+}
+
 /// Ends the process where it stands.
 pub fn trap() -> ! {
     // SAFETY: ud2 raises SIGILL and does not come back.

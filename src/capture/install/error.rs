@@ -52,6 +52,13 @@ pub enum InstallError {
     },
 }
 
+pub(super) fn unsound(path: &Path, why: &'static str) -> InstallError {
+    InstallError::Unsound {
+        path: path.to_owned(),
+        why,
+    }
+}
+
 pub(super) fn io_error(action: &'static str, path: &Path, source: io::Error) -> InstallError {
     InstallError::Io {
         action,

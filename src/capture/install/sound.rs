@@ -5,7 +5,7 @@ use std::fs::{File, Metadata, OpenOptions, symlink_metadata};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::error::{InstallError, io_error};
+use super::error::{InstallError, io_error, unsound};
 
 /// Permission bits that let others write.
 const OTHERS_WRITE: u32 = 0o022;
@@ -17,12 +17,7 @@ const STICKY: u32 = 0o1000;
 pub(in crate::capture) fn check_folder(folder: &Path, euid: u32) -> Result<(), InstallError> {
     for ancestor in folder.ancestors() {
         let metadata = symlink_metadata(ancestor).map_err(|error| io_error("examine", ancestor, error))?;
-        let unsound = |why| {
-            Err(InstallError::Unsound {
-                path: ancestor.to_owned(),
-                why,
-            })
-        };
+        let unsound = |why| Err(unsound(ancestor, why));
         if !metadata.is_dir() {
             return unsound("it is not a folder");
         }
@@ -48,12 +43,7 @@ pub(in crate::capture) fn open_file(path: &Path, euid: u32, mode: u32) -> Result
         .open(path)
         .map_err(|error| io_error("open", path, error))?;
     let metadata = file.metadata().map_err(|error| io_error("examine", path, error))?;
-    let unsound = |why| {
-        Err(InstallError::Unsound {
-            path: path.to_owned(),
-            why,
-        })
-    };
+    let unsound = |why| Err(unsound(path, why));
     if !metadata.is_file() {
         return unsound("it is not a regular file");
     }
@@ -73,10 +63,7 @@ fn check_owner(metadata: &Metadata, path: &Path, euid: u32) -> Result<(), Instal
     if metadata.uid() == 0 || metadata.uid() == euid {
         return Ok(());
     }
-    Err(InstallError::Unsound {
-        path: path.to_owned(),
-        why: "it belongs to another user",
-    })
+    Err(unsound(path, "it belongs to another user"))
 }
 
 /// The path can be named in LD_PRELOAD, whose entries are separated by spaces and colons and have no escape (ld.so(8)).

@@ -113,6 +113,8 @@ struct Job<'a> {
     words: &'a Words,
     /// Names the cell's own folders.
     label: String,
+    /// The numbers of the sample and of the Python, added: what is to take turns goes by it.
+    turn: usize,
     /// What this machine lets be looked at.
     inputs: Inputs,
 }
@@ -232,6 +234,7 @@ impl Bench {
             header,
             words,
             label: format!("{}-{}-{index}", name_of(&header.path), short(python)),
+            turn: sample + index,
             inputs: self.inputs,
         })
     }
