@@ -229,9 +229,9 @@ def end_session():
     del session
 
 
-def forget_session():
+def forget_cache():
     # Lives until the interpreter ends.
-    sys.forgotten = parts().make(6)
+    sys.forgotten = parts().make(7)
 
 
 def close_handle():

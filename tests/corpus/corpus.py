@@ -33,7 +33,7 @@ order_invoices label_customer receive_packet validate_order third_column total_a
 start_worker parse_nested recycle_buffer read_truncated field_of_handle in_comprehension serve_request save_store load_plugin
 end_by_signal""".split()
 # Of these no rule knew anything.
-HELD_OUT = """read_rows index_of_keys rank_points width_of_image visit_nodes end_session forget_session close_handle pending_work
+HELD_OUT = """read_rows index_of_keys rank_points width_of_image visit_nodes end_session forget_cache close_handle pending_work
 change_owner on_tick copy_frame column_of_table subscribe_events total_of_column names_of_users options_of_user break_ring
 register_goodbye""".split()
 # Native frames that are kept of each crash: siggen looks at forty.

@@ -24,6 +24,7 @@ PLACE int node_traverse(PyObject *self, visitproc visit, void *arg) {
     return stopped;
 }
 PLACE void session_dealloc(PyObject *self) { ((Table *)self)->rows[4] = 0; KEEP; }
+PLACE void cache_dealloc(PyObject *self) { ((Table *)self)->rows[6] = 0; KEEP; }
 PLACE void handle_destructor(PyObject *capsule) { *(volatile long *)PyCapsule_GetPointer(capsule, NULL) = 0; KEEP; }
 PLACE int deferred(void *rows) { return (int)((volatile long *)rows)[5] + 1; }
 PLACE void on_usr2(int number) { closed()[number] = 1; KEEP; }
@@ -73,11 +74,13 @@ static PyType_Slot key_slots[] = {{Py_tp_hash, key_hash}, {0}};
 static PyType_Slot point_slots[] = {{Py_tp_hash, key_hash}, {Py_tp_richcompare, point_compare}, {0}};
 static PyType_Slot image_slots[] = {{Py_tp_getset, image_members}, {0}};
 static PyType_Slot node_slots[] = {{Py_tp_traverse, node_traverse}, {0}};
+static PyType_Slot cache_slots[] = {{Py_tp_dealloc, cache_dealloc}, {0}};
 static PyType_Slot session_slots[] = {{Py_tp_dealloc, session_dealloc}, {0}};
 #define SPEC(name, slots, flags) {"_parts." name, sizeof(Table), 0, Py_TPFLAGS_DEFAULT | (flags), slots}
 static PyType_Spec specs[] = {
     SPEC("Table", table_slots, 0), SPEC("Cursor", cursor_slots, 0), SPEC("Key", key_slots, 0), SPEC("Point", point_slots, 0),
     SPEC("Image", image_slots, 0), SPEC("Node", node_slots, Py_TPFLAGS_HAVE_GC), SPEC("Session", session_slots, 0),
+    SPEC("Cache", cache_slots, 0),
 };
 
 /* A new object of the type of that number. */

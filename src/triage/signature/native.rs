@@ -105,19 +105,21 @@ impl Walk {
             self.is_over = true;
             return "skipped, and what is below: passes a call on".to_string();
         }
-        if frame.inlined && origin != Origin::Other {
+        let function = frame.function.as_deref().map(name::function);
+        // Python's headers have functions, too.
+        if frame.inlined && (origin != Origin::Other || function.as_deref().is_some_and(is_of_python)) {
             return "skipped: inlined, which differs between versions".to_string();
         }
-        if let Some(role) = &frame.role {
-            return match role {
-                Role::Signal => "skipped: delivers the signal".to_string(),
-                _ => "skipped: passes a call on".to_string(),
-            };
+        match frame.role {
+            None => {}
+            Some(Role::Signal) => return "skipped: delivers the signal".to_string(),
+            // Without a name it may be what was called.
+            Some(_) if function.is_none() && origin == Origin::Python => {}
+            Some(_) => return "skipped: passes a call on".to_string(),
         }
         let Some(module) = frame.module.as_deref().map(name::module) else {
             return "skipped: in no image".to_string();
         };
-        let function = frame.function.as_deref().map(name::function);
         let rule = function.as_ref().and_then(|function| {
             rules::RULES.iter().find(|rule| {
                 (rule.scope == Scope::Anywhere || origin != Origin::Other)
@@ -163,7 +165,10 @@ impl Walk {
         let library = outermost(Owner::Library).filter(|library| library.function.is_some() || !is_raised);
         let is_foreign = program.is_some();
         let kept = match (program, interpreter) {
-            (Some(program), Some(interpreter)) if interpreter.function.is_some() => vec![interpreter, program],
+            // Others have names only where the interpreter's symbols are.
+            (Some(program), Some(interpreter)) if interpreter.function.as_deref().is_some_and(is_of_python) => {
+                vec![interpreter, program]
+            }
             (Some(one), _) | (None, Some(one)) => vec![one],
             (None, None) => library.into_iter().collect(),
         };
@@ -185,6 +190,11 @@ impl Walk {
             functions: kept.into_iter().filter_map(|candidate| candidate.function).collect(),
         }
     }
+}
+
+/// Whether it is the name of a function that the interpreter exports, or of one of its headers.
+fn is_of_python(function: &str) -> bool {
+    rules::OF_PYTHON.iter().any(|pattern| rules::fits(function, pattern))
 }
 
 /// Whether an image is a module of the standard library: builds of CPython differ in which of them are files of their own.

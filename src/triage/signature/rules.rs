@@ -222,6 +222,9 @@ pub const COMPREHENSIONS: &[&str] = &["<listcomp>", "<dictcomp>", "<setcomp>"];
 /// on the stack says nothing, with or without symbols.
 pub const PASSING_IMAGES: &[&str] = &["libffi.", "libffi-", "_ctypes.", "_cffi_backend."];
 
+/// Functions that CPython exports, or has in its headers (PEP 7).
+pub const OF_PYTHON: &[&str] = &["Py*_*", "_Py*_*", "Py_*", "_Py_*"];
+
 /// The image of our own handler, which calls those that the program installed.
 pub const OUR_HANDLER: &str = "libcoldframe_handler";
 
@@ -283,6 +286,7 @@ pub fn version() -> &'static str {
             COMPREHENSIONS,
             PASSING_IMAGES,
             LIBC_IMAGES,
+            OF_PYTHON,
         ] {
             list.iter().for_each(|pattern| hash.add(pattern));
         }

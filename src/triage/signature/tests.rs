@@ -135,6 +135,26 @@ fn titles() {
             "SIGSEGV in builtin_sum (python) <- a.b",
         ),
         (
+            "beside a function of the program, those of the interpreter that have names without symbols, too",
+            vec![
+                "visit_decref".into(),
+                fast("node_traverse"),
+                "subtract_refs".into(),
+                "py:a.b@/app/a.py".into(),
+            ],
+            "SIGSEGV in node_traverse (_fast) <- a.b",
+        ),
+        (
+            "functions of Python's headers are inlined into the program",
+            vec![
+                "_Py_Dealloc".into(),
+                format!("+Py_DECREF@{FAST}"),
+                fast("drop"),
+                "py:a.b@/app/a.py".into(),
+            ],
+            "SIGSEGV in _Py_Dealloc <- drop (_fast) <- a.b",
+        ),
+        (
             "of the C library, the function that was called",
             vec![
                 "__strlen_evex@/lib/libc.so.6".into(),
@@ -293,9 +313,11 @@ fn where_the_standard_library_is_and_its_symbols_do_not_matter() {
     let file = sign(&["mmap_subscript@/usr/lib/python3.12/lib-dynload/mmap.cpython-312-x86_64-linux-gnu.so"]);
     assert_eq!(built_in, file);
     // It joins the one group of that place.
-    let stripped = sign(&["PyObject_GetItem", "?"]);
-    assert!(stripped.2 && !file.2);
-    assert_eq!(stripped.1, file.1);
+    for between in ["?", "~?"] {
+        let stripped = sign(&["?@/lib/libc.so.6", "PyObject_GetItem", between]);
+        assert!(stripped.2 && !file.2);
+        assert_eq!(stripped.1, file.1);
+    }
 }
 
 #[test]
