@@ -10,17 +10,12 @@ use super::dwarf::offsets_from_dwarf;
 use super::resolve;
 use super::schema::{Offset, Offsets};
 use super::table_type::debug_offsets_type;
-use super::versions::{Behaviour, Flavour, PythonVersion, VERSIONS, version_row};
-use super::{Provider, parse_version};
+use super::versions::{Behaviour, Flavour, PythonVersion, version_row};
+use super::{Provider, version_text};
 use crate::addr::{Addr, Svma};
 use crate::image::{Image, Images};
 use crate::source::fake::FakeMemory;
 use crate::source::{BuildId, MemoryExt};
-
-/// How much of a file's read-only data is searched for the version.
-const MAX_SEARCHED: usize = 64 << 20;
-/// The longest text that a version is looked for in: `-3.12.10`.
-const MAX_VERSION: usize = 12;
 
 /// One build, as its files describe it; or a version, as the built-in table does.
 #[derive(Debug, Default)]
@@ -384,61 +379,18 @@ fn version_of_file(image: &Image) -> (Option<PythonVersion>, bool) {
     }
     let name = image.path().file_name().unwrap_or_default().to_string_lossy();
     let Some(minor) = resolve::minor_of_name(&name) else {
-        let text = version_by_text(image);
+        let text = version_text::version(image);
         return (text, text.is_some());
     };
-    let text = image.section(".rodata").and_then(|section| {
-        let bytes = section.bytes.get(..MAX_SEARCHED).unwrap_or(&section.bytes);
-        only_version(bytes, minor)
-    });
-    match text {
+    match version_text::version_of_minor(image, minor) {
         Some(version) => (Some(version), true),
         None => (Some(PythonVersion::release(3, minor, 0)), false),
     }
 }
 
-/// The version that a file of another name states, an embedding program for example: Python's own text is in it, so if no
-/// other minor version is, it is that.
-pub(super) fn version_by_text(image: &Image) -> Option<PythonVersion> {
-    let section = image.section(".rodata")?;
-    only_minor(section.bytes.get(..MAX_SEARCHED).unwrap_or(&section.bytes))
-}
-
-fn only_minor(bytes: &[u8]) -> Option<PythonVersion> {
-    let mut found = VERSIONS.iter().filter_map(|row| only_version(bytes, row.minor));
-    let first = found.next()?;
-    found.next().is_none().then_some(first)
-}
-
-/// The version of this minor that C strings in `bytes` end with, if there is just one. (Linkers let a string begin in
-/// the middle of another, so `PY_VERSION` may be the end of a path.)
-fn only_version(bytes: &[u8], minor: u8) -> Option<PythonVersion> {
-    let start = format!("3.{minor}.");
-    let mut found = bytes.split(|&byte| byte == 0).filter_map(|text| {
-        let tail = text.get(text.len().saturating_sub(MAX_VERSION)..)?;
-        let tail = String::from_utf8_lossy(tail);
-        let (before, version) = tail.split_at(tail.rfind(&start)?);
-        let is_part = before.ends_with(|c: char| c.is_ascii_digit() || c == '.');
-        parse_version(version).filter(|_| !is_part)
-    });
-    let first = found.next()?;
-    found.all(|other| other == first).then_some(first)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_version_is_taken_from_the_only_text_that_is_one() {
-        let release = |micro| Some(PythonVersion::release(3, 8, micro));
-        assert_eq!(only_version(b"x\x003.8.18\x003.11.2\x003.8.18\0", 8), release(18));
-        assert_eq!(only_version(b"3.8.18\x003.8.1\0", 8), None);
-        assert_eq!(only_version(b"/opt/python/3.8.18\0Python-3.8.18\0", 8), release(18));
-        assert_eq!(only_version(b"13.8.18\x003.8\x003.8.18 b\x001.3.8.1", 8), None);
-        assert_eq!(only_minor(b"3.40.1\x003.8.18\x003.0.2\0"), release(18));
-        assert_eq!(only_minor(b"3.9.1\x003.8.18\0"), None);
-    }
 
     #[test]
     fn a_version_alone_has_the_fields_of_its_row() {

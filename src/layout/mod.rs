@@ -16,6 +16,7 @@ mod resolve;
 mod schema;
 mod support_matrix;
 mod table_type;
+mod version_text;
 mod versions;
 
 pub use builtin::{BuiltinRow, builtin, builtin_table, format_table, parse_table, parse_version};

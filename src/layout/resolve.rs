@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::schema::Offsets;
 use super::versions::{Flavour, PythonVersion, VERSIONS, nearest_version_row, version_row};
-use super::{DebugOffsets, DwarfError, Layout, Provider, asyncio, builtin, dwarf, inspect, read_debug_offsets};
+use super::{DebugOffsets, DwarfError, Layout, Provider, asyncio, builtin, dwarf, read_debug_offsets, version_text};
 use crate::addr::{Addr, Svma};
 use crate::image::{CacheDir, CacheKind, Image, Images};
 use crate::notes::Notes;
@@ -270,7 +270,7 @@ impl Runtime<'_> {
             return Some(PythonVersion(word)).filter(|version| version.major() == 3);
         }
         let by_name = minor_of_name(self.module.name()).map(|minor| PythonVersion::release(3, minor, 0));
-        by_name.or_else(|| inspect::version_by_text(&self.image))
+        by_name.or_else(|| version_text::version(&self.image))
     }
 
     fn debug_file(&self) -> String {

@@ -1,12 +1,16 @@
 //! DWARF expressions in unwind tables: the PLT's, and those of signal trampolines.
 
-use gimli::{EndianSlice, Evaluation, EvaluationResult, Expression, LittleEndian, Location, Value};
+use gimli::{Encoding, EndianSlice, Evaluation, EvaluationResult, Expression, Format, LittleEndian, Location, Value};
 
 use crate::addr::Addr;
 use crate::source::{Memory, Registers};
 
-use super::fde::ENCODING;
-
+/// Of every supported process.
+pub(super) const ENCODING: Encoding = Encoding {
+    address_size: 8,
+    format: Format::Dwarf32,
+    version: 5,
+};
 /// Real ones have up to ten operations; the bound ends loops.
 const MAX_OPERATIONS: u32 = 200;
 

@@ -3,21 +3,15 @@
 use std::rc::Rc;
 
 use gimli::{
-    BaseAddresses, CfaRule, EhFrame, EhFrameOffset, Encoding, EndianSlice, Format, LittleEndian, Register,
-    RegisterRule, UnwindContext, UnwindExpression, UnwindSection,
+    BaseAddresses, CfaRule, EhFrame, EhFrameOffset, EndianSlice, LittleEndian, Register, RegisterRule, UnwindContext,
+    UnwindExpression, UnwindSection,
 };
 
 use crate::addr::{Addr, AddrRange};
 use crate::source::{Memory, MemoryExt, ReadError, Registers};
 
+use super::expression::ENCODING;
 use super::rule::{Cfa, Rule, Saved};
-
-/// Of every supported process.
-pub(super) const ENCODING: Encoding = Encoding {
-    address_size: 8,
-    format: Format::Dwarf32,
-    version: 5,
-};
 
 /// The largest functions have entries of some KiB.
 const MAX_ENTRY: u32 = 1 << 18;

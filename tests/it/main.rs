@@ -22,6 +22,8 @@ mod debuginfod;
 mod denied;
 /// Dumps of live processes: written, read back, opened by other readers.
 mod dump;
+/// Hostile variables.
+mod environment;
 /// Python exceptions that nobody catches.
 mod exceptions;
 /// Extension modules and their packages.
@@ -43,6 +45,8 @@ mod html;
 mod images;
 /// Files that others planted, replaced or can write to.
 mod install;
+/// Values of gigabytes.
+mod large_values;
 /// The built-in table of offsets equals what the builds at hand state.
 mod layout;
 /// `coldframe layout`: builds by every name, versions, checks, messages.

@@ -17,6 +17,8 @@ pub mod chain;
 pub mod demand;
 #[path = "../src/exits.rs"]
 pub mod exits;
+#[path = "../src/fault.rs"]
+pub mod fault;
 #[path = "../src/gate.rs"]
 pub mod gate;
 #[path = "../src/handler.rs"]

@@ -4,11 +4,9 @@
 //! the handler returns, the kernel delivers it: a previous handler (faulthandler) sees the true code, address and
 //! registers, a core dump and the wait status come out as they would have.
 
-use core::sync::atomic::{AtomicI32, Ordering};
-
 use crate::sys::{SA_RESTART, SIG_DFL, SIG_IGN, Shared, SigAction, disposition, identity, set_disposition, signal};
+use crate::syscall;
 use crate::wire::{QUESTION_SIGNAL, SIGINFO_SIZE};
-use crate::{interpose, syscall};
 
 /// The signals that are captured, all of which end a process by default.
 pub const SIGNALS: [i32; 7] = [
@@ -49,9 +47,6 @@ static FOUND: Shared<[Found; SIGNALS.len()]> = Shared::new(
     }; SIGNALS.len()],
 );
 
-/// The thread whose signal went to a handler that may call ours.
-static HANDED: AtomicI32 = AtomicI32::new(0);
-
 /// Installs `action` for each signal, except for those the program's parent chose to ignore: a handler would make them
 /// fatal, and the choice would be lost to the programs this one starts.
 ///
@@ -60,7 +55,6 @@ static HANDED: AtomicI32 = AtomicI32::new(0);
 pub unsafe fn install(action: &SigAction) {
     // SAFETY: only what is not in force yet is written, so no handler of ours reads it.
     let slots = unsafe { &mut *FOUND.get() };
-    HANDED.store(0, Ordering::Relaxed);
     for (slot, signal) in slots.iter_mut().zip(SIGNALS) {
         let found = disposition(signal);
         if found.handler == action.handler {
@@ -99,23 +93,18 @@ pub unsafe fn uninstall(action: &SigAction) {
     }
 }
 
-fn found(signal: i32) -> Option<&'static Found> {
+/// The dispositions found at install, the first time and the last.
+pub fn found(signal: i32) -> (SigAction, SigAction) {
     // SAFETY: written before the handler is in force, read-only from then on.
     let slots = unsafe { &*FOUND.get() };
-    let index = SIGNALS.iter().position(|&known| known == signal)?;
-    slots.get(index)
+    let index = SIGNALS.iter().position(|&known| known == signal);
+    let slot = index.and_then(|index| slots.get(index));
+    slot.map_or((DEFAULT, DEFAULT), |slot| (slot.first, slot.last))
 }
 
-/// The disposition that was found at install, the last time.
+/// The last of them.
 pub fn previous(signal: i32) -> SigAction {
-    found(signal).map_or(DEFAULT, |found| found.last)
-}
-
-/// What is meant by a `handler` that leads to ours again, or nowhere: the disposition that was there before both. `None`
-/// for a handler that came first.
-pub fn beneath(signal: i32, handler: usize) -> Option<SigAction> {
-    let found = found(signal)?;
-    (handler == interpose::program_handler(found.last.handler) && handler != found.first.handler).then_some(found.first)
+    found(signal).1
 }
 
 /// Whether the process would not even notice this signal without us: the kernel protects pid 1 of a pid namespace from
@@ -133,13 +122,6 @@ pub fn is_shielded(code: i32, sender: i32, previous: &SigAction) -> bool {
 /// For the handler only, with all signals blocked.
 pub unsafe fn resume(signal: i32, info: Option<&[u8; SIGINFO_SIZE]>, previous: &SigAction) {
     let (pid, tid) = identity();
-    let previous = &match beneath(signal, interpose::program_handler(previous.handler)) {
-        // It handed the signal back to us.
-        Some(first) if HANDED.swap(tid, Ordering::Relaxed) == tid => first,
-        // Disabled, it may just return: its entry sees that.
-        Some(_) => interpose::with_entry(previous),
-        None => *previous,
-    };
     if pid == 1 && previous.handler == SIG_DFL && !info.is_some_and(|info| faults_again(signal, code_of(info))) {
         // The kernel would drop a queued signal whose disposition is the default; a fault it does not spare pid 1. A
         // container's runtime expects this.

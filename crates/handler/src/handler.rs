@@ -79,6 +79,7 @@ pub unsafe fn enable() {
     ACTIVE.store(true, Ordering::Relaxed);
     // SAFETY: `on_signal` keeps to what is allowed in signal handlers.
     unsafe { chain::install(&action()) };
+    interpose::forget_handed();
     demand::open(true);
 }
 
@@ -108,7 +109,7 @@ unsafe extern "C" fn on_signal(signal: i32, info: *const u8, context: *const u8)
     // SAFETY: the kernel's arguments, or those of a handler that calls us as a plain function; both are checked.
     unsafe {
         if !answer(signal, info) {
-            die(signal, info, context, &chain::previous(signal), true);
+            die(signal, info, context, &interpose::heir(signal), true);
         }
     }
 }

@@ -19,15 +19,14 @@
 use core::arch::global_asm;
 use core::ffi::c_int;
 use core::mem::transmute;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use crate::chain::{SIGNALS, beneath, previous};
+use crate::chain::{SIGNALS, found, previous};
+use crate::fault::Fault;
 use crate::image;
 use crate::sys::{
-    SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, SigAction, clock, hash, identity, set_disposition,
-    signal,
+    SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, SigAction, identity, set_disposition, signal,
 };
-use crate::wire::UC_GREGS_OFFSET;
 use crate::{exits, handler};
 
 /// `struct sigaction` of glibc and of musl on x86_64 (bits/sigaction.h), which is not the kernel's.
@@ -145,21 +144,48 @@ fn behind(address: usize) -> Option<SigAction> {
     TABLE.get(offset / STUB_SIZE).and_then(Slot::action)
 }
 
-/// The program's handler that this address stands for.
-pub fn program_handler(address: usize) -> usize {
+/// The thread whose signal went to a handler that may call ours.
+static HANDED: AtomicI32 = AtomicI32::new(0);
+
+/// Every handler may be handed a signal again. When ours was installed.
+pub fn forget_handed() {
+    HANDED.store(0, Ordering::Relaxed);
+}
+
+/// What is to be in force after us. Not simply what was found where ours was installed again over a handler that came
+/// later: that one may hand the signal back, or, disabled, just return.
+pub fn heir(signal: i32) -> SigAction {
+    let last = previous(signal);
+    let (_, tid) = identity();
+    match beneath(signal, program_handler(last.handler)) {
+        None => last,
+        Some(first) if HANDED.swap(tid, Ordering::Relaxed) == tid => first,
+        // Its entry sees whether it just returns.
+        Some(_) => with_entry(last),
+    }
+}
+
+/// What was there before both us and a `handler` that came later; `None` for one that came first.
+fn beneath(signal: i32, handler: usize) -> Option<SigAction> {
+    let (first, last) = found(signal);
+    (handler == program_handler(last.handler) && handler != first.handler).then_some(first)
+}
+
+fn program_handler(address: usize) -> usize {
     behind(address).map_or(address, |action| action.handler)
 }
 
 /// A disposition found at install, with an entry of its own.
-pub fn with_entry(found: &SigAction) -> SigAction {
-    let mut action = *found;
-    if behind(found.handler).is_none()
-        && let Some(index) = slot_for(found.handler, found.flags as u32, found.mask)
-    {
-        action.handler = stub(index);
-        action.flags = (found.flags | u64::from(SA_SIGINFO)) & !u64::from(SA_RESETHAND);
+fn with_entry(found: SigAction) -> SigAction {
+    if behind(found.handler).is_some() {
+        return found;
     }
-    action
+    let slot = slot_for(found.handler, found.flags as u32, found.mask);
+    slot.map_or(found, |index| SigAction {
+        handler: stub(index),
+        flags: (found.flags | u64::from(SA_SIGINFO)) & !u64::from(SA_RESETHAND),
+        ..found
+    })
 }
 
 /// Finds libc's functions. For the constructor, before the handler is active.
@@ -333,12 +359,14 @@ unsafe extern "C" fn on_entry(signal: i32, info: *const u8, context: *const u8, 
         unsafe { handler::capture_and_return(signal, info, context) };
         return call();
     }
-    let fault = Fault::new(info, context);
+    // SAFETY: the kernel's own arguments.
+    let fault = unsafe { Fault::new(info, context) };
     HANDED_OVER.store(true, Ordering::Relaxed);
     // SAFETY: the kernel's own arguments.
     unsafe { exits::during(signal, info, context, call) };
-    if fault.comes_again(context) {
-        // SAFETY: the kernel's own arguments, whose frame is still there.
+    // SAFETY: the frame of the kernel's own arguments is still there.
+    if unsafe { fault.comes_again(context) } {
+        // SAFETY: the same.
         unsafe { handler::capture_and_return(signal, info, context) };
         if let Some(beneath) = beneath(signal, action.handler) {
             // SAFETY: it was in force before.
@@ -364,76 +392,6 @@ fn is_deliberate(signal: i32, info: *const u8) -> bool {
     };
     let is_abort = signal == signal::ABRT && code == SI_TKILL;
     code <= 0 && sender == identity().0 && !is_abort && !HANDED_OVER.load(Ordering::Relaxed)
-}
-
-/// A fault, to tell whether a handler returns to it without having mended anything.
-#[derive(Clone, Copy)]
-struct Fault {
-    code: i32,
-    pc: u64,
-    key: u64,
-}
-
-/// So many times the same fault, one after the other, is a program that will never get out of it: Python's own handler
-/// for `signal.signal(SIGSEGV, ...)` only sets a flag. A fault that is mended changes something: the instruction to
-/// go on at, or the memory, and then the next one is another.
-const HOPELESS: u32 = 1000;
-/// Within this many nanoseconds: it takes a millisecond. A safepoint that is reached a thousand times takes longer.
-const HOPELESS_NS: u64 = 1_000_000_000;
-/// The last faults by a hash of thread, instruction, stack pointer and address, how often each came, and since when.
-static KEYS: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
-static COUNTS: [AtomicU32; 16] = [const { AtomicU32::new(0) }; 16];
-static SINCE: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
-
-const REG_RSP: usize = 15;
-const REG_RIP: usize = 16;
-
-fn register(context: *const u8, index: usize) -> u64 {
-    // SAFETY: the kernel's ucontext holds its general registers there.
-    unsafe { context.add(UC_GREGS_OFFSET + index * 8).cast::<u64>().read_unaligned() }
-}
-
-impl Fault {
-    fn new(info: *const u8, context: *const u8) -> Self {
-        // SAFETY: the kernel's siginfo: si_code at 8, si_addr at 16.
-        let (code, address) = unsafe {
-            (
-                info.add(8).cast::<i32>().read_unaligned(),
-                info.add(16).cast::<u64>().read_unaligned(),
-            )
-        };
-        let pc = register(context, REG_RIP);
-        let parts = [identity().1 as u64, pc, register(context, REG_RSP), address];
-        Self {
-            code,
-            pc,
-            key: hash(parts.into_iter()),
-        }
-    }
-
-    fn comes_again(self, context: *const u8) -> bool {
-        // What was sent is over; a changed instruction pointer is a handler at work.
-        if self.code <= 0 || register(context, REG_RIP) != self.pc {
-            return false;
-        }
-        let index = (self.key >> 60) as usize;
-        let (Some(key), Some(count), Some(since)) = (KEYS.get(index), COUNTS.get(index), SINCE.get(index)) else {
-            return false;
-        };
-        if key.swap(self.key, Ordering::Relaxed) != self.key {
-            count.store(0, Ordering::Relaxed);
-            since.store(clock(1), Ordering::Relaxed);
-        }
-        if count.fetch_add(1, Ordering::Relaxed) + 1 != HOPELESS {
-            return false;
-        }
-        // Not within the time: the next thousand may be.
-        if clock(1).wrapping_sub(since.load(Ordering::Relaxed)) > HOPELESS_NS {
-            key.store(0, Ordering::Relaxed);
-            return false;
-        }
-        true
-    }
 }
 
 #[cfg(test)]
@@ -469,22 +427,5 @@ mod tests {
         .is_some()
         {}
         assert_eq!(slot_for(0x1000, 4, 7), Some(one), "those that are there stay");
-    }
-
-    #[test]
-    fn a_fault_is_hopeless_when_nothing_changes() {
-        let mut info = [0u8; 128];
-        info[8] = 1;
-        let context = [0u8; 304];
-        let fault = || Fault::new(info.as_ptr(), context.as_ptr());
-        let hits = (0..2 * HOPELESS)
-            .filter(|_| fault().comes_again(context.as_ptr()))
-            .count();
-        assert_eq!(hits, 1, "once");
-        let mut moved = context;
-        moved[UC_GREGS_OFFSET + REG_RIP * 8] = 9;
-        assert!(!(0..2 * HOPELESS).any(|_| fault().comes_again(moved.as_ptr())));
-        let sent = [0u8; 128];
-        assert!(!(0..2 * HOPELESS).any(|_| Fault::new(sent.as_ptr(), context.as_ptr()).comes_again(context.as_ptr())));
     }
 }

@@ -22,6 +22,7 @@ pub mod annotations;
 pub mod chain;
 pub mod demand;
 pub mod exits;
+pub mod fault;
 pub mod gate;
 pub mod handler;
 pub mod image;

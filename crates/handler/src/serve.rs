@@ -7,7 +7,7 @@
 
 use crate::record::{MoreDescriptors, read_file};
 use crate::settings;
-use crate::sys::Shared;
+use crate::sys::{Shared, users};
 use crate::syscall;
 use crate::wire::{Ask, Served};
 
@@ -45,20 +45,6 @@ pub fn is_wanted() -> bool {
     // SAFETY: takes no pointer.
     let is_dumpable = unsafe { syscall!(PRCTL, PR_GET_DUMPABLE, 0, 0, 0, 0) } == 1;
     is_dumpable || users() != settings::current().users
-}
-
-/// Real and effective user and group.
-#[must_use]
-pub fn users() -> [u32; 4] {
-    // SAFETY: none takes a pointer.
-    unsafe {
-        [
-            syscall!(GETUID) as u32,
-            syscall!(GETEUID) as u32,
-            syscall!(GETGID) as u32,
-            syscall!(GETEGID) as u32,
-        ]
-    }
 }
 
 /// The socket: our end, and the helper's.

@@ -6,11 +6,11 @@
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::sys::Shared;
+use crate::image;
+use crate::sys::{Shared, users};
 use crate::syscall;
 use crate::text::Text;
 use crate::wire::{PROGRAM_SIZE, SUPERVISOR_SIZE};
-use crate::{image, serve};
 
 /// File name of the helper, which lies in the folder of this library.
 pub const HELPER_NAME: &[u8] = b"coldframe";
@@ -55,7 +55,7 @@ const AT_SECURE: usize = 23;
 pub struct Settings {
     /// Absolute path of the helper; empty when this library was not loaded by an absolute path.
     pub helper: Text<PATH_SIZE>,
-    /// User and group when the library was loaded ([`serve::users`]).
+    /// User and group when the library was loaded ([`users`]).
     pub users: [u32; 4],
     /// The dump folder.
     pub folder: Text<PATH_SIZE>,
@@ -197,7 +197,7 @@ impl Settings {
             return false;
         }
         self.folder.push(folder);
-        self.users = serve::users();
+        self.users = users();
         cursor = envp;
         // SAFETY: as above.
         unsafe {

@@ -205,6 +205,20 @@ pub fn identity() -> (i32, i32) {
     unsafe { (syscall!(GETPID) as i32, syscall!(GETTID) as i32) }
 }
 
+/// Real and effective user and group.
+#[must_use]
+pub fn users() -> [u32; 4] {
+    // SAFETY: none takes a pointer.
+    unsafe {
+        [
+            syscall!(GETUID) as u32,
+            syscall!(GETEUID) as u32,
+            syscall!(GETGID) as u32,
+            syscall!(GETEGID) as u32,
+        ]
+    }
+}
+
 /// A clock in nanoseconds: 0 is CLOCK_REALTIME, 1 is CLOCK_MONOTONIC.
 #[must_use]
 pub fn clock(id: usize) -> u64 {

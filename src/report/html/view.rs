@@ -7,7 +7,7 @@ use super::room::Room;
 use super::thread::{self, View as ThreadView};
 use crate::report::library::Library;
 use crate::report::model::{ExtensionModule, Finding, InputKind, Note, Report};
-use crate::report::text::{Style, clip, extensions, findings, headline, instruction, notes, summary};
+use crate::report::text::{Style, clip, extensions, findings, headline, instruction, notes, quoted, summary};
 
 /// The most findings, notes, annotations, pieces of evidence and lines of an explanation.
 const MOST: usize = 50;
@@ -135,7 +135,7 @@ impl Crash {
             notes: report.notes.iter().take(MOST).map(NoteView::of).collect(),
             file: path
                 .filter(|_| report.input.kind != InputKind::Process)
-                .map(|path| clip(&headline::quoted(path), 4096))
+                .map(|path| clip(&quoted(path), 4096))
                 .unwrap_or_default(),
         }
     }

@@ -110,6 +110,16 @@ pub(in crate::report) fn spread(text: &str) -> (String, Vec<usize>) {
     (out, starts)
 }
 
+/// An argument as one would type it.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_=+./,:@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_string()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,5 +152,12 @@ mod tests {
         assert_eq!(shown, "    é漢\\x07x");
         assert_eq!(starts, [0, 4, 5, 7, 11, 12]);
         assert_eq!(columns("\x1b[1;31mm漢\x1b[0m."), 4, "colours take no room");
+    }
+
+    #[test]
+    fn arguments_are_quoted_where_needed() {
+        assert_eq!(quoted("--n=1"), "--n=1");
+        assert_eq!(quoted("import os; os.abort()"), "'import os; os.abort()'");
+        assert_eq!(quoted(""), "''");
     }
 }

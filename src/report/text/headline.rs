@@ -1,6 +1,6 @@
 //! The first lines: what died of what.
 
-use super::escape::clip;
+use super::escape::{clip, quoted};
 use super::style::paint;
 use super::{Out, file_name, instruction};
 use crate::report::model::{Crash, Process, Python, Report, Trigger};
@@ -106,16 +106,6 @@ pub(in crate::report) fn program(report: &Report) -> String {
     }
 }
 
-/// An argument as one would type it.
-pub fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_=+./,:@%".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_string()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
 /// The runtimes, the process and its machine.
 pub(in crate::report) fn facts(report: &Report) -> Vec<String> {
     let mut facts: Vec<String> = report.python.iter().take(4).map(python).collect();
@@ -186,12 +176,5 @@ mod tests {
             shown,
             ["0.0 s", "59.9 s", "2 min 05 s", "2 h 01 min", "2 d 07 h", "NaN s"]
         );
-    }
-
-    #[test]
-    fn arguments_are_quoted_where_needed() {
-        assert_eq!(quoted("--n=1"), "--n=1");
-        assert_eq!(quoted("import os; os.abort()"), "'import os; os.abort()'");
-        assert_eq!(quoted(""), "''");
     }
 }

@@ -30,9 +30,9 @@ use std::collections::HashSet;
 use super::library::Library;
 use super::model::{Address, Report, Thread};
 pub(crate) use escape::is_hostile;
+pub use escape::quoted;
 pub(in crate::report) use escape::{clip, spread};
 use headline::LABEL;
-pub use headline::quoted;
 pub use style::Style;
 
 /// How much is said.

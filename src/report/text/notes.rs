@@ -1,6 +1,6 @@
 //! What comes after the stacks: extension modules, hooks, notes, and where to read more.
 
-use super::escape::clip;
+use super::escape::{clip, quoted};
 use super::style::paint;
 use super::{Form, Out, extensions};
 use crate::report::model::{Hooks, InputKind, Interpreter, LayoutProvider, Note, Report};
@@ -142,6 +142,6 @@ pub(super) fn write_more(out: &mut Out, report: &Report) {
     };
     let more = if out.is_short() { "" } else { "--format json " };
     // Not shortened: it is there to be copied.
-    let path = clip(&super::headline::quoted(path), 4096);
+    let path = clip(&quoted(path), 4096);
     out.line(&format!("{} coldframe analyze {more}{path}", paint(style.dim, "more:")));
 }
