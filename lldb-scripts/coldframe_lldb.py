@@ -2675,6 +2675,11 @@ class NativeFrame:
         self.is_inline = is_inline
         self.handle = handle
 
+    def instruction(self):
+        """The address of the instruction that is executed, or in it: a call may be the last one of its function. Of a damaged
+        stack the pc may be 0."""
+        return self.pc - 1 if self.level and self.pc else self.pc
+
 
 class Thread:
     """One native thread: its number for the debugger, its kernel id, its name or None."""
@@ -3057,7 +3062,8 @@ class Objects:
         """The value under a str key; None where there is none. Hashes of strs differ by process, so all are looked at."""
         for key, value in self.dict_items(obj):
             try:
-                if self.str_length(key) == len(name) and self.name(key) == name:
+                # Not its type: of keys that differ a dump lacks it.
+                if self.str_length(key) == len(name) and self.str_value(key) == name:
                     return value
             except Unreadable:
                 continue
@@ -4096,8 +4102,8 @@ class Frames(Values):
         return self.frame_at(self.ptr(obj, "frame_object.f_frame"))
 
     def frame_at(self, address):
-        """The frame of a `_PyInterpreterFrame`."""
-        return self._interpreter_frame(address, 0, self.u8(address, "frame.owner"))[0]
+        """The frame of a `_PyInterpreterFrame`; not by its owner, which a dump lacks of frames that are suspended."""
+        return self._interpreter_frame(address, 0, OWNED_BY_GENERATOR)[0]
 
     def write_frame_object(self, out, obj, above):
         try:
@@ -4957,7 +4963,7 @@ class Tables:
         found = self._debugger.frames()
         if not found or not self._debugger.ends_early:
             return found
-        end = next((at for at, native in enumerate(found) if at and self.function(native.pc - 1) is None), len(found))
+        end = next((at for at, native in enumerate(found) if at and self.function(native.instruction()) is None), len(found))
         older = self._older_frames(found[end - 1], MAX_NATIVE - end)
         # Where a file is not at hand, the debugger may get further.
         return found[:end] + older if older and older[-1].sp > found[-1].sp else found
@@ -4967,8 +4973,7 @@ class Tables:
         found = []
         known = self._debugger.named_registers(native)
         registers = {number: known[name] for name, number in REGISTER_NUMBERS.items() if name in known}
-        # A call may be the last instruction of its function.
-        pc = native.pc if native.level == 0 else native.pc - 1
+        pc = native.instruction()
         while len(found) < limit:
             function = self.function(pc)
             try:
@@ -5388,8 +5393,7 @@ class Calls:
 
     def start(self, native):
         """(address where the function of a native frame begins or 0, whether that is certain)."""
-        # A call may be the last instruction of its function.
-        pc = native.pc - 1 if native.level else native.pc
+        pc = native.instruction()
         function = self._tables.function(pc)
         return (function.start, True) if function is not None else (self.debugger.function_start(pc), False)
 
@@ -5548,8 +5552,6 @@ class Calls:
         none of these native frames is in one of the functions on its value stack."""
         function, native = self._called(self._those_of(values, FUNCTIONS), inner)
         outer = native.level + 1 if native is not None else len(self.natives)
-        while outer < len(self.natives) and self.natives[outer].is_inline:
-            outer += 1
         return (function, self.natives[outer]) if outer < len(self.natives) else (0, None)
 
     def _vanished_call(self, frame, values, inner):
@@ -6073,6 +6075,10 @@ class View:
                 return entry, frame
         raise Problem("Unable to locate python frame")
 
+    def less(self):
+        """Why something may be missing, for the end of a message."""
+        return "; a dump has only what its report shows" if self.runtime.layout.is_recorded else ""
+
     def summary(self, index):
         """The lines of py-bt-full for one position."""
         entry, frame = self.positions[index]
@@ -6209,7 +6215,7 @@ def py_print(debugger, argument):
     view = View(debugger)
     _, frame = view.frame()
     value, scope = view.runtime.variable(frame, name)
-    yield "%s %r = %s" % (scope, name, view.runtime.text(value)) if value else "%r not found" % name
+    yield "%s %r = %s" % (scope, name, view.runtime.text(value)) if value else "%r not found%s" % (name, view.less())
 
 
 def py_locals(debugger, argument):
@@ -6334,7 +6340,10 @@ def py_dis(debugger, argument):
     Specialised and instrumented forms have their own names."""
     view = View(debugger)
     _, frame = view.frame()
-    found = instructions(view.runtime, frame)
+    try:
+        found = instructions(view.runtime, frame)
+    except Unreadable:
+        raise Problem("The bytecode cannot be read" + view.less())
     if not found:
         raise Problem("The current instruction is not known")
     for one, is_current in found:
@@ -6352,6 +6361,8 @@ def py_dump(debugger, argument):
     if not path:
         raise Problem("Expected the name of a file")
     runtime = open_runtime(debugger)
+    if runtime.layout.is_recorded:
+        raise Problem("This comes from a dump already, which has more: copy that")
     try:
         threads, size = write_dump(debugger, runtime, os.path.expanduser(path))
     except OSError as error:

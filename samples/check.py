@@ -325,7 +325,7 @@ class Check:
 
     def check_values(self, path):
         lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
-        broken = [line for line in lines[:-1] if line.count("\t") != 2]
+        broken = [line for line in lines[:-1] if line.count("\t") != 3]
         if len(lines) < 2 or broken:
             self.problems.append(f"values: {len(lines)} lines, of which broken: {broken}")
 

@@ -3,6 +3,7 @@
 #: ends: signal SIGFPE
 #: thread: main
 #: finding: arithmetic certain
+#: title: arithmetic an integer was divided by zero
 #: build: cc -g -O0 -fPIC -shared -fno-stack-protector -I{include} -o {out}/crashext.so native/crashext.c
 #: frame: average @crash
 #: frame: <module> @main

@@ -24,6 +24,7 @@ except ValueError:
 CO_OPTIMIZED = 0x01  # locals live in slots; clear for modules and class bodies, whose locals are a dict
 CO_VARARGS = 0x04
 CO_VARKEYWORDS = 0x08
+MEMBER = type(ImportError.name)
 
 
 def record():
@@ -106,7 +107,7 @@ def _suspended(awaitable):
 
 
 def values():
-    """Write the caller's locals as NAME<tab>SCOPE<tab>REPR lines to $COLDFRAME_ORACLE.tsv."""
+    """Write the caller's locals as NAME<tab>SCOPE<tab>REPR<tab>KIND lines to $COLDFRAME_ORACLE.tsv."""
     path = os.environ.get("COLDFRAME_ORACLE")
     if not path:
         return
@@ -114,12 +115,13 @@ def values():
     with io.open(path + ".tsv", "w", encoding="utf-8") as file:
         for name, scope in _variables(frame):
             if name not in frame.f_locals:
-                file.write("%s\t%s\t<unset>\n" % (name, scope))
+                file.write("%s\t%s\t<unset>\tno value\n" % (name, scope))
                 continue
             value = frame.f_locals[name]
-            file.write("%s\t%s\t%r\n" % (name, scope, value))
+            file.write("%s\t%s\t%r\t%s\n" % (name, scope, value, _kind(value)))
             for attribute in _attributes(value):
-                file.write("%s.%s\tattribute\t%r\n" % (name, attribute, getattr(value, attribute)))
+                line = (name, attribute, getattr(value, attribute), _kind(value))
+                file.write("%s.%s\tattribute\t%r\tattributes of %s\n" % line)
 
 
 def _frames(frame):
@@ -208,10 +210,33 @@ def _variables(frame):
     return list(scopes.items())
 
 
+def _kind(value):
+    """What kind of value it is: its type, or what a class of the sample is made as."""
+    kind = type(value)
+    bases = [base for base in kind.__mro__ if base.__module__ != "__main__"]
+    if kind in bases:
+        return kind.__module__.replace("builtins", "") + "." * (kind.__module__ != "builtins") + kind.__qualname__
+    names = [base.__name__ for base in bases]
+    if "Enum" in names:
+        return "enumeration (%s)" % names[0]
+    if hasattr(kind, "__dataclass_fields__"):
+        return "dataclass" + " with slots" * (not hasattr(value, "__dict__"))
+    if hasattr(kind, "_fields"):
+        return "named tuple"
+    if bases[0] is not object:
+        return "class derived from %s" % names[0]
+    slots = any(base.__dict__.get("__slots__") for base in kind.__mro__)
+    return "instance with " + " and ".join(["__slots__"] * slots + ["__dict__"] * hasattr(value, "__dict__"))
+
+
 def _attributes(value):
-    """Names of the attributes that an instance of a Python class stores itself."""
+    """Names of the attributes that an instance of a Python class stores itself, or an exception."""
     # Of classes, of members of an enumeration and of other modules' objects the repr says it all.
     kind = type(value)
+    if issubclass(kind, BaseException):
+        members = [name for base in kind.__mro__ for name, field in base.__dict__.items() if type(field) is MEMBER]
+        members = [name for name in members if not name.startswith("__") and getattr(value, name) is not None]
+        return list(value.__dict__) + members
     if kind.__module__ != "__main__" or hasattr(kind, "__members__") or issubclass(kind, type):
         return []
     names = list(getattr(value, "__dict__", ()))

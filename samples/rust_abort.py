@@ -4,7 +4,7 @@
 #: thread: main
 #: stderr: panicked at
 #: finding: rust-panic certain
-#: title: rust-panic a Rust panic in *ports_parse ended the process*
+#: title: rust-panic *: called `Result::unwrap()` on an `Err` value: ParseIntError { kind: InvalidDigit }
 #: build: rustc -g -C panic=abort --crate-type cdylib -o {out}/libports2.so native/ports.rs
 #: frame: parse @crash
 #: frame: <module> @main

@@ -11,6 +11,7 @@
 #: native: __cxa_throw in libstdc++.so.6*
 #: native: stock::Inventory::price* in cppext.so
 #: native: cppext_price* in cppext.so
+#: native-argument: stock::Inventory::price item = "pear"
 #: argument: price_of item = 'pear'
 """A C++ extension throws an exception that nobody catches: std::terminate, then abort()."""
 

@@ -15,6 +15,7 @@ import collections
 import dataclasses
 import enum
 import re
+import sys
 import typing
 from ctypes import memset
 
@@ -87,6 +88,36 @@ class Mode(enum.IntFlag):
 
 class Text(str, enum.Enum):
     HELLO = "hello"
+
+
+class Planet(enum.Enum):
+    """Members with attributes of their own."""
+
+    EARTH = (1, "blue")
+    MARS = (2, "red")
+
+    def __init__(self, number, colour):
+        self.number = number
+        self.colour = colour
+
+
+if sys.version_info >= (3, 10):
+
+    @dataclasses.dataclass(slots=True, kw_only=True)
+    class Compact:
+        name: str
+        size: int = 2
+
+
+if sys.version_info >= (3, 11):
+
+    class Word(enum.StrEnum):
+        YES = "yes"
+        NO = enum.auto()
+
+    class Kept(enum.IntFlag, boundary=enum.KEEP):
+        A = 1
+        B = 4
 
 
 class Strs(str):
@@ -183,6 +214,12 @@ def show():
     access, access_two, access_all = Access.READ, Access.READ | Access.EXECUTE, Access.ALL
     access_none, mode, mode_two = Access(0), Mode.A, Mode.A | Mode.B
     enum_class, flag_class, int_enum_class = Color, Access, Number
+    planet = Planet.MARS
+    if sys.version_info >= (3, 10):
+        compact = Compact(name="n")
+    if sys.version_info >= (3, 11):
+        word, word_auto = Word.YES, Word.NO
+        kept, kept_unnamed = Kept.A | Kept.B, Kept(8 | 1)
     enum_in_list = [Color.RED, Number.ONE]
     opaque_flags = re.IGNORECASE | re.MULTILINE
 

@@ -105,6 +105,7 @@ def show():
         error, traceback = caught, caught.__traceback__
 
     generator, coroutine, async_generator = generate(), corout(), agen()
+    async_next, async_close, coroutine_wrapper = agen().asend(None), agen().aclose(), corout().__await__()
     list_iterator, dict_iterator, set_iterator = iter([1]), iter({1: 2}), iter({1})
     tuple_iterator, range_iterator, str_iterator = iter(()), iter(range(3)), iter("")
     reverse, zipped, mapped, enumerated = reversed([1]), zip([1], [2]), map(len, []), enumerate([])

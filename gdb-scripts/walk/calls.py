@@ -61,8 +61,7 @@ class Calls:
 
     def start(self, native):
         """(address where the function of a native frame begins or 0, whether that is certain)."""
-        # A call may be the last instruction of its function.
-        pc = native.pc - 1 if native.level else native.pc
+        pc = native.instruction()
         function = self._tables.function(pc)
         return (function.start, True) if function is not None else (self.debugger.function_start(pc), False)
 
@@ -221,8 +220,6 @@ class Calls:
         none of these native frames is in one of the functions on its value stack."""
         function, native = self._called(self._those_of(values, FUNCTIONS), inner)
         outer = native.level + 1 if native is not None else len(self.natives)
-        while outer < len(self.natives) and self.natives[outer].is_inline:
-            outer += 1
         return (function, self.natives[outer]) if outer < len(self.natives) else (0, None)
 
     def _vanished_call(self, frame, values, inner):

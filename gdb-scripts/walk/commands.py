@@ -85,6 +85,10 @@ class View:
                 return entry, frame
         raise Problem("Unable to locate python frame")
 
+    def less(self):
+        """Why something may be missing, for the end of a message."""
+        return "; a dump has only what its report shows" if self.runtime.layout.is_recorded else ""
+
     def summary(self, index):
         """The lines of py-bt-full for one position."""
         entry, frame = self.positions[index]
@@ -221,7 +225,7 @@ def py_print(debugger, argument):
     view = View(debugger)
     _, frame = view.frame()
     value, scope = view.runtime.variable(frame, name)
-    yield "%s %r = %s" % (scope, name, view.runtime.text(value)) if value else "%r not found" % name
+    yield "%s %r = %s" % (scope, name, view.runtime.text(value)) if value else "%r not found%s" % (name, view.less())
 
 
 def py_locals(debugger, argument):
@@ -346,7 +350,10 @@ def py_dis(debugger, argument):
     Specialised and instrumented forms have their own names."""
     view = View(debugger)
     _, frame = view.frame()
-    found = instructions(view.runtime, frame)
+    try:
+        found = instructions(view.runtime, frame)
+    except Unreadable:
+        raise Problem("The bytecode cannot be read" + view.less())
     if not found:
         raise Problem("The current instruction is not known")
     for one, is_current in found:
@@ -364,6 +371,8 @@ def py_dump(debugger, argument):
     if not path:
         raise Problem("Expected the name of a file")
     runtime = open_runtime(debugger)
+    if runtime.layout.is_recorded:
+        raise Problem("This comes from a dump already, which has more: copy that")
     try:
         threads, size = write_dump(debugger, runtime, os.path.expanduser(path))
     except OSError as error:

@@ -52,6 +52,11 @@ class NativeFrame:
         self.is_inline = is_inline
         self.handle = handle
 
+    def instruction(self):
+        """The address of the instruction that is executed, or in it: a call may be the last one of its function. Of a damaged
+        stack the pc may be 0."""
+        return self.pc - 1 if self.level and self.pc else self.pc
+
 
 class Thread:
     """One native thread: its number for the debugger, its kernel id, its name or None."""

@@ -396,8 +396,8 @@ class Frames(Values):
         return self.frame_at(self.ptr(obj, "frame_object.f_frame"))
 
     def frame_at(self, address):
-        """The frame of a `_PyInterpreterFrame`."""
-        return self._interpreter_frame(address, 0, self.u8(address, "frame.owner"))[0]
+        """The frame of a `_PyInterpreterFrame`; not by its owner, which a dump lacks of frames that are suspended."""
+        return self._interpreter_frame(address, 0, OWNED_BY_GENERATOR)[0]
 
     def write_frame_object(self, out, obj, above):
         try:

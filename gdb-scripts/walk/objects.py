@@ -258,7 +258,8 @@ class Objects:
         """The value under a str key; None where there is none. Hashes of strs differ by process, so all are looked at."""
         for key, value in self.dict_items(obj):
             try:
-                if self.str_length(key) == len(name) and self.name(key) == name:
+                # Not its type: of keys that differ a dump lacks it.
+                if self.str_length(key) == len(name) and self.str_value(key) == name:
                     return value
             except Unreadable:
                 continue

@@ -94,7 +94,7 @@ class Tables:
         found = self._debugger.frames()
         if not found or not self._debugger.ends_early:
             return found
-        end = next((at for at, native in enumerate(found) if at and self.function(native.pc - 1) is None), len(found))
+        end = next((at for at, native in enumerate(found) if at and self.function(native.instruction()) is None), len(found))
         older = self._older_frames(found[end - 1], MAX_NATIVE - end)
         # Where a file is not at hand, the debugger may get further.
         return found[:end] + older if older and older[-1].sp > found[-1].sp else found
@@ -104,8 +104,7 @@ class Tables:
         found = []
         known = self._debugger.named_registers(native)
         registers = {number: known[name] for name, number in REGISTER_NUMBERS.items() if name in known}
-        # A call may be the last instruction of its function.
-        pc = native.pc if native.level == 0 else native.pc - 1
+        pc = native.instruction()
         while len(found) < limit:
             function = self.function(pc)
             try:

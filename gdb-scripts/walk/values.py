@@ -3,7 +3,7 @@
 import re
 
 from .memory import Unreadable
-from .objects import BASE_EXCEPTION, BYTES, DICT, HEAP_TYPE, LIST, LONG, MAX_ITEMS, TUPLE, TYPE, UNICODE, Objects
+from .objects import BASE_EXCEPTION, BYTES, DICT, HEAP_TYPE, LIST, LONG, TUPLE, TYPE, UNICODE, Objects
 
 # The longest text of one value, in characters; CPython's helper has the same limit.
 MAX_TEXT = 1024

@@ -27,9 +27,12 @@ class TestLog:
         if not path:
             return None
         try:
-            return cls(path)
+            log = cls(path)
         except OSError:
             return None
+        # If this process crashes after it has written the report, that is added.
+        log._note(pid=os.getpid())
+        return log
 
     def _note(self, **line: Any) -> None:
         try:

@@ -8,7 +8,7 @@ notes what the report of the tests is made from where pytest does not live to wr
 import os
 import subprocess
 import time
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, Iterator, List, Optional, Set
 
 import pytest
 
@@ -100,13 +100,14 @@ class Plugin:
         if not folder and config.getini("coldframe_dir"):
             folder = os.path.join(str(config.rootpath), config.getini("coldframe_dir"))
         # A parent that outlives the crash prints the report; else the dying process has to.
-        has_reader = bool(worker) or bool(config.getoption("forked", False))
+        report = "none" if worker else "short"
         if captures and _capture.enable(
             dir=folder,
             locals=not config.getoption("coldframe_no_locals", False),
-            report="none" if has_reader else "short",
+            report=report,
         ):
             self.folder = _capture._folder
+        self.forks_tests = report != "none" and bool(self.folder and config.getoption("forked", False))
         self.is_watched = self._is_watched()
         if self.is_watched:
             self.folder = os.environ.get("COLDFRAME_DIR") or None
@@ -144,6 +145,15 @@ class Plugin:
         if self.log and not self.has_collected:
             self.has_collected = True
             self.log.collected(ids)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self) -> Iterator[None]:
+        """pytest-forked: this process outlives a crash in the child of a test."""
+        if self.forks_tests:
+            _capture._report_as("none")
+        yield
+        if self.forks_tests:
+            _capture._report_as("short")
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Notes which test runs; in a controller, which runs none, in the log only."""

@@ -32,17 +32,18 @@ impl JunitFile<'_> {
         Some((TEST_LOG.into(), log.path().as_os_str().to_owned()))
     }
 
-    /// Writes the report where something crashed and the runner left none that is whole since the start of the run.
+    /// Writes the report where something crashed and the runner left none that is whole since the start of the run. Where it
+    /// did, a crash of the runner itself came after, and is added.
     pub(super) fn complete(&self, started: SystemTime, crashes: &[Record], triage: &Triage) -> anyhow::Result<()> {
-        if crashes.is_empty() || self.is_written_since(started) {
+        if crashes.is_empty() {
             return Ok(());
         }
         let log = self
             .log
             .as_ref()
             .map(|log| std::fs::read(log.path()).unwrap_or_default());
-        let log = String::from_utf8_lossy(&log.unwrap_or_default()).into_owned();
-        let crashes: Vec<test_run::Crash<'_>> = crashes
+        let log = test_run::TestLog::parse(&String::from_utf8_lossy(&log.unwrap_or_default()));
+        let mut crashes: Vec<test_run::Crash<'_>> = crashes
             .iter()
             .map(|record| {
                 let key = record.signature.as_ref().map(|signature| &signature.key);
@@ -50,14 +51,26 @@ impl JunitFile<'_> {
                 (record, row.and_then(|row| row.report.as_ref()))
             })
             .collect();
-        let text = test_run::junit(&test_run::TestLog::parse(&log), &crashes);
+        let text = match self.written_since(started) {
+            None => Some(test_run::junit(&log, &crashes)),
+            Some(written) => {
+                crashes.retain(|(record, _)| log.is_of_writer(record));
+                let is_at_exit = !crashes.is_empty();
+                is_at_exit
+                    .then(|| test_run::with_crashes_at_exit(&written, &crashes))
+                    .flatten()
+            }
+        };
+        let Some(text) = text else { return Ok(()) };
         std::fs::write(self.path, text).with_context(|| format!("cannot write {}", self.path.display()))
     }
 
-    fn is_written_since(&self, started: SystemTime) -> bool {
+    /// What the runner wrote, if it is whole.
+    fn written_since(&self, started: SystemTime) -> Option<String> {
         let is_new = std::fs::metadata(self.path)
             .and_then(|data| data.modified())
             .is_ok_and(|time| time >= started);
-        is_new && std::fs::read_to_string(self.path).is_ok_and(|text| test_run::is_whole(&text))
+        let text = std::fs::read_to_string(self.path).ok().filter(|_| is_new)?;
+        test_run::is_whole(&text).then_some(text)
     }
 }

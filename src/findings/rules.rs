@@ -158,7 +158,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         id: "rust-panic",
         says: "A Rust panic ended the process.",
-        told_by: "SIGABRT below the functions of a panic; its message from the exception that unwinds the stack",
+        told_by: "SIGABRT below the functions of a panic; its message from the exception that unwinds the stack, or from what is passed on to the end",
         explains: &[],
         apply: rust_panic::apply,
     },

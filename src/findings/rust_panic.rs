@@ -16,6 +16,8 @@ const PANIC: &[&str] = &[
     "core::panicking::*",
     "std::panicking::*",
 ];
+/// The last function of a panic that knows what it said.
+const END: &[&str] = &["rust_panic", "__rustc::rust_panic"];
 /// What else stands between that and the code that panicked.
 const LIBRARY: &[&str] = &[
     "std::*",
@@ -77,30 +79,51 @@ fn addresses<'a>(scene: &Scene<'a>) -> impl Iterator<Item = (Addr, &'a Mapping)>
         .filter_map(|word| Some((word, scene.mapping(word)?)))
 }
 
-/// What the panic said: the exception that unwinds the stack holds it, as a `String` or a `&'static str`. Behind the
-/// header of an exception stand a word of the runtime and a `Box<dyn Any>` (Rust library/panic_unwind/src/gcc.rs).
+/// What the panic said: the exception that unwinds the stack holds it, or, built with `panic=abort`, what is passed on to
+/// the end.
 fn message(scene: &Scene<'_>) -> Option<String> {
+    let (at, functions) = thrown(scene).or_else(|| passed_on(scene))?;
+    payload(scene, at, functions)
+}
+
+/// The `Box<dyn Any>` of the exception, behind its header and a word of the runtime (Rust
+/// library/panic_unwind/src/gcc.rs).
+fn thrown(scene: &Scene<'_>) -> Option<(Addr, Addr)> {
     let memory = scene.target.memory();
     let is_exception = |(at, mapping): &(Addr, &Mapping)| mapping.write && memory.read_u64(*at) == Ok(RUST);
     let (exception, _) = addresses(scene).find(is_exception)?;
-    let payload = memory.read_addr(exception.add(PAYLOAD)).ok()?;
-    let functions = memory.read_addr(exception.add(PAYLOAD + 8)).ok()?;
+    let word = |offset: u64| memory.read_addr(exception.add(offset)).ok();
+    Some((word(PAYLOAD)?, word(PAYLOAD + 8)?))
+}
+
+/// The `&mut dyn PanicPayload` that `rust_panic` is called with (Rust library/std/src/panicking.rs).
+fn passed_on(scene: &Scene<'_>) -> Option<(Addr, Addr)> {
+    let natives = scene.natives();
+    let called = natives.iter().position(|frame| fits(&function(frame), END))?;
+    let arguments = scene.calls()?.arguments(natives.get(called + 1)?)?;
+    Some((Addr(arguments[0]?), Addr(arguments[1]?)))
+}
+
+/// The text in what a `dyn` reference points to; `functions` is its table, with the size of what it points to.
+fn payload(scene: &Scene<'_>, at: Addr, functions: Addr) -> Option<String> {
+    let memory = scene.target.memory();
+    let word = |index: u64| memory.read_u64(at.add(index * 8)).ok();
+    let string = |[room, pointer, len]: [u64; 3]| {
+        let is_whole = word(len)? <= word(room)?;
+        is_whole
+            .then(|| text(scene, Addr(word(pointer)?), word(len)?))
+            .flatten()
+    };
     // First in the table: how to drop it, then its size.
     match memory.read_u64(functions.add(8)).ok()? {
-        16 => text(
-            scene,
-            memory.read_addr(payload).ok()?,
-            memory.read_u64(payload.add(8)).ok()?,
-        ),
-        // Pointer, length and room, in an order that the compiler chooses.
-        24 => {
-            let words: [u64; 3] = [0, 8, 16].map(|at| memory.read_u64(payload.add(at)).unwrap_or_default());
-            let mut texts = [[1, 2, 0], [0, 2, 1], [1, 0, 2], [0, 1, 2], [2, 0, 1], [2, 1, 0]]
-                .into_iter()
-                .filter(|&[_, len, room]| words[len] <= words[room])
-                .filter_map(|[pointer, len, _]| text(scene, Addr(words[pointer]), words[len]));
-            texts.next()
-        }
+        // `&'static str`
+        16 => text(scene, Addr(word(0)?), word(1)?),
+        // `String`: pointer, length and room, in an order that the compiler chooses.
+        24 => [[0, 1, 2], [1, 0, 2], [2, 0, 1], [2, 1, 0], [1, 2, 0], [0, 2, 1]]
+            .into_iter()
+            .find_map(string),
+        // `FormatStringPayload`: beside the `String` a reference to what it was made of.
+        32 => [[0, 1, 2], [1, 2, 3]].into_iter().find_map(string),
         _ => None,
     }
 }
@@ -166,6 +189,8 @@ mod tests {
         };
         assert!(message(&[16, 0x5200, 12], 24).ends_with(": no such port"));
         assert!(message(&[0x5200, 12], 16).ends_with(": no such port"));
+        assert!(message(&[16, 0x5200, 12, 0x5000], 32).ends_with(": no such port"));
+        assert!(message(&[0x5000, 16, 0x5200, 12], 32).ends_with(": no such port"));
         assert!(message(&[0x5200, 12], 8).ends_with("ended the process"));
         let frames = ["abort@/lib/libc.so.6", "fast::parse@/x/fast.so"];
         assert_eq!(Stage::new(libc::SIGABRT, -6, 0).stack(&frames).apply(apply), None);

@@ -1,11 +1,13 @@
 //! A buffer on the stack was overrun.
 
 use super::noncanonical::shape;
+use super::scene::named;
 use super::{Conclusion, Scene};
 use crate::addr::Addr;
 use crate::machine::is_canonical;
 use crate::report::model::Confidence;
 use crate::source::MemoryExt;
+use crate::triage::Origin;
 
 /// `SI_KERNEL`: what comes with a general protection fault.
 const SI_KERNEL: i32 = 0x80;
@@ -20,8 +22,11 @@ fn by_message(scene: &Scene<'_>) -> Option<Conclusion> {
     scene.signal(libc::SIGABRT)?;
     let message = scene.report.crash.as_ref()?.message.as_ref()?;
     message.contains("stack smashing detected").then(|| {
+        let natives = scene.natives();
+        let checked = natives.iter().find(|frame| scene.origin(frame) != Origin::Libc);
         Conclusion::new(Confidence::Certain, "a buffer on the stack was overrun")
             .because(format!("the C library said: {message}"))
+            .because_if(checked.map(|frame| format!("{} found it at its return", named(frame))))
             .advise(ADVICE)
     })
 }
@@ -76,8 +81,11 @@ mod tests {
 
     #[test]
     fn what_the_stack_protector_says() {
-        let stage = Stage::new(libc::SIGABRT, -6, 0).message("*** stack smashing detected ***: terminated");
-        assert!(stage.apply(apply).is_some());
+        let stage = Stage::new(libc::SIGABRT, -6, 0)
+            .stack(&["__stack_chk_fail@/lib/libc.so.6", "fill@/x/fast.so"])
+            .message("*** stack smashing detected ***: terminated");
+        let found = stage.apply(apply).unwrap();
+        assert_eq!(found.evidence[1], "fill (fast.so) found it at its return");
         assert_eq!(
             Stage::new(libc::SIGABRT, -6, 0)
                 .message("free(): invalid pointer")

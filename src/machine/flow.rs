@@ -3,11 +3,9 @@
 //! It follows straight lines only. Where another path joins (a jump leads in between, or a jump away stands there), and
 //! where a call may have changed the register, nothing is said.
 
-use iced_x86::{
-    Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, OpAccess, OpKind, Register,
-};
+use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, OpAccess, OpKind};
 
-use super::x86_64::{dwarf_number, value};
+use super::x86_64::{HIGH_BYTES, dwarf_number, value};
 use crate::addr::{Addr, AddrRange};
 use crate::source::{Memory, MemoryExt, Registers};
 
@@ -19,8 +17,6 @@ const MAX_DEPTH: u32 = 4;
 const MAX_CALL: u64 = 96;
 /// DWARF numbers of the registers that a call keeps (System V psABI AMD64, 3.2.1).
 const KEPT: [usize; 7] = [3, Registers::RBP, Registers::RSP, 12, 13, 14, 15];
-/// Registers that are the second byte of another.
-const HIGH_BYTES: [Register; 4] = [Register::AH, Register::BH, Register::CH, Register::DH];
 /// DWARF numbers of the registers of the first arguments, in order: rdi, rsi, rdx, rcx, r8, r9.
 pub const ARGUMENTS: [usize; 6] = [5, 4, 1, 2, 8, 9];
 

@@ -28,6 +28,8 @@ pub struct Instruction {
     pub reads: Vec<usize>,
     /// Where it goes on, if it takes that from a register or from memory: an indirect call or jump, or a return.
     pub target: Option<Addr>,
+    /// Of a division of integers: what it divides by, without its sign.
+    pub divisor: Option<u64>,
     /// It repeats itself over a block of memory.
     pub repeats: bool,
     /// What a processor must have for it, in the words that Linux has for that (`flags` in /proc/cpuinfo).

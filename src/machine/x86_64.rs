@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use iced_x86::{
-    Code, Decoder, DecoderOptions, FlowControl, Formatter, InstructionInfoFactory, IntelFormatter, OpAccess, OpKind,
-    Register, UsedMemory,
+    Code, Decoder, DecoderOptions, FlowControl, Formatter, InstructionInfoFactory, IntelFormatter, Mnemonic, OpAccess,
+    OpKind, Register, UsedMemory,
 };
 
 use super::{Access, AccessKind, Instruction, features};
@@ -13,6 +13,8 @@ use crate::source::{Memory, MemoryExt, Registers};
 
 /// The longest instruction (Intel SDM, volume 2, section 2.3.11).
 pub const MAX_LEN: usize = 15;
+/// Registers that are the second byte of another.
+pub(super) const HIGH_BYTES: [Register; 4] = [Register::AH, Register::BH, Register::CH, Register::DH];
 /// DWARF number of the count register of repeated instructions.
 const RCX: usize = 2;
 
@@ -57,6 +59,7 @@ pub fn decode(code: &[u8], memory: &dyn Memory, registers: &Registers) -> Option
         bytes: code.get(..instruction.len())?.to_vec(),
         text: text(&instruction),
         target: target(&instruction, &accesses, memory, registers),
+        divisor: divisor(&instruction, &accesses, memory, registers),
         accesses,
         reads,
         repeats,
@@ -173,6 +176,33 @@ fn target(
         FlowControl::Return => in_memory(accesses.first()),
         _ => None,
     }
+}
+
+/// The operand of `div` and `idiv`, as many bytes as it has.
+fn divisor(
+    instruction: &iced_x86::Instruction,
+    accesses: &[Access],
+    memory: &dyn Memory,
+    registers: &Registers,
+) -> Option<u64> {
+    if !matches!(instruction.mnemonic(), Mnemonic::Div | Mnemonic::Idiv) {
+        return None;
+    }
+    let register = instruction.op0_register();
+    let (bytes, len) = match instruction.op0_kind() {
+        // The second byte of a register (`ah`) is not told.
+        OpKind::Register if !HIGH_BYTES.contains(&register) => {
+            let whole = registers.dwarf.get(dwarf_number(register)?)?;
+            (whole.to_le_bytes().to_vec(), register.size())
+        }
+        OpKind::Memory => {
+            let len = instruction.memory_size().size();
+            (memory.read_vec(accesses.first()?.address?, len).ok()?, len)
+        }
+        _ => return None,
+    };
+    let digits = bytes.get(..len)?.iter().rev();
+    Some(digits.fold(0, |value, &byte| value << 8 | u64::from(byte)))
 }
 
 #[cfg(test)]
@@ -296,6 +326,15 @@ mod tests {
         assert_eq!(read(b"\xe8\x00\x00\x00\x00").target, None);
         // idiv rcx: the divisor, and both halves of what is divided.
         assert_eq!(read(b"\x48\xf7\xf9").reads, [0, 1, RCX]);
+    }
+
+    #[test]
+    fn what_it_divides_by() {
+        // idiv rcx, div cl, idiv byte ptr [rsp], idiv edi, div ah
+        let codes: [&[u8]; 5] = [b"\x48\xf7\xf9", b"\xf6\xf1", b"\xf6\x3c\x24", b"\xf7\xff", b"\xf6\xf4"];
+        let divisors = codes.map(|code| read(code).divisor);
+        assert_eq!(divisors, [Some(3), Some(3), Some(0xad), Some(0x40), None]);
+        assert_eq!(read(b"\xff\xd7").divisor, None);
     }
 
     #[test]

@@ -92,6 +92,12 @@ impl Renderer<'_, '_> {
             Form::Enum(names) => value.text = enumerator(names, signed(bytes)),
             Form::Object => return self.object(kind, Addr(word)),
             Form::Text => value.text = self.text(Addr(word)),
+            Form::String { address, length } => {
+                let word_at = |offset: u64| bytes.get(offset as usize..).map(self::word).unwrap_or_default();
+                let (at, length) = (Addr(word_at(*address)), word_at(*length));
+                value.length = Some(length);
+                value.text = self.characters(at, length);
+            }
             Form::Code => value.text = pointer(word),
             Form::Redacted => return redacted(kind),
             Form::Pointer(target) => {
@@ -102,6 +108,15 @@ impl Renderer<'_, '_> {
                     && depth == 0
                 {
                     value.parts = self.at(target, Addr(word), depth + 1).parts;
+                }
+                // Most are references, which C++ writes as if they were the text.
+                if let Some(target) = target
+                    && let Form::String { .. } = target.form
+                    && word != 0
+                {
+                    let text = self.at(target, Addr(word), depth + 1);
+                    value.text = text.text;
+                    value.length = text.length;
                 }
             }
             Form::Struct(members) if depth < MAX_DEPTH => {
@@ -163,6 +178,16 @@ impl Renderer<'_, '_> {
                 let mark = if text.len() == MAX_TEXT { "…" } else { "" };
                 format!("\"{}\"{mark}", text.escape_ascii())
             }
+            Err(_) => format!("{at} <unreadable>"),
+        }
+    }
+
+    /// `"text"`, and how much more there is.
+    fn characters(&self, at: Addr, length: u64) -> String {
+        let shown = length.min(MAX_TEXT as u64);
+        match self.memory.read_vec(at, shown as usize) {
+            Ok(text) if shown < length => format!("\"{}\"… {} more", text.escape_ascii(), length - shown),
+            Ok(text) => format!("\"{}\"", text.escape_ascii()),
             Err(_) => format!("{at} <unreadable>"),
         }
     }

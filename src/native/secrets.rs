@@ -108,6 +108,16 @@ impl Secrets<'_, '_> {
                 let text = Peek(self.memory).read_c_string(Addr(word(bytes)), MAX_TEXT);
                 self.redactor.add_bytes(&text.unwrap_or_default());
             }
+            Form::String { address, length } => {
+                let word_at = |offset: u64| bytes.get(offset as usize..).map(word).unwrap_or_default();
+                let length = word_at(*length).min(MAX_TEXT as u64) as usize;
+                let text = Peek(self.memory).read_vec(Addr(word_at(*address)), length);
+                self.redactor.add_bytes(&text.unwrap_or_default());
+            }
+            Form::Pointer(Some(target)) if matches!(target.form, Form::String { .. }) => {
+                let bytes = self.bytes(Addr(word(bytes)), target.size);
+                self.learn(name, target, &bytes, depth + 1);
+            }
             Form::Array(item, _) if item.form == Form::Char => {
                 let text = bytes.split(|&byte| byte == 0).next();
                 self.redactor.add_bytes(text.unwrap_or_default());
@@ -116,7 +126,8 @@ impl Secrets<'_, '_> {
             Form::Redacted => {
                 let text = bytes.split(|&byte| byte == 0).next();
                 self.redactor.add_bytes(text.unwrap_or_default());
-                if kind.size == 8 {
+                // A pointer, or what begins with one, as strings do.
+                if kind.size >= 8 {
                     let text = Peek(self.memory).read_c_string(Addr(word(bytes)), MAX_TEXT);
                     self.redactor.add_bytes(&text.unwrap_or_default());
                 }
@@ -174,6 +185,8 @@ mod tests {
         let memory = FakeMemory::new()
             .with(Addr(0x1000), b"hunter-2-hunter\0".to_vec())
             .with(Addr(0x2000), [0x1000u64.to_le_bytes(), 7u64.to_le_bytes()].concat())
+            .with(Addr(0x4000), b"sesame-open".to_vec())
+            .with(Addr(0x5000), b"say sesame-open\0\0\0\0\0\0\0\0\0".to_vec())
             .with(Addr(0x3000), b"as hunter-2-hunter says\0\0\0\0\0\0\0\0\0".to_vec());
         let redactor = Redactor::new(Rules::default());
         let login = Form::Struct(vec![
@@ -192,7 +205,11 @@ mod tests {
         ]);
         let pointer = Form::Pointer(Some(Box::new(kind(16, login))));
         let address = |at: u64| Place::Bytes(at.to_le_bytes().to_vec());
+        let string = Form::String { address: 0, length: 8 };
+        let words = [0x4000u64.to_le_bytes(), 11u64.to_le_bytes()].concat();
         let variables = vec![
+            variable("password", kind(16, string), Place::Bytes(words)),
+            variable("hint", kind(8, Form::Text), address(0x5000)),
             variable("api_key", kind(8, Form::Unsigned), Place::Bytes(vec![9; 8])),
             variable("login", kind(8, pointer), address(0x2000)),
             variable("message", kind(8, Form::Text), address(0x3000)),
@@ -213,10 +230,12 @@ mod tests {
         redactor.next_pass();
         let mut hidden = frames.clone();
         secrets.hide(&mut hidden);
-        let [api_key, login, message, count] = &hidden[0].functions[0][..] else {
+        let [password, hint, api_key, login, message, count] = &hidden[0].functions[0][..] else {
             panic!("{hidden:?}")
         };
-        assert_eq!((&api_key.place, &message.place), (&Place::Redacted, &Place::Redacted));
+        for hidden in [password, hint, api_key, message] {
+            assert_eq!(hidden.place, Place::Redacted, "{}", hidden.name);
+        }
         assert_eq!(count.place, Place::Bytes(vec![1; 8]));
         let Form::Pointer(Some(target)) = &login.kind.form else {
             panic!("{login:?}")

@@ -15,6 +15,14 @@ const MAX_MEMBERS: usize = 64;
 /// Structures of CPython that begin with an object's head, by tag: where only they are declared.
 const OBJECTS: [&str; 5] = ["_object", "_typeobject", "_longobject", "_frame", "PyObject"];
 
+/// Structures that hold text, by how their names begin: the members with its address and its length (libstdc++
+/// bits/basic_string.h and string_view; what rustc says of its own).
+const STRINGS: [(&str, &str, &str); 3] = [
+    ("basic_string<char,", "_M_dataplus", "_M_string_length"),
+    ("basic_string_view<char,", "_M_str", "_M_len"),
+    ("&str", "data_ptr", "length"),
+];
+
 /// The type of a variable.
 pub(super) fn of<'a>(info: &Info<'a>, variable: &Die<'a>) -> Option<NativeType> {
     let target = info.type_of(variable)?;
@@ -78,11 +86,14 @@ fn describe_plain<'a>(info: &Info<'a>, die: &Die<'a>, entry: &Entry<'a>, depth: 
             (8, pointer_form(info, die, entry, depth))
         }
         gimli::DW_TAG_structure_type | gimli::DW_TAG_class_type | gimli::DW_TAG_union_type => {
+            // Whether a member is secret only its name tells: without names nothing of it is looked at.
+            let members = || match depth <= MAX_DEPTH {
+                true => members(info, die, depth),
+                false => Vec::new(),
+            };
             let form = match entry.has_attr(gimli::DW_AT_declaration) {
                 true => Form::Other,
-                false if depth <= MAX_DEPTH => Form::Struct(members(info, die, depth)),
-                // Whether a member is secret only its name tells: without names nothing of it is looked at.
-                false => Form::Struct(Vec::new()),
+                false => string_form(info, die).unwrap_or_else(|| Form::Struct(members())),
             };
             (size.unwrap_or_default(), form)
         }
@@ -173,6 +184,23 @@ fn is_object<'a>(info: &Info<'a>, die: &Die<'a>, entry: &Entry<'a>, depth: u32) 
     let head = info.type_of(&member).and_then(|head| plain(info, head));
     head.is_some_and(|(head, entry)| {
         entry.tag() == gimli::DW_TAG_structure_type && is_object(info, &head, &entry, depth + 1)
+    })
+}
+
+fn string_form<'a>(info: &Info<'a>, die: &Die<'a>) -> Option<Form> {
+    let name = info.name(die)?;
+    let (_, address, length) = STRINGS.iter().find(|(beginning, ..)| name.starts_with(beginning))?;
+    let children = die.children();
+    let offset = |wanted: &str| {
+        let is_wanted = |(child, entry): &&(Die<'a>, Entry<'a>)| {
+            entry.tag() == gimli::DW_TAG_member && info.name(child).as_deref() == Some(wanted)
+        };
+        let (_, entry) = children.iter().find(is_wanted)?;
+        udata(entry, gimli::DW_AT_data_member_location)
+    };
+    Some(Form::String {
+        address: offset(address)?,
+        length: offset(length)?,
     })
 }
 

@@ -15,12 +15,19 @@ const MAX_ITEMS: u64 = 4096;
 const BEFORE: usize = 8;
 const AFTER: usize = 4;
 
+/// What `sys.monitoring` puts in the place of an instruction, whichever it is (3.12+).
+const LINE: &str = "INSTRUMENTED_LINE";
+const INSTRUCTION: &str = "INSTRUMENTED_INSTRUCTION";
+/// What stands for another instruction: these, and the code that was made of a loop (3.13+).
+const REPLACEMENTS: [&str; 3] = [LINE, INSTRUCTION, "ENTER_EXECUTOR"];
+
 /// One instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bytecode {
     /// Where it is in the code, in bytes.
     pub offset: u32,
-    /// Its name, as it is executed: specialised and instrumented forms have their own.
+    /// Its name, as it is executed: specialised and instrumented forms have their own. Of one that a tool has put in the
+    /// place of another, that stands in brackets: `INSTRUMENTED_LINE(LOAD_GLOBAL)`.
     pub name: String,
     /// Its argument.
     pub argument: Option<u32>,
@@ -34,7 +41,9 @@ pub struct Bytecode {
 struct Decoded {
     offset: u32,
     end: u32,
+    /// The instruction, and what was put in its place.
     opcode: Option<Opcode>,
+    replaced_by: Option<&'static str>,
     number: u8,
     argument: u32,
 }
@@ -46,9 +55,10 @@ impl Instructions {
     /// The instrumented ones (PEP 669, 3.12+), each name once: what `sys.monitoring`, a tracer or a profiler has put there.
     pub fn instrumented(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
-        for opcode in self.0.iter().filter_map(|instruction| instruction.opcode) {
-            if opcode.name.starts_with("INSTRUMENTED_") && names.iter().all(|name| name != opcode.name) {
-                names.push(opcode.name.to_string());
+        let of = |instruction: &Decoded| [instruction.replaced_by, instruction.opcode.map(|opcode| opcode.name)];
+        for name in self.0.iter().flat_map(of).flatten() {
+            if name.starts_with("INSTRUMENTED_") && names.iter().all(|known| known != name) {
+                names.push(name.to_string());
             }
         }
         names
@@ -93,9 +103,11 @@ impl Python<'_> {
             .take(index.min(BEFORE) + 1 + AFTER)
             .map(|instruction| Bytecode {
                 offset: instruction.offset,
-                name: match instruction.opcode {
-                    Some(opcode) => opcode.name.to_string(),
-                    None => format!("<{}>", instruction.number),
+                name: match (instruction.replaced_by, instruction.opcode) {
+                    (Some(by), Some(opcode)) => format!("{by}({})", opcode.name),
+                    (Some(by), None) => by.to_string(),
+                    (None, Some(opcode)) => opcode.name.to_string(),
+                    (None, None) => format!("<{}>", instruction.number),
                 },
                 argument: instruction
                     .opcode
@@ -129,7 +141,12 @@ impl Python<'_> {
         let mut at = 0;
         let mut extended = 0u32;
         while let Some([number, argument]) = bytes.get(at..).and_then(|rest| rest.first_chunk::<2>()) {
-            let opcode = opcode(self.layout.version, *number);
+            let mut opcode = opcode(self.layout.version, *number);
+            let mut replaced_by = None;
+            if let Some(by) = opcode.filter(|opcode| REPLACEMENTS.contains(&opcode.name)) {
+                replaced_by = Some(by.name);
+                opcode = self.original(code.address, at as u64 / 2, by);
+            }
             let argument = extended << 8 | u32::from(*argument);
             extended = match opcode {
                 Some(opcode) if opcode.name == "EXTENDED_ARG" => argument,
@@ -140,12 +157,44 @@ impl Python<'_> {
                 offset: at as u32,
                 end: end as u32,
                 opcode,
+                replaced_by,
                 number: *number,
                 argument,
             });
+            // How many caches are behind it only the original tells.
+            if replaced_by.is_some() && opcode.is_none() {
+                break;
+            }
             at = end;
         }
         Some(found)
+    }
+
+    /// The instruction at an index in the code that was replaced (`_Py_GetBaseCodeUnit`, Python/instrumentation.c).
+    fn original(&self, code: Addr, index: u64, by: Opcode) -> Option<Opcode> {
+        let offsets = &self.layout.offsets;
+        let monitoring = self.read_or_null(offsets.code.monitoring.of(code));
+        let byte = |at: Addr| self.memory.read_array::<1>(at).map(|[byte]| byte).ok();
+        let mut name = by.name;
+        let mut found = None;
+        if name == LINE {
+            let lines = self.read_or_null(offsets.code_monitoring.lines.of(monitoring));
+            let entry = &offsets.line_instrumentation;
+            let number = match entry.original_opcode.is_present() {
+                true => byte(entry.original_opcode.of(lines).add(index * entry.size.bytes()?))?,
+                false => {
+                    let size = byte(entry.bytes_per_entry.of(lines))?;
+                    byte(entry.data.of(lines).add(index * u64::from(size)))?
+                }
+            };
+            found = opcode(self.layout.version, number);
+            name = found?.name;
+        }
+        if name == INSTRUCTION {
+            let opcodes = self.read_or_null(offsets.code_monitoring.per_instruction_opcodes.of(monitoring));
+            found = opcode(self.layout.version, byte(opcodes.add(index))?);
+        }
+        found.filter(|opcode| !REPLACEMENTS.contains(&opcode.name))
     }
 
     fn meaning(

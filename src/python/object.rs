@@ -118,9 +118,22 @@ impl Python<'_> {
     /// (3.14 and later), such ones make an object immortal, and cannot be told.
     fn negative_count(&self, object: Addr) -> Option<i64> {
         const NEAR: i64 = 1 << 20;
-        let refcount = self.layout.offsets.object.refcount;
-        let count = self.memory.read_i64(refcount.of(object)).ok()?;
-        (refcount.is_present() && (-NEAR..0).contains(&count)).then_some(count)
+        let offsets = &self.layout.offsets.object;
+        let count = match offsets.refcount.is_present() {
+            true => self.memory.read_i64(offsets.refcount.of(object)).ok()?,
+            false => self.merged_count(object)?,
+        };
+        (-NEAR..0).contains(&count).then_some(count)
+    }
+
+    /// Free-threaded: the one count of an object whose owner has given its own away (`_Py_REF_MERGED`,
+    /// Include/refcount.h).
+    fn merged_count(&self, object: Addr) -> Option<i64> {
+        const MERGED: i64 = 3;
+        let offsets = &self.layout.offsets.object;
+        let local = self.memory.read_u32(offsets.local_references.of(object)).ok()?;
+        let shared = self.memory.read_i64(offsets.shared_references.of(object)).ok()?;
+        (local == 0 && shared & MERGED == MERGED).then_some(shared >> 2)
     }
 
     fn is_freed(&self, object: Addr) -> bool {
@@ -132,7 +145,7 @@ impl Python<'_> {
         // Free-threaded: the lower two bits of the second are flags (Include/refcount.h).
         let local = self.memory.read_u32(offsets.local_references.of(object));
         let shared = self.memory.read_u64(offsets.shared_references.of(object));
-        matches!((local, shared), (Ok(0), Ok(0..=3)))
+        matches!((local, shared), (Ok(0), Ok(0..=3))) || self.negative_count(object).is_some()
     }
 
     /// `ob_size` of an object of variable size.

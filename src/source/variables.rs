@@ -87,6 +87,13 @@ pub enum Form {
     Object,
     /// The address of characters that end with a NUL.
     Text,
+    /// A structure that holds the address of characters and their number: where in it these two words are.
+    String {
+        /// Of the address.
+        address: u64,
+        /// Of the number.
+        length: u64,
+    },
     /// The address of code.
     Code,
     /// The address of something else; its type where that is to be shown.

@@ -40,6 +40,9 @@ pub struct Record {
     /// The test that was running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<String>,
+    /// The process, in its own pid namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
     /// The system it ran on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
@@ -91,6 +94,7 @@ impl Record {
                 .get(TEST)
                 .cloned()
                 .or_else(|| super::test_name::of_stack(report)),
+            pid: process.and_then(|process| process.pid),
             host: process.and_then(|process| process.host.as_ref()?.os.clone()),
             python: report.python.first().and_then(|python| python.version.clone()),
             time: process.and_then(|process| process.crash_time.clone()),

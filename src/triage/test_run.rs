@@ -13,9 +13,14 @@ use crate::report::text::{self, Form, TextOptions};
 /// Tests that are listed at most.
 const MOST: usize = 200_000;
 
+/// The test case of a crash after all tests.
+const AT_EXIT: &str = "<interpreter shutdown>";
+
 /// One line of a test log: what a runner notes while it goes on, because it may not live to write its report.
 #[derive(Debug, Default, Deserialize)]
 struct Line {
+    /// The process that is going to write the report.
+    pid: Option<u32>,
     /// The tests that are going to be run, in order. What was noted of them before is of an earlier run.
     #[serde(default)]
     collected: Vec<String>,
@@ -40,6 +45,7 @@ struct Test {
 /// A test log (`COLDFRAME_TEST_LOG`).
 #[derive(Debug, Default)]
 pub struct TestLog {
+    pid: Option<u32>,
     order: Vec<String>,
     tests: BTreeMap<String, Test>,
 }
@@ -49,6 +55,7 @@ impl TestLog {
     pub fn parse(text: &str) -> TestLog {
         let mut log = TestLog::default();
         for line in text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
+            log.pid = line.pid.or(log.pid);
             for test in line.collected {
                 if let Some(test) = log.test(test) {
                     *test = Test::default();
@@ -65,6 +72,11 @@ impl TestLog {
             test.message = line.message.unwrap_or_default();
         }
         log
+    }
+
+    /// Whether what crashed is the process that writes the report.
+    pub fn is_of_writer(&self, record: &Record) -> bool {
+        self.pid.is_some() && self.pid == record.pid
     }
 
     fn test(&mut self, name: String) -> Option<&mut Test> {
@@ -126,22 +138,56 @@ pub fn junit(log: &TestLog, crashes: &[Crash<'_>]) -> String {
             .iter()
             .all(|name| log.outcome(name).is_some_and(|outcome| outcome != "started"));
         let name = match all_ended && !log.order.is_empty() {
-            true => "<interpreter shutdown>",
+            true => AT_EXIT,
             false => "<outside of a test>",
         };
         cases.push_str(&case("coldframe", name, 0.0, &counts.error(crash)));
     }
-    let Counts {
-        tests,
-        errors,
-        failures,
-        skipped,
-    } = counts;
-    let attributes = format!("tests=\"{tests}\" errors=\"{errors}\" failures=\"{failures}\" skipped=\"{skipped}\"");
+    let attributes = counts.attributes();
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {attributes}>\n\
          <testsuite name=\"pytest\" {attributes}>\n{cases}</testsuite>\n</testsuites>\n"
     )
+}
+
+/// The file that a runner wrote, with a suite of the crashes of the runner itself that came after. None where there is no
+/// root element that holds suites.
+pub fn with_crashes_at_exit(xml: &str, crashes: &[Crash<'_>]) -> Option<String> {
+    let end = xml.rfind("</testsuites>")?;
+    let mut counts = Counts::default();
+    let cases: String = crashes
+        .iter()
+        .map(|crash| case("coldframe", AT_EXIT, 0.0, &counts.error(*crash)))
+        .collect();
+    let attributes = counts.attributes();
+    let suite = format!("<testsuite name=\"coldframe\" {attributes}>\n{cases}</testsuite>\n");
+    let root = xml.find("<testsuites")?;
+    let root = root..root + xml.get(root..)?.find('>')?;
+    // Not every runner counts there.
+    let tag = ["tests", "errors"]
+        .iter()
+        .fold(xml.get(root.clone())?.to_string(), |tag, name| {
+            increased(&tag, name, crashes.len()).unwrap_or(tag)
+        });
+    Some(
+        [
+            xml.get(..root.start)?,
+            &tag,
+            xml.get(root.end..end)?,
+            &suite,
+            xml.get(end..)?,
+        ]
+        .concat(),
+    )
+}
+
+/// A tag in which the number of an attribute is larger by so much; none where it has none.
+fn increased(tag: &str, name: &str, by: usize) -> Option<String> {
+    let begin = format!(" {name}=\"");
+    let (before, rest) = tag.split_once(&begin)?;
+    let (number, after) = rest.split_once('"')?;
+    let number = number.parse::<usize>().ok()?.checked_add(by)?;
+    Some(format!("{before}{begin}{number}\"{after}"))
 }
 
 /// Whether a file that a runner wrote is all there: its root element is closed.
@@ -159,6 +205,16 @@ struct Counts {
 }
 
 impl Counts {
+    fn attributes(&self) -> String {
+        let Counts {
+            tests,
+            errors,
+            failures,
+            skipped,
+        } = self;
+        format!("tests=\"{tests}\" errors=\"{errors}\" failures=\"{failures}\" skipped=\"{skipped}\"")
+    }
+
     fn error(&mut self, (record, report): Crash<'_>) -> String {
         self.tests += 1;
         self.errors += 1;
@@ -292,6 +348,33 @@ mod tests {
         let xml = junit(&TestLog::default(), &[(&record, None), (&record, None)]);
         assert!(xml.contains("tests=\"1\""), "{xml}");
         assert!(xml.contains("classname=\"a\" name=\"other\""), "{xml}");
+    }
+
+    #[test]
+    fn a_crash_after_the_report_was_written_is_added() {
+        let log = TestLog::parse("{\"pid\": 7}\n{\"test\": \"a.py::t\", \"outcome\": \"passed\"}\n");
+        let of = |pid| Record { pid, ..crash(None) };
+        assert!(log.is_of_writer(&of(Some(7))));
+        assert!(!log.is_of_writer(&of(Some(8))) && !log.is_of_writer(&of(None)));
+        assert!(!TestLog::default().is_of_writer(&of(None)));
+
+        let error = "<testcase classname=\"coldframe\" name=\"&lt;interpreter shutdown&gt;\" time=\"0.000\"><error type=\"crash\" \
+                     message=\"SIGSEGV in &lt;x&gt; [abc]\"></error></testcase>\n";
+        let suite = format!(
+            "<testsuite name=\"coldframe\" tests=\"1\" errors=\"1\" failures=\"0\" skipped=\"0\">\n{error}</testsuite>\n"
+        );
+        let (record, body) = (of(Some(7)), "<testsuite name=\"pytest\" tests=\"3\"></testsuite>");
+        for (before, after) in [
+            ("<testsuites name=\"a\">", "<testsuites name=\"a\">"),
+            (
+                "<testsuites tests=\"3\" errors=\"0\">",
+                "<testsuites tests=\"4\" errors=\"1\">",
+            ),
+        ] {
+            let text = with_crashes_at_exit(&format!("<?xml?>{before}{body}</testsuites>\n"), &[(&record, None)]);
+            assert_eq!(text, Some(format!("<?xml?>{after}{body}{suite}</testsuites>\n")));
+        }
+        assert_eq!(with_crashes_at_exit(body, &[(&record, None)]), None);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 """One of the bugs of tests/corpus/corpus.py: app.py LIBRARY FUNCTION direct|thread."""
 import asyncio
+import atexit
 import ctypes
 import functools
+import gc
 import mmap
 import os
 import signal
@@ -86,9 +88,6 @@ def callback():
 
 def nested():
     library.bug_callback(ctypes.CFUNCTYPE(None)(inner))
-
-
-# From here on: bugs on which no rule was tuned.
 
 
 def order_invoices():
@@ -188,6 +187,131 @@ def load_plugin():
 
 def end_by_signal():
     signal.raise_signal(signal.SIGSEGV)
+
+
+# From here on: bugs on which no rule was tuned.
+
+
+def parts():
+    """The extension module, which lies beside the library."""
+    sys.path.insert(0, os.path.dirname(sys.argv[1]))
+    import _parts
+
+    return _parts
+
+
+def read_rows():
+    for row in parts().make(1):
+        print(row)
+
+
+def index_of_keys():
+    return {parts().make(2): "key"}
+
+
+def rank_points():
+    make = parts().make
+    return sorted([make(3), make(3)])
+
+
+def width_of_image():
+    return parts().make(4).width
+
+
+def visit_nodes():
+    node = parts().make(5)
+    gc.collect()
+    return node
+
+
+def end_session():
+    session = parts().make(6)
+    del session
+
+
+def forget_cache():
+    # Lives until the interpreter ends.
+    sys.forgotten = parts().make(7)
+
+
+def close_handle():
+    handle = parts().capsule()
+    del handle
+
+
+def pending_work():
+    parts().defer()
+    for _ in range(100000):
+        str(_)
+
+
+def change_owner():
+    parts().drop()
+
+
+def on_tick():
+    parts().watch()
+
+
+def copy_frame():
+    return bytes(parts().view())
+
+
+def column_of_table():
+    return parts().make(0).column(7)
+
+
+def on_event():
+    return ctypes.string_at(5)
+
+
+def subscribe_events():
+    parts().subscribe(on_event)
+
+
+def overwrite(thing, offset):
+    """A pointer of an object, of which it has a copy nowhere."""
+    ctypes.c_size_t.from_address(id(thing) + offset).value = 24
+
+
+def total_of_column():
+    values = list(range(100, 200))
+    # PyListObject.ob_item
+    overwrite(values, 24)
+    return sum(values)
+
+
+def names_of_users():
+    names = ["a", "b", "c"]
+    overwrite(names, 24)
+    return ",".join(names)
+
+
+def options_of_user():
+    options = {"name": 1, "color": 2}
+    # PyDictObject.ma_keys
+    overwrite(options, 32)
+    return options.get("name")
+
+
+class Ring:
+    def __del__(self):
+        ctypes.memset(9, 0, 1)
+
+
+def break_ring():
+    ring = Ring()
+    ring.self = ring
+    del ring
+    gc.collect()
+
+
+def say_goodbye():
+    ctypes.string_at(6)
+
+
+def register_goodbye():
+    atexit.register(say_goodbye)
 
 
 call = globals()[sys.argv[2]]

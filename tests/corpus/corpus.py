@@ -28,28 +28,43 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 # Functions of app.py, one for each bug: as in programs, a bug has a caller of its own.
 BUGS = """read_index write_index measure_name measure_path check release descend build_lists load_index guard average
-dispatch callback abort_of_worker abort_of_master string_of_header string_of_body""".split()
-# Of these no rule knew anything.
-HELD_OUT = """order_invoices label_customer receive_packet validate_order third_column total_area pad_field user_setting
+dispatch callback abort_of_worker abort_of_master string_of_header string_of_body
+order_invoices label_customer receive_packet validate_order third_column total_area pad_field user_setting
 start_worker parse_nested recycle_buffer read_truncated field_of_handle in_comprehension serve_request save_store load_plugin
 end_by_signal""".split()
+# Of these no rule knew anything.
+HELD_OUT = """read_rows index_of_keys rank_points width_of_image visit_nodes end_session forget_cache close_handle pending_work
+change_owner on_tick copy_frame column_of_table subscribe_events total_of_column names_of_users options_of_user break_ring
+register_goodbye""".split()
 # Native frames that are kept of each crash: siggen looks at forty.
 FRAMES = 100
 Cell = collections.namedtuple("Cell", "bug python stripped faulthandler thread")
 
 
-def libraries(folder):
+def libraries(folder, pythons):
     full, stripped = folder / "full", folder / "elsewhere" / "stripped"
     for place, shift, flags in (full, 0, ["-O2", "-g"]), (stripped, 37, ["-O1", "-s"]):
-        if (place / "_bugs.so").exists():
+        if (place / "_parts.abi3.so").exists():
             continue
-        place.mkdir(parents=True)
-        for name in "bugs.c", "held_out.cpp":
+        place.mkdir(parents=True, exist_ok=True)
+        for name in "bugs.c", "bugs.cpp", "extension.c":
             (place / name).write_text("\n" * shift + (HERE / name).read_text())
         flags = ["-w", "-fPIC", *flags]
-        for command in ["gcc", "-c", "bugs.c"], ["g++", "-fstack-protector-strong", "-shared", "-o", "_bugs.so", "bugs.o", "held_out.cpp"]:
+        for command in (
+            ["gcc", "-c", "bugs.c"],
+            ["g++", "-fstack-protector-strong", "-shared", "-o", "_bugs.so", "bugs.o", "bugs.cpp"],
+            ["gcc", "-I", headers(pythons), "-shared", "-o", "_parts.abi3.so", "extension.c"],
+        ):
             subprocess.run([command[0], *flags, *command[1:]], cwd=place, check=True)
     return {False: full / "_bugs.so", True: stripped / "_bugs.so"}
+
+
+def headers(pythons):
+    """The folder of Python.h; the extension module is the same for all."""
+    code = "import sysconfig; print(sysconfig.get_paths()['include'])"
+    folders = [subprocess.run([python, "-c", code], stdout=subprocess.PIPE, text=True, check=True).stdout.strip() for python in pythons]
+    found = [folder for folder in folders if os.path.exists(os.path.join(folder, "Python.h"))]
+    return found[0] if found else sys.exit("none of the Pythons has Python.h")
 
 
 def place(folder, cell):
@@ -61,7 +76,7 @@ def crash(coldframe, folder, library, cell):
     """The signature and the native frames of one crash; None where there is none."""
     dumps = place(folder, cell)
     if dumps.exists():
-        made = [[coldframe, "analyze", "--format", "json", dump] for dump in dumps.glob("*.dmp")]
+        made = [[coldframe, "analyze", "--format", "json", dump] for dump in dumps.iterdir() if dump.suffix in (".dmp", ".rec")]
         reports = [subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout for command in made]
     else:
         command = [coldframe, "run", "--report", "json", "-o", str(dumps), "--timeout", "60", "--", cell.python]
@@ -265,7 +280,7 @@ def main():
 
 def measure(given, coldframe, folder):
     os.environ.pop("COLDFRAME_DIR", None)
-    library = libraries(folder)
+    library = libraries(folder, given.pythons)
     bugs = BUGS[:2] + HELD_OUT[:2] if given.few else BUGS if given.made else BUGS + HELD_OUT
     cells, signatures, stacks, silent = [], [], [], []
     for cell in itertools.starmap(Cell, itertools.product(bugs, given.pythons, *[(False, True)] * 3)):

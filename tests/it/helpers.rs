@@ -293,35 +293,39 @@ fn tasks_and_dumps_of_helpers() {
     for python in pythons() {
         let crash = crash(&python.executable, "tasks.py", DEFAULT_FILTER);
         let of_core = report(&crash.folder, &[&crash.core]);
-        let mut check = |debugger: &str, run: &dyn Fn(&[String]) -> String| {
-            let dump = crash.folder.join(debugger).with_extension("dmp");
+        let of_dump = report(&crash.folder, &[&crash.dump]);
+        let exported = exported(&crash.folder, &crash.dump);
+        let mut check = |how: &str, expected: &Value, run: &dyn Fn(&[String]) -> String| {
+            let written = crash.folder.join(how).with_extension("dmp");
             let commands = [
                 "@tasks",
                 "py-tasks",
                 "@dump",
-                &format!("py-dump {}", dump.display()),
+                &format!("py-dump {}", written.display()),
                 "@end",
             ];
             let printed = run(&commands.map(str::to_string));
-            let mut lines = task_differences(&of_core, &printed);
-            if dump.exists() {
-                let of_dump = report(&crash.folder, &[&dump]);
-                lines.extend(dump_differences(&of_core, &of_dump));
-            } else {
+            let mut lines = task_differences(expected, &printed);
+            if written.exists() {
+                let of_written = report(&crash.folder, &[&written]);
+                lines.extend(dump_differences(expected, &of_written));
+            } else if how.ends_with("-core") || !printed.contains("This comes from a dump already") {
                 lines.push(format!("no dump was written: {printed}"));
             }
             let lines = lines.into_iter();
-            found.extend(lines.map(|line| format!("{debugger} on {}: {line}", python.version)));
+            found.extend(lines.map(|line| format!("{how} on {}: {line}", python.version)));
         };
         if find_program("gdb").is_some() {
-            check("gdb", &|commands| {
-                gdb(&crash.folder, &python.executable, &crash.core, commands)
-            });
+            let on = |core: &Path, commands: &[String]| gdb(&crash.folder, &python.executable, core, commands);
+            check("gdb-core", &of_core, &|commands| on(&crash.core, commands));
+            check("gdb-exported", &of_dump, &|commands| on(&exported, commands));
         }
         if let Some(lldb) = lldb() {
-            let on =
-                |commands: &[String]| lldb_on(lldb, &crash.folder, Some(&python.executable), &crash.core, commands);
-            check("lldb", &on);
+            let on = |program, core: &Path, commands: &[String]| lldb_on(lldb, &crash.folder, program, core, commands);
+            check("lldb-core", &of_core, &|commands| {
+                on(Some(python.executable.as_path()), &crash.core, commands)
+            });
+            check("lldb-dump", &of_dump, &|commands| on(None, &crash.dump, commands));
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));

@@ -45,6 +45,8 @@ mod html;
 mod images;
 /// Files that others planted, replaced or can write to.
 mod install;
+/// Values of gigabytes.
+mod large_values;
 /// The built-in table of offsets equals what the builds at hand state.
 mod layout;
 /// `coldframe layout`: builds by every name, versions, checks, messages.

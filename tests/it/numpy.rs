@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -10,36 +11,57 @@ use crate::harness::{COLDFRAME, Folder, bare, output, skip, stderr};
 use crate::tools::Running;
 use crate::venv::{numpy_pythons, pandas_python};
 
+/// What numpy itself says beside what is shown.
+pub struct Compared {
+    /// Of numpy.
+    pub version: String,
+    /// How many values.
+    pub count: usize,
+    pub wrong: Vec<String>,
+}
+
 #[test]
 fn arrays_and_scalars() {
-    let program = fs::read_to_string(repository("tests/it/programs/numpy_values.py")).expect("the program");
     for python in numpy_pythons() {
-        let folder = Folder::new();
-        let running = Running::python(&python, &program);
-        let expected: BTreeMap<String, String> = serde_json::from_str(&running.line).expect("what numpy says");
-        assert!(expected.len() > 50);
-        let pid = running.pid().to_string();
-        let live = variables(&analyze(&folder, &["--pid", &pid]));
-        let dump = folder.join("x.dmp");
-        let mut command = bare(COLDFRAME.as_ref(), &folder);
-        command.args(["dump", &pid, "-o"]).arg(&dump);
-        let result = output(command);
-        assert!(result.status.success(), "{}", stderr(&result));
-        let offline = variables(&analyze(&folder, &[dump.to_str().expect("a path")]));
-        assert_eq!(live, offline, "{}", python.display());
-        let text = |name: &str| {
-            live.get(name)
-                .and_then(|value| value["value"].as_str())
-                .unwrap_or_default()
-        };
-        let wrong: Vec<String> = expected
-            .iter()
-            .filter(|(name, expected)| text(name) != expected.as_str())
-            .map(|(name, expected)| format!("{name}: expected {expected}\n      found {}", text(name)))
-            .collect();
-        assert!(wrong.is_empty(), "{}:\n{}", python.display(), wrong.join("\n"));
-        assert_eq!(live["long_one"]["length"], 1000);
-        assert_eq!(text("in_a_list"), "[np.float32(2.5)]");
+        let compared = compare(&python);
+        let wrong = compared.wrong.join("\n");
+        assert!(wrong.is_empty(), "{} {}:\n{wrong}", python.display(), compared.version);
+        assert!(compared.count > 50);
+    }
+}
+
+/// Of the process, whose dump must say the same.
+pub fn compare(python: &Path) -> Compared {
+    let program = fs::read_to_string(repository("tests/it/programs/numpy_values.py")).expect("the program");
+    let folder = Folder::new();
+    let running = Running::python(python, &program);
+    let mut expected: BTreeMap<String, String> = serde_json::from_str(&running.line).expect("what numpy says");
+    let version = expected.remove("").expect("its version");
+    let pid = running.pid().to_string();
+    let live = variables(&analyze(&folder, &["--pid", &pid]));
+    let dump = folder.join("x.dmp");
+    let mut command = bare(COLDFRAME.as_ref(), &folder);
+    command.args(["dump", &pid, "-o"]).arg(&dump);
+    let result = output(command);
+    assert!(result.status.success(), "{}", stderr(&result));
+    let offline = variables(&analyze(&folder, &[dump.to_str().expect("a path")]));
+    assert_eq!(live, offline, "{}", python.display());
+    let text = |name: &str| {
+        live.get(name)
+            .and_then(|value| value["value"].as_str())
+            .unwrap_or_default()
+    };
+    let wrong = expected
+        .iter()
+        .filter(|(name, expected)| text(name) != expected.as_str())
+        .map(|(name, expected)| format!("{name}: expected {expected}\n      found {}", text(name)))
+        .collect();
+    assert_eq!(live["long_one"]["length"], 1000);
+    assert_eq!(text("in_a_list"), "[np.float32(2.5)]");
+    Compared {
+        version,
+        count: expected.len(),
+        wrong,
     }
 }
 

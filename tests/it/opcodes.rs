@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::golden::repository;
 use crate::harness::{COLDFRAME, Folder, bare};
 use crate::pythons::{Python, pythons};
@@ -48,41 +50,9 @@ fn the_table_is_that_of_the_interpreters() {
 #[test]
 fn instructions_are_those_that_dis_shows() {
     for python in pythons() {
-        let folder = Folder::new();
-        let (oracle, dumps) = (folder.join("oracle.json"), folder.join("dumps"));
-        let ended = bare(COLDFRAME.as_ref(), &folder)
-            .args(["run", "--report", "none", "-o"])
-            .arg(&dumps)
-            .arg("--")
-            .arg(&python.executable)
-            .arg(repository("tests/it/programs/bytecode.py"))
-            .arg(&oracle)
-            .output()
-            .expect("it runs");
-        assert!(!ended.status.success());
-        let mut files = std::fs::read_dir(&dumps).expect("the folder of the dump");
-        let dump = files.next().expect("a dump").expect("its name").path();
-        let output = bare(COLDFRAME.as_ref(), &folder)
-            .args(["analyze", "--dis", "--format", "json", "--sysroot"])
-            .arg(folder.join("empty"))
-            .arg(dump)
-            .output()
-            .expect("it runs");
-        let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a report");
-        let frames = report["threads"][0]["frames"].as_array().expect("frames");
-        let work = frames
-            .iter()
-            .find(|frame| frame["function"] == "work")
-            .expect("the frame");
-        let text = std::fs::read_to_string(&oracle).expect("what dis said");
-        let expected: Vec<(u32, String, serde_json::Value)> = serde_json::from_str(&text).expect("JSON");
-        let shown = work["bytecode"].as_array().expect("bytecode");
-        assert!(shown.len() >= 10, "{}: {shown:?}", python.version);
-        let is_current = |shown: &&serde_json::Value| shown["current"] == true;
-        assert_eq!(shown.iter().filter(is_current).count(), 1, "{}", python.version);
-        for instruction in shown {
-            let known = expected.iter().find(|(offset, ..)| instruction["offset"] == *offset);
-            let (_, name, value) = known.unwrap_or_else(|| panic!("{}: {instruction}", python.version));
+        let (expected, shown) = instructions(&python, &[]);
+        for instruction in &shown {
+            let (name, value) = known(&expected, instruction, &python);
             assert_eq!(instruction["opcode"], *name, "{}", python.version);
             let meaning = instruction["meaning"].as_str().unwrap_or_default();
             // Others are shown as values.
@@ -94,4 +64,75 @@ fn instructions_are_those_that_dis_shows() {
             }
         }
     }
+}
+
+/// What a tool has put in the place of an instruction is shown with that.
+#[test]
+fn instructions_that_are_monitored() {
+    for python in pythons().iter().filter(|python| python.version.minor() >= 12) {
+        for events in [["LINE", "CALL"], ["LINE", "INSTRUCTION"]] {
+            let (expected, shown) = instructions(python, &events);
+            let mut replaced = 0;
+            for instruction in &shown {
+                let (original, _) = known(&expected, instruction, python);
+                let name = instruction["opcode"].as_str().unwrap_or_default();
+                let inner = name.split_once('(').map(|(_, inner)| inner.trim_end_matches(')'));
+                let is_monitored = name.starts_with("INSTRUMENTED_");
+                let shown = inner.unwrap_or(name).trim_start_matches("INSTRUMENTED_");
+                assert!(
+                    !is_monitored || shown == original,
+                    "{}: {name}, {original}",
+                    python.version
+                );
+                replaced += usize::from(inner.is_some());
+            }
+            assert!(replaced > 0, "{} {events:?}: {shown:?}", python.version);
+        }
+    }
+}
+
+/// What `dis` made of the function that crashes: offset, name, argument.
+type Expected = Vec<(u32, String, Value)>;
+
+fn known<'a>(expected: &'a Expected, instruction: &Value, python: &Python) -> (&'a str, &'a Value) {
+    let known = expected.iter().find(|(offset, ..)| instruction["offset"] == *offset);
+    let (_, name, value) = known.unwrap_or_else(|| panic!("{}: {instruction}", python.version));
+    (name, value)
+}
+
+/// What `dis` made of it, and what is shown of it, with these events monitored.
+fn instructions(python: &Python, events: &[&str]) -> (Expected, Vec<Value>) {
+    let folder = Folder::new();
+    let (oracle, dumps) = (folder.join("oracle.json"), folder.join("dumps"));
+    let ended = bare(COLDFRAME.as_ref(), &folder)
+        .args(["run", "--report", "none", "-o"])
+        .arg(&dumps)
+        .arg("--")
+        .arg(&python.executable)
+        .arg(repository("tests/it/programs/bytecode.py"))
+        .arg(&oracle)
+        .args(events)
+        .output()
+        .expect("it runs");
+    assert!(!ended.status.success());
+    let mut files = std::fs::read_dir(&dumps).expect("the folder of the dump");
+    let dump = files.next().expect("a dump").expect("its name").path();
+    let output = bare(COLDFRAME.as_ref(), &folder)
+        .args(["analyze", "--dis", "--format", "json", "--sysroot"])
+        .arg(folder.join("empty"))
+        .arg(dump)
+        .output()
+        .expect("it runs");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+    let frames = report["threads"][0]["frames"].as_array().expect("frames");
+    let work = frames.iter().find(|frame| frame["function"] == "work");
+    let shown = work.expect("the frame")["bytecode"]
+        .as_array()
+        .expect("bytecode")
+        .clone();
+    assert!(shown.len() >= 10, "{}: {shown:?}", python.version);
+    let is_current = |shown: &&Value| shown["current"] == true;
+    assert_eq!(shown.iter().filter(is_current).count(), 1, "{}", python.version);
+    let text = std::fs::read_to_string(&oracle).expect("what dis said");
+    (serde_json::from_str(&text).expect("JSON"), shown)
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::golden::repository;
 use crate::harness::{COLDFRAME, Folder, analyze, bare, output, skip, stderr};
 use crate::pythons::pythons;
-use crate::venv::pytest_pythons;
+use crate::venv::{environment, pip_python, pytest_pythons};
 
 /// A Python that imports the package from the source tree and finds the binary under test.
 pub fn python(executable: &Path, folder: &Folder) -> Command {
@@ -377,6 +377,41 @@ fn pytest_dies_with_a_report_that_names_the_test() {
         let result = pytest(&executable, &folder, &[]);
         assert!(!stderr(&result).contains("coldframe:"), "off unless asked for");
         assert!(!folder.join("coldframe-dumps").exists());
+    }
+}
+
+#[test]
+fn forked_tests_have_the_report_in_the_failure_and_what_is_outside_of_tests_prints_it() {
+    let Some(python) = pip_python() else {
+        return skip("no Python with pip");
+    };
+    // pytest-forked does not work with pytest 9.
+    let executable = match environment(&python, "forked", &["pytest>=8,<9", "pytest-forked"]) {
+        Ok(executable) => executable,
+        Err(error) => return skip(&format!("pytest-forked: {error}")),
+    };
+    let options = ["--coldframe", "--forked", "--junitxml", "junit.xml"];
+    let folder = Folder::new();
+    repository_with_a_crash(&folder);
+    let result = pytest(&executable, &folder, &options);
+    let what = format!("{}\n{}", String::from_utf8_lossy(&result.stdout), stderr(&result));
+    assert_eq!(result.status.code(), Some(1), "{what}");
+    assert!(!stderr(&result).contains("SUMMARY:"), "{what}");
+    let junit = fs::read_to_string(folder.join("junit.xml")).expect("JUnit");
+    assert!(junit.contains("SUMMARY: coldframe: SIGSEGV"), "{what}\n{junit}");
+
+    for outside in ["ctypes.string_at(0)", "atexit.register(ctypes.string_at, 0)"] {
+        let folder = Folder::new();
+        let test = format!("import atexit, ctypes\n{outside}\ndef test_well(): pass\n");
+        fs::write(folder.join("test_outside.py"), test).expect("a test");
+        let result = pytest(&executable, &folder, &options);
+        let text = stderr(&result);
+        assert_eq!(
+            text.matches("SUMMARY: coldframe: SIGSEGV").count(),
+            1,
+            "{outside}:\n{text}"
+        );
+        assert_eq!(dumps(&folder.join("coldframe-dumps")).len(), 1, "{text}");
     }
 }
 

@@ -55,8 +55,12 @@ pub fn numpy_pythons() -> Vec<PathBuf> {
     if chosen.is_empty() {
         skip("no CPython with pip was found");
     }
-    let with_numpy = |python: &Python| with_packages(python, "numpy", &["numpy"]);
     chosen.into_iter().filter_map(with_numpy).collect()
+}
+
+/// An interpreter with numpy; `None` where there is no pip, or no wheel.
+pub fn with_numpy(python: &Python) -> Option<PathBuf> {
+    with_packages(python, "numpy", &["numpy"])
 }
 
 /// The newest interpreter that has wheels of pandas, with it.

@@ -4,7 +4,7 @@ use super::Out;
 use super::escape::clip;
 use super::stack::{self, Detail};
 use super::style::paint;
-use crate::report::model::{Exception, Thread};
+use crate::report::model::{Exception, Frame, Thread, ValueState, Variable};
 
 /// The most exceptions of one chain shown.
 pub(in crate::report) const MAX_CHAIN: usize = 8;
@@ -36,6 +36,7 @@ pub(in crate::report) fn chain(exception: &Exception) -> impl Iterator<Item = (&
 fn write_chain(out: &mut Out, exception: &Exception) {
     let style = out.style();
     let room = out.options.width * 2;
+    let mut shown = Vec::new();
     for (relation, exception) in chain(exception).take(MAX_CHAIN) {
         out.line(&format!(
             "  {} {}",
@@ -62,12 +63,36 @@ fn write_chain(out: &mut Out, exception: &Exception) {
                 locals: usize::MAX,
                 steps: 20,
             };
-            stack::write(out, &exception.traceback, detail);
+            let traceback = without_repeats(&exception.traceback, &mut shown);
+            stack::write(out, &traceback, detail);
         }
     }
     if chain(exception).nth(MAX_CHAIN).is_some() {
         out.line(&paint(style.dim, "  … and more"));
     }
+}
+
+/// A traceback whose variables are left out where an earlier one of the chain has shown the very same.
+fn without_repeats<'a>(traceback: &'a [Frame], shown: &mut Vec<&'a [Variable]>) -> Vec<Frame> {
+    let as_above = || Variable {
+        name: "(locals)".to_string(),
+        value: Some("as above".to_string()),
+        state: ValueState::Folded,
+        ..Variable::default()
+    };
+    let without = |frame: &'a Frame| match frame {
+        Frame::Python(python) if shown.contains(&&python.locals[..]) => {
+            let mut python = python.clone();
+            python.locals = vec![as_above()];
+            Frame::Python(python)
+        }
+        Frame::Python(python) if python.locals.len() > 1 => {
+            shown.push(&python.locals);
+            frame.clone()
+        }
+        _ => frame.clone(),
+    };
+    traceback.iter().map(without).collect()
 }
 
 /// As the last line of a Python traceback; what a `__str__` in Python would say is not known.
@@ -77,5 +102,36 @@ pub(in crate::report) fn title(exception: &Exception, room: usize) -> String {
         (Some(""), _) | (None, None) => name,
         (Some(value), _) => format!("{name}: {}", clip(value, room)),
         (None, Some(repr)) => format!("{name}, made as {}", clip(repr, room)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::model::PythonFrame;
+
+    #[test]
+    fn variables_are_shown_once_in_a_chain() {
+        let variable = |name: &str| Variable {
+            name: name.to_string(),
+            ..Variable::default()
+        };
+        let frame = |names: &[&str]| {
+            Frame::Python(PythonFrame {
+                locals: names.iter().map(|name| variable(name)).collect(),
+                ..PythonFrame::default()
+            })
+        };
+        let (first, second) = ([frame(&["a", "b"])], [frame(&["a"]), frame(&["a", "b"])]);
+        let mut shown = Vec::new();
+        assert_eq!(without_repeats(&first, &mut shown), first);
+        let names: Vec<String> = without_repeats(&second, &mut shown)
+            .iter()
+            .filter_map(|frame| match frame {
+                Frame::Python(python) => Some(python.locals[0].name.clone()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(names, ["a", "(locals)"]);
     }
 }

@@ -30,6 +30,8 @@ pub fn html(triage: &Triage) -> askama::Result<String> {
 #[template(path = "triage.html")]
 struct View {
     verdict: String,
+    /// With no baseline all are new, and that goes without saying.
+    any_known: bool,
     groups: Vec<GroupView>,
     more: usize,
     ungrouped: Vec<(String, String)>,
@@ -59,6 +61,7 @@ impl View {
         let groups = triage.groups.iter().take(MOST).enumerate();
         View {
             verdict: triage.verdict(),
+            any_known: triage.groups.iter().any(|row| row.known.is_some()),
             groups: groups
                 .map(|(index, row)| GroupView::of(row, (index < MOST_REPORTS).then_some(&mut room)))
                 .collect(),

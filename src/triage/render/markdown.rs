@@ -10,10 +10,16 @@ const MOST_REPORT: usize = 16_000;
 /// A table of the groups, then the report of each, folded, as many as fit.
 pub fn markdown(triage: &Triage) -> String {
     let mut out = format!("### coldframe: {}\n", triage.verdict());
-    if !triage.groups.is_empty() {
-        out.push_str("\n| | crashes | cause | tests | signature |\n|---|---:|---|---|---|\n");
-    }
     let mut left_out = 0;
+    let has_tests = triage.groups.iter().any(|row| !row.group.tests.is_empty());
+    let tests = |cell: &str| if has_tests { cell.to_string() } else { String::new() };
+    if !triage.groups.is_empty() {
+        out.push_str(&format!(
+            "\n| | crashes | cause |{} signature |\n|---|---:|---|{}---|\n",
+            tests(" tests |"),
+            tests("---|")
+        ));
+    }
     for row in &triage.groups {
         let state = match &row.known {
             None => "**new**".to_string(),
@@ -29,10 +35,10 @@ pub fn markdown(triage: &Triage) -> String {
             },
         };
         let cells = format!(
-            "| {state} | {} | {} | {} | `{}` |\n",
+            "| {state} | {} | {} |{} `{}` |\n",
             row.group.count,
             line(&row.group.title, 200),
-            line(&some(row.group.tests.iter(), 3), 200),
+            tests(&format!(" {} |", line(&some(row.group.tests.iter(), 3), 200))),
             row.group.key.replace(|c: char| !c.is_ascii_alphanumeric(), "")
         );
         match out.len() + cells.len() < MOST / 2 {
@@ -65,7 +71,7 @@ pub fn markdown(triage: &Triage) -> String {
         }
     }
     if left_out > 0 {
-        out.push_str(&format!("\n{left_out} parts are left out: this text has a limit.\n"));
+        out.push_str(&format!("\n{left_out} groups or reports are left out, as there is a limit; `coldframe triage --format html` has all.\n"));
     }
     out
 }

@@ -129,18 +129,26 @@ impl Triage {
     }
 }
 
-/// `3 times, 2026-11-20T08:00:01Z to 2026-11-21T09:30:00Z`.
+/// `3 times, 2026-11-20T08:00:01Z to 2026-11-21T09:30:00Z`, without the fractions of seconds that dumps have.
 fn seen(group: &Group) -> String {
     let times = match group.count {
         1 => "once".to_string(),
         count => format!("{count} times"),
     };
     let [first, last] =
-        [&group.first_seen, &group.last_seen].map(|time| time.as_deref().map(|time| one_line(time, 40)));
+        [&group.first_seen, &group.last_seen].map(|time| time.as_deref().map(|time| one_line(&seconds(time), 40)));
     match (first, last) {
         (Some(first), Some(last)) if first != last => format!("{times}, {first} to {last}"),
         (Some(first), _) => format!("{times}, {first}"),
         _ => times,
+    }
+}
+
+/// `2026-11-20T08:00:01Z` of `2026-11-20T08:00:01.234Z`.
+fn seconds(time: &str) -> String {
+    match time.split_once('.') {
+        Some((seconds, fraction)) if fraction.ends_with('Z') => format!("{seconds}Z"),
+        _ => time.to_string(),
     }
 }
 

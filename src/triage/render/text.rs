@@ -6,13 +6,16 @@ use crate::report::text::{self, TextOptions};
 /// The groups, then the full report of each.
 pub fn text(triage: &Triage, options: &TextOptions) -> String {
     let mut out = format!("coldframe triage: {}\n", triage.verdict());
+    let any_known = triage.groups.iter().any(|row| row.known.is_some());
     for (index, row) in triage.groups.iter().enumerate() {
         let group = &row.group;
         let state = match &row.known {
-            None => "new".to_string(),
+            // With no baseline all are.
+            None if !any_known => String::new(),
+            None => "new; ".to_string(),
             Some(known) => match &known.issue {
-                Some(issue) => format!("known, {}", plain(issue)),
-                None => "known".to_string(),
+                Some(issue) => format!("known, {}; ", plain(issue)),
+                None => "known; ".to_string(),
             },
         };
         out.push_str(&format!(
@@ -21,9 +24,12 @@ pub fn text(triage: &Triage, options: &TextOptions) -> String {
             plain(&group.title),
             plain(&group.key)
         ));
-        out.push_str(&format!("     {state}; {}\n", seen(group)));
-        for (label, names) in facts(group) {
-            out.push_str(&format!("     {label}: {}\n", plain(&some(names.iter(), 5))));
+        out.push_str(&format!("     {state}{}\n", seen(group)));
+        let facts: Vec<String> = facts(group)
+            .map(|(label, names)| format!("{label} {}", plain(&some(names.iter(), 5))))
+            .collect();
+        if !facts.is_empty() {
+            out.push_str(&format!("     {}\n", facts.join("; ")));
         }
         if group.attached > 0 {
             out.push_str(&format!(
@@ -46,6 +52,13 @@ pub fn text(triage: &Triage, options: &TextOptions) -> String {
             plain(&row.group.title)
         ));
         out.push_str(&text::render(report, options));
+    }
+    // The list is far above then.
+    if triage.groups.iter().filter(|row| row.report.is_some()).count() > 1 {
+        out.push_str(&format!(
+            "\ncoldframe triage: {}; the list without the reports: --no-reports\n",
+            triage.verdict()
+        ));
     }
     out
 }

@@ -1,5 +1,6 @@
 //! What kind of death it was.
 
+use super::rules;
 use crate::report::model::{Confidence, Report, Trigger};
 
 /// Bytes of a message that go into a kind.
@@ -7,6 +8,9 @@ const MESSAGE: usize = 80;
 
 /// The finding that says a stack overflowed.
 const STACK_OVERFLOW: &str = "stack-overflow";
+
+/// A wrong access to memory.
+const FAULT: &str = "MEM";
 
 /// The kind of a crash, as its key has it.
 pub struct Kind(String);
@@ -22,11 +26,20 @@ impl Kind {
         self.0 == "STACK"
     }
 
+    /// Of a process that was about to abort, whatever it died of then.
+    pub fn about_to_abort(self) -> Kind {
+        match self.0.as_str() {
+            FAULT => Kind("ABRT".to_string()),
+            _ => self,
+        }
+    }
+
     /// For people: the signal's own name where there is one.
     pub fn text(&self, report: &Report) -> String {
         let signal = report.crash.as_ref().and_then(|crash| crash.signal.clone());
-        match (signal, self.0.split_once(": ")) {
-            (Some(signal), Some((_, message))) => format!("{signal} ({message})"),
+        let message = report.crash.as_ref().and_then(|crash| crash.message.as_deref());
+        match (signal, message.map(plain)) {
+            (Some(signal), Some(message)) => format!("{signal} ({message})"),
             (Some(signal), None) if self.is_recursion() => format!("{signal} (stack overflow)"),
             (Some(signal), None) => signal,
             (None, _) => self.0.clone(),
@@ -50,14 +63,24 @@ pub fn of(report: &Report) -> Option<Kind> {
     let word = match crash.signal.as_deref() {
         Some("SIGSEGV" | "SIGBUS") if overflowed => "STACK",
         // One class: the same access is SIGBUS with some base registers (amd64 stack faults).
-        Some("SIGSEGV" | "SIGBUS") => "MEM",
+        Some("SIGSEGV" | "SIGBUS") => FAULT,
         Some(signal) => signal.strip_prefix("SIG").unwrap_or(signal),
         None => "SIGNAL",
     };
     Some(Kind(match &crash.message {
-        Some(message) => format!("{word}: {}", plain(message)),
+        Some(message) => match plain(message) {
+            message if is_of_heap(&message) => format!("{word}: heap corruption"),
+            message => format!("{word}: {message}"),
+        },
         None => word.to_string(),
     }))
+}
+
+/// Whether the allocator says it.
+fn is_of_heap(message: &str) -> bool {
+    rules::HEAP_MESSAGES
+        .iter()
+        .any(|beginning| message.starts_with(beginning))
 }
 
 /// A message without what differs from run to run: numbers, addresses, paths; its first line, clipped.

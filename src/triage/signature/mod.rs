@@ -36,6 +36,7 @@ pub fn sign(report: &Report) -> Option<Signature> {
             python::nearest(&thread.frames, &mut explain),
         ),
     };
+    let kind = if native.is_report { kind.about_to_abort() } else { kind };
     // What lies in the runtime alone, or has no name, is told apart by where Python was.
     let needs_python = native.is_incomplete || !native.is_foreign;
     let cause_python = python.clone().filter(|_| needs_python);
@@ -87,13 +88,11 @@ fn thread(report: &Report) -> Option<&Thread> {
 /// For example `SIGSEGV in strlen (libc) <- pkg.reader.flush`.
 fn title(kind: &str, native: &native::Part, names: &[String], python: Option<&str>) -> String {
     let mut title = kind.to_string();
-    match (names.first(), native.is_incomplete) {
-        (Some(name), _) => title.push_str(&format!(" in {name} ({})", native.module)),
-        (None, true) => title.push_str(&format!(" in {}", native.module)),
-        (None, false) => {}
-    }
-    for caller in names.iter().skip(1) {
-        title.push_str(&format!(" <- {caller}"));
+    match (names.is_empty(), native.is_incomplete) {
+        // The image is that of the last function: those before are what it called.
+        (false, _) => title.push_str(&format!(" in {} ({})", names.join(" <- "), native.module)),
+        (true, true) => title.push_str(&format!(" in {}", native.module)),
+        (true, false) => {}
     }
     if let Some(python) = python {
         title.push_str(&format!(" <- {python}"));

@@ -6,7 +6,7 @@ use super::rules::{self, Effect, Scope};
 use super::{name, natives};
 use crate::report::model::{Frame, NativeFrame, Report, Role};
 
-/// How many functions a key holds.
+/// How many functions of an overflowed stack a key holds.
 const FUNCTIONS: usize = 3;
 
 /// How many frames of an overflowed stack are looked at for what repeats.
@@ -20,12 +20,10 @@ pub struct Part {
     pub functions: Vec<String>,
     /// One of the functions is of neither the interpreter nor the C library.
     pub is_foreign: bool,
-    /// An image without symbols stands where the function would be.
+    /// A function without a symbol stands where the cause would be.
     pub is_incomplete: bool,
-    /// The innermost image of the runtime that has no symbol where the stack passes through.
-    unnamed: Option<String>,
-    /// Those of the functions that are of the C library.
-    of_libc: Vec<String>,
+    /// It was about to abort with a message.
+    pub is_report: bool,
 }
 
 /// Where a frame's code is from.
@@ -43,110 +41,165 @@ pub enum Origin {
 
 /// Reads the native frames, and says of each why it counts or not.
 pub fn part(report: &Report, frames: &[Frame], explain: &mut Vec<String>) -> Part {
-    let mut part = Part {
-        module: String::new(),
-        functions: Vec::new(),
-        is_foreign: false,
-        is_incomplete: false,
-        unnamed: None,
-        of_libc: Vec::new(),
-    };
+    let mut walk = Walk::default();
     let begin = after_handlers(report, frames);
     for (index, frame) in natives(frames).enumerate() {
         let verdict = match index < begin {
             true => "skipped: delivers the signal".to_string(),
-            false => part.take(report, frame),
+            false => walk.take(report, frame, explain.len()),
         };
         explain.push(format!("{} {verdict}", text(frame)));
-        if part.is_foreign && !verdict.starts_with("skipped") && !verdict.starts_with("prefix")
-            || part.is_incomplete
-            || part.functions.len() == FUNCTIONS
-        {
+        if walk.is_over {
             break;
         }
     }
-    // `strlen <- flush` and `flush` are one cause: where the C library has no symbols, its functions have no names.
-    if part.is_foreign && !part.of_libc.is_empty() {
-        let of_libc = std::mem::take(&mut part.of_libc);
-        part.functions.retain(|function| !of_libc.contains(function));
-        explain.push(format!(
-            "{}: left out after all, the caller says enough",
-            of_libc.join(", ")
-        ));
-    }
-    // What raises SIGABRT is the C library: that it has no symbols hides nothing.
-    let is_abort = report
+    // What raises a signal is the C library: that it has no symbols hides nothing. faulthandler raises again what was a
+    // fault at first.
+    let is_raised = report
         .crash
         .as_ref()
-        .is_some_and(|crash| crash.signal.as_deref() == Some("SIGABRT"));
-    if part.functions.is_empty()
-        && !part.is_incomplete
-        && !is_abort
-        && let Some(module) = part.unnamed.take()
-    {
-        part.is_incomplete = true;
-        part.module = module;
-    }
-    if part.module.is_empty() {
-        part.module = "python".to_string();
-    }
-    part
+        .is_some_and(|crash| crash.signal.as_deref() == Some("SIGABRT") || crash.sender.is_some() && begin == 0);
+    walk.finish(is_raised, explain)
 }
 
-impl Part {
-    fn take(&mut self, report: &Report, frame: &NativeFrame) -> String {
-        let origin = origin(report, frame);
+/// Whose function a frame is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    /// The C or C++ library.
+    Library,
+    /// The interpreter with its standard library.
+    Interpreter,
+    /// The program and its extension modules.
+    Program,
+}
+
+/// A frame that may count.
+struct Candidate {
+    owner: Owner,
+    /// None without a symbol.
+    function: Option<String>,
+    /// The image's name.
+    module: String,
+    /// Its line of the explanation, and what that is of.
+    line: usize,
+    text: String,
+}
+
+/// What was found on the way from the place of the crash to the first Python frame.
+#[derive(Default)]
+struct Walk {
+    candidates: Vec<Candidate>,
+    is_report: bool,
+    is_over: bool,
+}
+
+impl Walk {
+    /// Takes one frame, whose explanation is going to be on that line; gives the explanation.
+    fn take(&mut self, report: &Report, frame: &NativeFrame, line: usize) -> String {
+        let origin = match origin(report, frame) {
+            Origin::Other if frame.module.as_deref().is_some_and(is_of_standard_library) => Origin::Python,
+            origin => origin,
+        };
         if origin == Origin::Passing {
-            return "skipped: passes a call on".to_string();
+            // What it called is found by now. If nothing was, what crashed is the call itself.
+            self.is_over = true;
+            return "skipped, and what is below: passes a call on".to_string();
         }
-        if frame.inlined && origin != Origin::Other {
+        let function = frame.function.as_deref().map(name::function);
+        // Python's headers have functions, too.
+        if frame.inlined && (origin != Origin::Other || function.as_deref().is_some_and(is_of_python)) {
             return "skipped: inlined, which differs between versions".to_string();
         }
-        if let Some(role) = &frame.role {
-            return match role {
-                Role::Signal => "skipped: delivers the signal".to_string(),
-                _ => "skipped: passes a call on".to_string(),
-            };
+        match frame.role {
+            None => {}
+            Some(Role::Signal) => return "skipped: delivers the signal".to_string(),
+            // Without a name it may be what was called.
+            Some(_) if function.is_none() && origin == Origin::Python => {}
+            Some(_) => return "skipped: passes a call on".to_string(),
         }
-        let Some(function) = &frame.function else {
-            return match (origin, &frame.module) {
-                (Origin::Other, Some(module)) => {
-                    self.is_incomplete = true;
-                    self.module = name::module(module);
-                    "kept: its image alone, it has no symbol".to_string()
-                }
-                (Origin::Other, None) => "skipped: in no image".to_string(),
-                (_, module) => {
-                    self.unnamed = self.unnamed.take().or_else(|| module.as_deref().map(name::module));
-                    "skipped: no symbol in the runtime".to_string()
-                }
-            };
+        let Some(module) = frame.module.as_deref().map(name::module) else {
+            return "skipped: in no image".to_string();
         };
-        let function = name::function(function);
-        let rule = rules::RULES.iter().find(|rule| {
-            (rule.scope == Scope::Anywhere || origin != Origin::Other)
-                && rule.functions.iter().any(|pattern| rules::fits(&function, pattern))
+        let rule = function.as_ref().and_then(|function| {
+            rules::RULES.iter().find(|rule| {
+                (rule.scope == Scope::Anywhere || origin != Origin::Other)
+                    && rule.functions.iter().any(|pattern| rules::fits(function, pattern))
+            })
         });
-        let verdict = match rule {
-            Some(rule) if rule.effect == Effect::Skip => return format!("skipped: {}", rule.reason),
-            Some(rule) => format!("prefix: {}", rule.reason),
-            None => "kept".to_string(),
-        };
-        // Recursion counts once.
-        if self.functions.last() != Some(&function) {
-            if origin == Origin::Libc {
-                self.of_libc.push(function.clone());
+        if rule.is_some_and(|rule| rule.effect == Effect::Report) {
+            self.candidates.clear();
+            self.is_report = true;
+        }
+        let owner = match (rule.map(|rule| rule.effect), origin) {
+            (Some(Effect::Skip | Effect::Report), _) => {
+                return format!("skipped: {}", rule.map_or("", |rule| rule.reason));
             }
-            self.functions.push(function);
-        }
-        let module = frame.module.as_deref().map(name::module).unwrap_or_default();
-        let is_first_foreign = origin == Origin::Other && !self.is_foreign;
-        if self.module.is_empty() || is_first_foreign {
-            self.module = module;
-        }
-        self.is_foreign |= origin == Origin::Other;
-        verdict
+            (Some(Effect::Library), _) | (None, Origin::Libc) => Owner::Library,
+            (None, Origin::Other) => Owner::Program,
+            (None, Origin::Python | Origin::Passing) => Owner::Interpreter,
+        };
+        self.is_over = owner == Owner::Program;
+        self.candidates.push(Candidate {
+            owner,
+            function,
+            module: match owner {
+                Owner::Interpreter => "python".to_string(),
+                _ => module,
+            },
+            line,
+            text: text(frame),
+        });
+        "skipped: inside of a library or the interpreter, which its caller stands for".to_string()
     }
+
+    /// Decides which of the candidates count. Of a library and of the interpreter only the function does that was called
+    /// from outside: what is inside differs between versions, and with what the compiler inlined. A library's counts only
+    /// where there is nothing else: where it has no symbols, its functions have no names.
+    fn finish(mut self, is_raised: bool, explain: &mut [String]) -> Part {
+        let mut outermost = |owner| {
+            let at = self.candidates.iter().rposition(|candidate| candidate.owner == owner)?;
+            Some(self.candidates.remove(at))
+        };
+        let program = outermost(Owner::Program);
+        let interpreter = outermost(Owner::Interpreter);
+        let library = outermost(Owner::Library).filter(|library| library.function.is_some() || !is_raised);
+        let is_foreign = program.is_some();
+        let kept = match (program, interpreter) {
+            // Others have names only where the interpreter's symbols are.
+            (Some(program), Some(interpreter)) if interpreter.function.as_deref().is_some_and(is_of_python) => {
+                vec![interpreter, program]
+            }
+            (Some(one), _) | (None, Some(one)) => vec![one],
+            (None, None) => library.into_iter().collect(),
+        };
+        for candidate in &kept {
+            if let Some(line) = explain.get_mut(candidate.line) {
+                let verdict = match candidate.function {
+                    Some(_) => "kept",
+                    None => "kept without a name, for it has no symbol",
+                };
+                *line = format!("{} {verdict}", candidate.text);
+            }
+        }
+        let last = kept.last();
+        Part {
+            module: last.map_or_else(|| "python".to_string(), |candidate| candidate.module.clone()),
+            is_foreign,
+            is_report: self.is_report,
+            is_incomplete: last.is_some_and(|candidate| candidate.function.is_none()),
+            functions: kept.into_iter().filter_map(|candidate| candidate.function).collect(),
+        }
+    }
+}
+
+/// Whether it is the name of a function that the interpreter exports, or of one of its headers.
+fn is_of_python(function: &str) -> bool {
+    rules::OF_PYTHON.iter().any(|pattern| rules::fits(function, pattern))
+}
+
+/// Whether an image is a module of the standard library: builds of CPython differ in which of them are files of their own.
+fn is_of_standard_library(path: &str) -> bool {
+    path.contains("/lib-dynload/")
 }
 
 /// What repeats on an overflowed stack, sorted: where it broke is chance.
@@ -181,9 +234,8 @@ pub fn cycle(report: &Report, frames: &[Frame]) -> Part {
             .or(stripped)
             .unwrap_or_else(|| "python".to_string()),
         is_foreign: !functions.is_empty(),
+        is_report: false,
         functions,
-        unnamed: None,
-        of_libc: Vec::new(),
     }
 }
 
@@ -206,7 +258,10 @@ fn after_handlers(report: &Report, frames: &[Frame]) -> usize {
         .filter(|(_, frame)| frame.role == Some(Role::Signal));
     let outermost = trampolines.map(|(index, _)| index).last();
     let inside = outermost.map_or(0, |index| index + 1);
-    let is_own = |frame: &NativeFrame| origin(report, frame) == Origin::Other && frame.module.is_some();
+    let is_own = |frame: &NativeFrame| {
+        let module = frame.module.as_deref().map(name::module);
+        origin(report, frame) == Origin::Other && module.is_some_and(|module| module != rules::OUR_HANDLER)
+    };
     match natives(frames).take(inside).any(is_own) {
         true => 0,
         false => inside,

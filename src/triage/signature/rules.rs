@@ -13,8 +13,10 @@ use super::hash::Hash;
 pub enum Effect {
     /// Never part of it.
     Skip,
-    /// Part of it, but not what it ends with: the caller says more.
-    Prefix,
+    /// Never, and nothing that it called. The process was about to abort, whatever it died of then.
+    Report,
+    /// Counts as a function of the C library does.
+    Library,
 }
 
 /// One rule: why, for people; where; what it does; which functions.
@@ -42,6 +44,21 @@ pub enum Scope {
 /// The rules, the first that fits decides.
 pub const RULES: &[Rule] = &[
     Rule {
+        reason: "reports a fatal error of Python",
+        scope: Scope::Runtime,
+        effect: Effect::Report,
+        functions: &[
+            "fatal_error*",
+            "Py_FatalError*",
+            "_Py_FatalError*",
+            "_Py_FatalRefcountError*",
+            "_Py_NegativeRefcount*",
+            "_PyObject_ASSERT_FAILED*",
+            "_PyObject_AssertFailed*",
+            "Py_ExitStatusException",
+        ],
+    },
+    Rule {
         reason: "raises or reports the signal",
         scope: Scope::Runtime,
         effect: Effect::Skip,
@@ -62,14 +79,6 @@ pub const RULES: &[Rule] = &[
             "__fortify_fail*",
             "__chk_fail*",
             "__stack_chk_fail*",
-            "fatal_error*",
-            "Py_FatalError*",
-            "_Py_FatalError*",
-            "_Py_FatalRefcountError*",
-            "_Py_NegativeRefcount*",
-            "_PyObject_ASSERT_FAILED*",
-            "_PyObject_AssertFailed*",
-            "Py_ExitStatusException",
             "os_abort*",
             "os_kill*",
             "signal_raise_signal*",
@@ -163,56 +172,28 @@ pub const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        reason: "of the C library: its caller says more",
-        scope: Scope::Runtime,
-        effect: Effect::Prefix,
-        functions: &[
-            "mem*",
-            "__mem*",
-            "str*",
-            "__str*",
-            "wcs*",
-            "__wcs*",
-            "wmem*",
-            "__wmem*",
-            "printf*",
-            "__printf*",
-            "vprintf*",
-            "snprintf*",
-            "vsnprintf*",
-            "fprintf*",
-            "vfprintf*",
-            "__vfprintf*",
-            "puts*",
-            "fwrite*",
-            "qsort*",
-            "bsearch*",
-            "pthread_*",
-            "__pthread_*",
-            "operator new*",
-            "operator delete*",
-            "std::*",
-        ],
-    },
-    Rule {
-        reason: "of the C++ library, as templates: its caller says more",
+        reason: "of the C++ or Rust library, in a program's own image: its caller says more",
         scope: Scope::Anywhere,
-        effect: Effect::Prefix,
-        functions: &[
-            "std::__*",
-            "operator new*",
-            "operator delete*",
-            "std::sync::*",
-            "core::*",
-            "alloc::*",
-        ],
+        effect: Effect::Library,
+        functions: &["std::*", "core::*", "alloc::*", "operator new*", "operator delete*"],
     },
-    Rule {
-        reason: "of Python's C interface: its caller says more",
-        scope: Scope::Runtime,
-        effect: Effect::Prefix,
-        functions: &["Py*_*", "_Py*_*", "Py_*", "_Py_*", "subtype_dealloc*", "*_dealloc"],
-    },
+];
+
+/// Beginnings of what glibc's allocator says before it aborts (malloc/malloc.c): which of its checks is the first to see
+/// that the heap is broken is chance.
+pub const HEAP_MESSAGES: &[&str] = &[
+    "calloc(): ",
+    "corrupted double-linked list",
+    "corrupted size vs. prev_size",
+    "double free or corruption",
+    "free(): ",
+    "malloc(): ",
+    "malloc_check_",
+    "malloc_consolidate(): ",
+    "munmap_chunk(): ",
+    "mremap_chunk(): ",
+    "realloc(): ",
+    "tcache_thread_shutdown(): ",
 ];
 
 /// Python modules that are on the way to a crash rather than its place.
@@ -240,6 +221,12 @@ pub const COMPREHENSIONS: &[&str] = &["<listcomp>", "<dictcomp>", "<setcomp>"];
 /// Images that only pass calls on between Python and C, by the beginning of their file names: that functions of them are
 /// on the stack says nothing, with or without symbols.
 pub const PASSING_IMAGES: &[&str] = &["libffi.", "libffi-", "_ctypes.", "_cffi_backend."];
+
+/// Functions that CPython exports, or has in its headers (PEP 7).
+pub const OF_PYTHON: &[&str] = &["Py*_*", "_Py*_*", "Py_*", "_Py_*"];
+
+/// The image of our own handler, which calls those that the program installed.
+pub const OUR_HANDLER: &str = "libcoldframe_handler";
 
 /// Images of the C and C++ libraries, by the beginning of their file names.
 pub const LIBC_IMAGES: &[&str] = &[
@@ -281,7 +268,7 @@ pub fn fits(name: &str, pattern: &str) -> bool {
 }
 
 /// Another one with each change of how the lists are used.
-const REVISION: &str = "2";
+const REVISION: &str = "3";
 
 /// Which of these rules made a signature: signatures of different rules do not compare.
 pub fn version() -> &'static str {
@@ -293,7 +280,14 @@ pub fn version() -> &'static str {
             hash.add(&format!("{:?} {:?}", rule.scope, rule.effect));
             rule.functions.iter().for_each(|pattern| hash.add(pattern));
         }
-        for list in [PASSING_MODULES, COMPREHENSIONS, PASSING_IMAGES, LIBC_IMAGES] {
+        for list in [
+            HEAP_MESSAGES,
+            PASSING_MODULES,
+            COMPREHENSIONS,
+            PASSING_IMAGES,
+            LIBC_IMAGES,
+            OF_PYTHON,
+        ] {
             list.iter().for_each(|pattern| hash.add(pattern));
         }
         hash.text(8)

@@ -100,6 +100,16 @@ fn titles() {
             "SIGSEGV in flush (_fast)",
         ),
         (
+            "ours, which calls them, is no handler of the program's",
+            vec![
+                "raise@/lib/libc.so.6".into(),
+                "on_entry@/x/libcoldframe_handler.so".into(),
+                "!__restore_rt@/lib/libc.so.6".into(),
+                fast("flush"),
+            ],
+            "SIGSEGV in flush (_fast)",
+        ),
+        (
             "a handler of the program's own that crashed is not",
             vec![fast("on_alarm"), "!__restore_rt@/lib/libc.so.6".into(), fast("flush")],
             "SIGSEGV in on_alarm (_fast)",
@@ -112,7 +122,60 @@ fn titles() {
                 fast("make"),
                 "py:a.b@/app/a.py".into(),
             ],
-            "SIGSEGV in PyList_New (_fast) <- make <- a.b",
+            "SIGSEGV in PyList_New <- make (_fast) <- a.b",
+        ),
+        (
+            "of the interpreter, the function that Python called",
+            vec![
+                "listiter_next".into(),
+                "builtin_sum".into(),
+                "~cfunction_vectorcall_O".into(),
+                "py:a.b@/app/a.py".into(),
+            ],
+            "SIGSEGV in builtin_sum (python) <- a.b",
+        ),
+        (
+            "beside a function of the program, those of the interpreter that have names without symbols, too",
+            vec![
+                "visit_decref".into(),
+                fast("node_traverse"),
+                "subtract_refs".into(),
+                "py:a.b@/app/a.py".into(),
+            ],
+            "SIGSEGV in node_traverse (_fast) <- a.b",
+        ),
+        (
+            "functions of Python's headers are inlined into the program",
+            vec![
+                "_Py_Dealloc".into(),
+                format!("+Py_DECREF@{FAST}"),
+                fast("drop"),
+                "py:a.b@/app/a.py".into(),
+            ],
+            "SIGSEGV in _Py_Dealloc <- drop (_fast) <- a.b",
+        ),
+        (
+            "of the C library, the function that was called",
+            vec![
+                "__strlen_evex@/lib/libc.so.6".into(),
+                "__vfprintf_internal@/lib/libc.so.6".into(),
+                "__vsnprintf_internal@/lib/libc.so.6".into(),
+                "snprintf@/lib/libc.so.6".into(),
+                "?@/usr/lib/libffi.so.8".into(),
+                "PyObject_Something".into(),
+                "py:a.b@/app/a.py".into(),
+            ],
+            "SIGSEGV in snprintf (libc) <- a.b",
+        ),
+        (
+            "the C++ library's templates are in the program's image",
+            vec![
+                "std::__throw_out_of_range_fmt(char const*, ...)@/lib/libstdc++.so.6".into(),
+                fast("std::vector<int, std::allocator<int> >::_M_range_check(unsigned long) const"),
+                fast("element"),
+                "py:a.b@/app/a.py".into(),
+            ],
+            "SIGSEGV in element (_fast) <- a.b",
         ),
         (
             "without symbols, the image and the Python function",
@@ -198,8 +261,63 @@ fn an_abort_in_a_library_without_symbols_is_the_same_abort() {
     let named = sign(&report("SIGABRT", &["abort@/lib/libc.so.6", "py:t.one@/a/t.py"])).unwrap();
     let unnamed = sign(&report("SIGABRT", &["?@/lib/libc.so.6", "py:t.one@/a/t.py"])).unwrap();
     assert_eq!(named.key, unnamed.key);
-    let fault = sign(&report("SIGSEGV", &["?@/lib/libc.so.6", "py:t.one@/a/t.py"])).unwrap();
-    assert!(fault.incomplete);
+    let mut fault = report("SIGSEGV", &["?@/lib/libc.so.6", "py:t.one@/a/t.py"]);
+    assert!(sign(&fault).unwrap().incomplete);
+    // One that was raised.
+    fault.crash.as_mut().unwrap().sender = Some(crate::report::model::Sender::default());
+    assert!(!sign(&fault).unwrap().incomplete);
+}
+
+#[test]
+fn it_was_going_to_abort_whatever_it_died_of_then() {
+    let give_up = format!("give_up@{FAST}");
+    let aborted = [
+        "abort@/lib/libc.so.6",
+        "fatal_error",
+        "_Py_FatalErrorFunc",
+        give_up.as_str(),
+    ];
+    let faulted = [
+        "_PyFaulthandler_Fini",
+        "fatal_error_exit",
+        "_Py_FatalErrorFunc",
+        give_up.as_str(),
+    ];
+    let aborted = sign(&report("SIGABRT", &aborted)).unwrap();
+    let faulted = sign(&report("SIGSEGV", &faulted)).unwrap();
+    assert_eq!(aborted.key, faulted.key);
+    assert_eq!(faulted.title.as_deref(), Some("SIGSEGV in give_up (_fast)"));
+}
+
+#[test]
+fn which_check_of_the_allocator_fails_is_chance() {
+    let sign = |message: &str| {
+        let mut report = report("SIGABRT", &["abort@/lib/libc.so.6", "py:t.one@/a/t.py"]);
+        report.crash.as_mut().unwrap().message = Some(message.into());
+        sign(&report).unwrap()
+    };
+    let (one, other) = (sign("free(): invalid size"), sign("double free or corruption (out)"));
+    assert_eq!(one.key, other.key);
+    assert_eq!(one.title.as_deref(), Some("SIGABRT (free(): invalid size) <- t.one"));
+    assert_ne!(one.key, sign("*** stack smashing detected ***: terminated").key);
+}
+
+#[test]
+fn where_the_standard_library_is_and_its_symbols_do_not_matter() {
+    let sign = |frames: &[&str]| {
+        let signature = sign(&report("SIGSEGV", &[frames, &["~call", "py:t.one@/a/t.py"]].concat())).unwrap();
+        let site = (signature.kind, signature.module, signature.python);
+        (signature.key, site, signature.incomplete)
+    };
+    let built_in = sign(&["mmap_item", "mmap_subscript"]);
+    let file = sign(&["mmap_subscript@/usr/lib/python3.12/lib-dynload/mmap.cpython-312-x86_64-linux-gnu.so"]);
+    assert_eq!(built_in, file);
+    // It joins the one group of that place.
+    for between in ["?", "~?"] {
+        let stripped = sign(&["?@/lib/libc.so.6", "PyObject_GetItem", between]);
+        assert!(stripped.2 && !file.2);
+        assert_eq!(stripped.1, file.1);
+    }
 }
 
 #[test]

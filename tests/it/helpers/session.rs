@@ -1,4 +1,5 @@
-//! Every command of the helpers, on a living process and on its core, in gdb and in lldb: all four say the same.
+//! Every command of the helpers, on a living process and on its core, in gdb and in lldb: all four say the same. And on its
+//! dump, in lldb.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use super::transcript::section;
 use super::{COMMITTED, gdb_with, has_debuggers, lldb, lldb_on, lldb_with};
 use crate::cores::{DEFAULT_FILTER, crash, report};
 use crate::golden::repository;
-use crate::harness::{Folder, bare, skip};
+use crate::harness::{COLDFRAME, Folder, bare, output, skip, stderr};
 use crate::pythons::{Python, pythons};
 use crate::samples::is_permitted as ptrace_is_permitted;
 use crate::tools::{Running, find_program};
@@ -50,7 +51,7 @@ asyncio.run(main())
 /// What is typed, and words that the answer has, where it is the same in all four.
 const SAME: [(&str, &[&str]); 11] = [
     ("py-bt", &["in stand", "in main", "in <module>", "sys.stdin.read()"]),
-    ("py-list", &[">17", "sys.stdin.read()"]),
+    ("py-list", &[">17            sys.stdin.read()"]),
     ("py-locals", &["text = 'lost'", "number = 7"]),
     ("py-print number", &["local 'number' = 7"]),
     (
@@ -84,6 +85,14 @@ const OWN: [(&str, &[&str]); 10] = [
     ),
     ("py-bt all", &ALL_THREADS),
 ];
+/// What a dump has less than a process.
+const LESS_IN_DUMPS: [(&str, &str); 4] = [
+    ("py-bt", "in stand"),
+    ("py-print nothing", "'nothing' not found"),
+    ("py-print len", "'len' not found"),
+    ("py-dis", "cannot be read"),
+];
+const IS_DUMP: &str = "This comes from a dump already";
 const ALL_THREADS: [&str; 3] = ["in wait", "in stand", "This thread has no Python state"];
 
 fn commands(dump: &Path) -> Vec<String> {
@@ -95,20 +104,23 @@ fn commands(dump: &Path) -> Vec<String> {
     commands
 }
 
-/// Checks the answers; those that all give alike.
-fn answers(what: &str, printed: &str) -> Vec<String> {
+/// Checks the answers; those that all give alike, `None` where there is less.
+fn answers(what: &str, printed: &str, less: &[(&str, &str)]) -> Vec<Option<String>> {
     let lines: Vec<&str> = printed.lines().filter(|line| !line.starts_with("(lldb)")).collect();
     let answer = |index: usize| section(&lines, &format!("@{index}")).join("\n");
+    let of_less = |command: &str| less.iter().find(|(known, _)| *known == command);
     for (index, (command, words)) in SAME.iter().chain(&OWN).enumerate() {
         let answer = answer(index);
-        for word in *words {
+        let words = of_less(command).map_or(words.to_vec(), |(_, word)| vec![*word]);
+        for word in words {
             assert!(
                 answer.contains(word),
                 "{what}: {command} says nothing of {word}: {answer}\n{printed}"
             );
         }
     }
-    (0..SAME.len()).map(answer).collect()
+    let alike = |(index, (command, _)): (usize, &(&str, _))| of_less(command).is_none().then(|| answer(index));
+    SAME.iter().enumerate().map(alike).collect()
 }
 
 /// The frames of the main thread that a dump has, by function.
@@ -155,6 +167,12 @@ fn check(python: &Python, lldb: &str) {
         ("gdb, living", in_gdb(["-p", &pid], &dump("gdb-living"))),
         ("lldb, living", in_lldb(&["-p", &pid], &dump("lldb-living"))),
     ];
+    let file = folder.join("coldframe.dmp");
+    let mut process = bare(COLDFRAME.as_ref(), &folder);
+    process.args(["dump", &pid, "-o"]).arg(&file);
+    let done = output(process);
+    assert!(done.status.success(), "{}", stderr(&done));
+    let of_dump = in_lldb(&["--core", &file.display().to_string()], &dump("lldb-dump"));
     kill(Pid::from_raw(running.pid() as i32), Signal::SIGABRT).expect("a process to end");
     let _ = running.child.wait();
     let core = core_in(&folder).display().to_string();
@@ -164,13 +182,23 @@ fn check(python: &Python, lldb: &str) {
         in_lldb(&["--core", &core, &executable], &dump("lldb-core")),
     ));
 
-    let mut first: Option<Vec<String>> = None;
+    all.push(("lldb, dump", of_dump));
+
+    let mut first: Option<Vec<Option<String>>> = None;
     for (how, printed) in &all {
         let what = format!("{how}, {}", python.version);
-        let answers = answers(&what, printed);
+        let less = if *how == "lldb, dump" { &LESS_IN_DUMPS[..] } else { &[] };
+        let answers = answers(&what, printed, less);
         let expected = first.get_or_insert_with(|| answers.clone());
-        assert_eq!(&answers, expected, "{what}");
-        let functions = functions(&folder, &dump(&how.replace(", ", "-")));
+        for (answer, expected) in answers.iter().zip(expected).filter(|(answer, _)| answer.is_some()) {
+            assert_eq!(answer, expected, "{what}");
+        }
+        let written = dump(&how.replace(", ", "-"));
+        if *how == "lldb, dump" {
+            assert!(printed.contains(IS_DUMP) && !written.exists(), "{what}: {printed}");
+            continue;
+        }
+        let functions = functions(&folder, &written);
         for name in ["stand", "main", "wait"] {
             assert!(
                 functions.iter().any(|function| function == name),

@@ -1,4 +1,5 @@
-"""Crashes in a function that has run often enough to be specialised, and says just before what `dis` makes of it."""
+"""Crashes in a function that has run often enough to be specialised, and says just before what `dis` makes of it. With
+names of events, these are monitored then, and `dis` says what the instructions were."""
 
 import ctypes
 import dis
@@ -14,7 +15,7 @@ class Point:
 def report(code, path):
     if path is None:
         return
-    options = {"adaptive": True} if sys.version_info >= (3, 11) else {}
+    options = {"adaptive": True} if sys.version_info >= (3, 11) and not sys.argv[2:] else {}
     rows = [
         (i.offset, i.opname, i.argval if isinstance(i.argval, (str, int)) else None)
         for i in dis.get_instructions(code, **options)
@@ -38,4 +39,9 @@ def work(point, items, address, path):
 BUFFER = ctypes.create_string_buffer(b"x")
 for _ in range(200):
     work(Point(), [1, 2, 3, 4, 5, 6], ctypes.addressof(BUFFER), None)
+for event in sys.argv[2:]:
+    number = getattr(sys.monitoring.events, event)
+    sys.monitoring.use_tool_id(1, "test") if event == sys.argv[2] else None
+    sys.monitoring.register_callback(1, number, lambda *_: None)
+    sys.monitoring.set_local_events(1, work.__code__, sys.monitoring.get_local_events(1, work.__code__) | number)
 work(Point(), [1, 2, 3], 0, sys.argv[1])

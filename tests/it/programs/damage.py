@@ -24,6 +24,11 @@ class Damaged:
     def __getattr__(self, name):
         return getattr(self.debugger, name)
 
+    def frames(self):
+        # What debuggers find behind a stack that was overwritten.
+        frames = self.debugger.frames()
+        return frames + [sys.modules["coldframe_lldb"].NativeFrame(len(frames), 0, frames[-1].sp + 64, None, False, None)]
+
     def read(self, address, size):
         data = bytearray(self.debugger.read(address, size))
         if self.random.random() < self.rate:

@@ -120,7 +120,9 @@ def show():
     scalar_record = records[0]
     in_a_list = [np.float32(2.5)]
     # Before the list itself is a variable.
-    print(json.dumps({name: expected(value) for name, value in locals().items() if name != "in_a_list"}), flush=True)
+    shown = {name: expected(value) for name, value in locals().items() if name != "in_a_list"}
+    shown[""] = np.__version__
+    print(json.dumps(shown), flush=True)
     sys.stdin.read()
 
 

@@ -269,9 +269,10 @@ fn check_native(expected: &[Native], frames: &[&NativeFrame], runtime: &str, pro
 fn check_native_variables(header: &Header, frames: &[&NativeFrame], problems: &mut Problems) {
     for expected in &header.native_variables {
         let what = format!("{} {} {}", expected.scope, expected.function, expected.name);
+        let name = |frame: &NativeFrame| frame.function.as_deref().map(coldframe::triage::plain_function);
         let frame = frames
             .iter()
-            .find(|frame| frame.function.as_deref() == Some(&expected.function));
+            .find(|frame| name(frame).as_deref() == Some(&expected.function));
         let variables = frame.map(|frame| &frame.locals[..]).unwrap_or_default();
         let Some(found) = variables.iter().find(|variable| variable.name == expected.name) else {
             problems.push(format!("{what}: no such variable in {variables:?}"));

@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use super::cell::Inputs;
 use super::check::Problems;
-use super::{Bench, Job, check, freeze, has_qualnames, offline, oracle, peers, results, short};
+use super::{Bench, Job, check, freeze, has_qualnames, offline, oracle, peers, results, short, wanted_builds};
 use crate::harness::{Folder, has};
-use crate::pythons::{Python, pythons};
+use crate::pythons::Python;
 
 /// What a crash is analysed from.
 pub const INPUTS: [&str; 3] = ["dump", "core", "live"];
@@ -63,12 +63,7 @@ fn every_cell() {
     let folder = Folder::new();
     let mut builds = Vec::new();
     let mut list = Vec::new();
-    let wanted = std::env::var("COLDFRAME_BUILDS").ok();
-    let is_wanted = |python: &Python| {
-        let mut wanted = wanted.iter().flat_map(|wanted| wanted.split(','));
-        wanted.clone().next().is_none() || wanted.any(|wanted| wanted == short(python))
-    };
-    for python in pythons().into_iter().filter(is_wanted) {
+    for python in wanted_builds() {
         for (build, python) in variants(python, &folder) {
             builds.push(build);
             list.push(python);

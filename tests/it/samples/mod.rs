@@ -13,6 +13,7 @@ mod full;
 mod glob;
 mod header;
 mod inputs;
+mod kinds;
 mod offline;
 mod oracle;
 mod peers;
@@ -57,6 +58,16 @@ fn samples() -> Vec<PathBuf> {
         .collect();
     paths.sort();
     paths
+}
+
+/// The Pythons that `COLDFRAME_BUILDS` names; all without it.
+fn wanted_builds() -> Vec<Python> {
+    let wanted = env::var("COLDFRAME_BUILDS").ok();
+    let is_wanted = |python: &Python| {
+        let mut names = wanted.iter().flat_map(|wanted| wanted.split(','));
+        wanted.is_none() || names.any(|name| name == short(python))
+    };
+    pythons().into_iter().filter(is_wanted).collect()
 }
 
 fn short(python: &Python) -> String {

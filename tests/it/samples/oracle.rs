@@ -237,59 +237,90 @@ fn may_be_absent(expected: &Value) -> bool {
     expected["set"] == false && expected["scope"] == "local" || is_dunder || is_definition
 }
 
-/// The lines `NAME<tab>SCOPE<tab>REPR` of every variable of one function, attributes included.
-pub fn check_values(function: &str, lines: &str, report: &Report, problems: &mut Problems) {
+/// One value beside what the program itself printed.
+pub struct Compared {
+    /// What kind of value it is, as the program says.
+    pub kind: String,
+    pub problems: Problems,
+}
+
+/// The lines `NAME<tab>SCOPE<tab>REPR<tab>KIND` of every variable of one function, attributes included.
+pub fn compare_values(function: &str, lines: &str, report: &Report) -> Result<Vec<Compared>, String> {
     let frames = report.crashed_thread().map(python_frames).unwrap_or_default();
-    let Some(frame) = frames.iter().find(|frame| frame.function.as_deref() == Some(function)) else {
-        problems.push(format!("values: no frame of {function}"));
-        return;
-    };
+    let frame = frames
+        .iter()
+        .find(|frame| frame.function.as_deref() == Some(function))
+        .ok_or_else(|| format!("values: no frame of {function}"))?;
     // Structures of extension modules come from the built-in table, which has final releases only.
     let version = report.python.first().and_then(|python| python.version.as_deref());
     let is_prerelease = version.is_some_and(|version| version.contains(|c: char| c.is_ascii_alphabetic()));
-    let mut count = 0;
-    for line in lines.lines() {
-        let mut fields = line.split('\t');
-        let (Some(name), Some(scope), Some(repr)) = (fields.next(), fields.next(), fields.next()) else {
-            problems.push(format!("values: {line}"));
-            continue;
+    let compare = |line: &str| {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [name, scope, repr, kind] = fields[..] else {
+            return Err(format!("values: {line}"));
         };
-        count += 1;
-        let (variable, attribute) = match (scope, name.split_once('.')) {
-            ("attribute", Some((variable, attribute))) => (variable, Some(attribute)),
-            _ => (name, None),
-        };
-        let found = frame.locals.iter().find(|local| local.name == variable);
-        let found = match attribute {
-            Some(attribute) => found.and_then(|local| {
-                let name = format!(".{attribute}");
-                local.children.iter().find(|child| child.name == name)
-            }),
-            None => found,
-        };
-        let Some(found) = found else {
-            if is_prerelease && attribute.is_some() {
-                continue;
-            }
+        let mut problems = Problems::default();
+        compare_value(name, scope, repr, frame, is_prerelease, &mut problems);
+        Ok(Compared {
+            kind: kind.to_string(),
+            problems,
+        })
+    };
+    lines.lines().map(compare).collect()
+}
+
+fn compare_value(
+    name: &str,
+    scope: &str,
+    repr: &str,
+    frame: &PythonFrame,
+    is_prerelease: bool,
+    problems: &mut Problems,
+) {
+    let (variable, attribute) = match (scope, name.split_once('.')) {
+        ("attribute", Some((variable, attribute))) => (variable, Some(attribute)),
+        _ => (name, None),
+    };
+    let found = frame.locals.iter().find(|local| local.name == variable);
+    let found = match attribute {
+        Some(attribute) => found.and_then(|local| {
+            let name = format!(".{attribute}");
+            local.children.iter().find(|child| child.name == name)
+        }),
+        None => found,
+    };
+    let Some(found) = found else {
+        if !is_prerelease || attribute.is_none() {
             problems.push(format!("values: no {name}"));
-            continue;
-        };
-        if attribute.is_none() {
-            problems.expect(&format!("values: {name}"), scope, scope_word(found));
         }
-        match repr {
-            "<unset>" => problems.expect(name, &ValueState::Unset, &found.state),
-            _ => {
-                let may_be_plain = is_prerelease || name.starts_with("opaque_") || name.contains('.');
-                values::compare(&format!("values: {name}"), repr, found, may_be_plain, problems);
-                let is_elided = found.value.as_ref().is_some_and(|value| value.contains('…'));
-                if is_elided && !["long", "deep", "many"].iter().any(|word| name.contains(word)) {
-                    problems.push(format!("values: {name} is not whole"));
-                }
-            }
-        }
+        return;
+    };
+    if attribute.is_none() {
+        problems.expect(&format!("values: {name}"), scope, scope_word(found));
     }
-    if count < 30 {
-        problems.push(format!("values: only {count} of them"));
+    if repr == "<unset>" {
+        problems.expect(name, &ValueState::Unset, &found.state);
+        return;
+    }
+    let may_be_plain = is_prerelease || name.starts_with("opaque_") || name.contains('.');
+    values::compare(&format!("values: {name}"), repr, found, may_be_plain, problems);
+    let is_elided = found.value.as_ref().is_some_and(|value| value.contains('…'));
+    if is_elided && !["long", "deep", "many"].iter().any(|word| name.contains(word)) {
+        problems.push(format!("values: {name} is not whole"));
+    }
+}
+
+/// All of [`compare_values`].
+pub fn check_values(function: &str, lines: &str, report: &Report, problems: &mut Problems) {
+    match compare_values(function, lines, report) {
+        Ok(compared) => {
+            if compared.len() < 30 {
+                problems.push(format!("values: only {} of them", compared.len()));
+            }
+            problems
+                .0
+                .extend(compared.into_iter().flat_map(|value| value.problems.0));
+        }
+        Err(problem) => problems.push(problem),
     }
 }

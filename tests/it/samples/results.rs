@@ -83,7 +83,7 @@ pub fn write(builds: &[Build], results: &[Result], peers: &BTreeMap<&'static str
                 .map(|frame| format!("{name} finds a frame more: {frame}")),
         );
     }
-    insert(&text);
+    insert("docs/support-matrix.md", &text);
     problems
 }
 
@@ -169,13 +169,13 @@ fn compared(peers: &BTreeMap<&'static str, Peer>) -> String {
     text
 }
 
-/// Puts the text between the markers.
-fn insert(text: &str) {
-    let path = repository("docs/support-matrix.md");
-    let old = fs::read_to_string(&path).unwrap_or_else(|_| format!("# Support matrix\n\n{BEGIN}\n{END}\n"));
+/// Puts the text between the markers of a document.
+pub fn insert(document: &str, text: &str) {
+    let path = repository(document);
+    let old = fs::read_to_string(&path).expect("the document");
     let (before, rest) = old.split_once(BEGIN).expect("the marker of results");
     let (_, after) = rest.split_once(END).expect("the end marker of results");
-    fs::write(&path, format!("{before}{BEGIN}\n{text}{END}{after}")).expect("docs/support-matrix.md");
+    fs::write(&path, format!("{before}{BEGIN}\n{text}{END}{after}")).expect("the document");
 }
 
 fn said(program: &str, arguments: &[&str]) -> String {
@@ -185,10 +185,12 @@ fn said(program: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output).trim().to_string()
 }
 
-fn today() -> String {
+/// The date.
+pub fn today() -> String {
     said("date", &["+%Y-%m-%d"])
 }
 
-fn commit() -> String {
+/// What is checked out.
+pub fn commit() -> String {
     said("git", &["rev-parse", "--short=10", "HEAD"])
 }

@@ -1,5 +1,4 @@
-// Bugs on which no rule of signatures was tuned: written after the rules, run once, and reported as they came out.
-// For tests/corpus/corpus.py.
+// Bugs that need C++ or the C library, for tests/corpus/corpus.py.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
