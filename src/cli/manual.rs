@@ -90,11 +90,12 @@ fn page(man: &clap_mangen::Man, command: &Command) -> io::Result<Vec<u8>> {
         roff.control("SH", [heading.to_uppercase().as_str()]);
         // Examples stay as they stand.
         let is_list = text.starts_with('\n');
+        let indent = if is_list { "  " } else { " " };
         if is_list {
             roff.control("nf", []);
         }
-        for line in text.trim_start_matches(['\n', ' ']).lines() {
-            roff.text([roman(line)]);
+        for line in text.trim_start_matches('\n').lines() {
+            roff.text([roman(line.strip_prefix(indent).unwrap_or(line))]);
         }
         if is_list {
             roff.control("fi", []);
