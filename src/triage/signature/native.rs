@@ -120,6 +120,9 @@ impl Walk {
         let Some(module) = frame.module.as_deref().map(name::module) else {
             return "skipped: in no image".to_string();
         };
+        if module == rules::OUR_HANDLER {
+            return "skipped: of coldframe itself".to_string();
+        }
         let rule = function.as_ref().and_then(|function| {
             rules::RULES.iter().find(|rule| {
                 (rule.scope == Scope::Anywhere || origin != Origin::Other)

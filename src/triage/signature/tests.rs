@@ -100,6 +100,11 @@ fn titles() {
             "SIGSEGV in flush (_fast)",
         ),
         (
+            "a record of the handler may begin in it",
+            vec!["?@/x/libcoldframe_handler.so".into(), fast("flush")],
+            "SIGSEGV in flush (_fast)",
+        ),
+        (
             "ours, which calls them, is no handler of the program's",
             vec![
                 "raise@/lib/libc.so.6".into(),

@@ -67,10 +67,11 @@ const SAME: [(&str, &[&str]); 11] = [
 ];
 
 /// The same, where numbers of threads and native frames are the debugger's own. `f 2` selects a native frame.
-const OWN: [(&str, &[&str]); 10] = [
+const OWN: [(&str, &[&str]); 11] = [
     ("py-info", &["CPython 3.", "layout: "]),
     ("f 2", &["#2"]),
     ("py-bt", &["in stand", "in main"]),
+    ("py-bt-full", &["in stand (text='lost', number=7)", "in <module>"]),
     ("py-frame 0", &["Frame 0x", "in stand (text='lost', number=7)"]),
     ("py-up", &["Frame 0x", "in main"]),
     ("py-down", &["Frame 0x", "in stand (text='lost', number=7)"]),
@@ -193,6 +194,7 @@ fn check(python: &Python, lldb: &str) {
         for (answer, expected) in answers.iter().zip(expected).filter(|(answer, _)| answer.is_some()) {
             assert_eq!(answer, expected, "{what}");
         }
+        assert!(!printed.contains("native frame not known"), "{what}: {printed}");
         let written = dump(&how.replace(", ", "-"));
         if *how == "lldb, dump" {
             assert!(printed.contains(IS_DUMP) && !written.exists(), "{what}: {printed}");
