@@ -19,9 +19,11 @@
 #: local: show number ~ <unreadable int at 0x*>
 #: local: show moment ~ <unreadable datetime.date at 0x*>
 #: local: show untyped ~ <unreadable object at 0x*>
+#: local: show named ~ <_asyncio.Task object at 0x*>
 #: local: show sound = ['still', 'here']
 """Objects that do not hold together: each is shown as such, and the rest of the frame as ever."""
 
+import asyncio
 import ctypes
 import datetime
 import sys
@@ -37,6 +39,18 @@ def poke(address, offset, value):
     ctypes.c_size_t.from_address(address + offset).value = value % 2**64
 
 
+async def work():
+    pass
+
+
+def named_by_itself():
+    task = asyncio.new_event_loop().create_task(work())
+    task.set_name("work")
+    slots = (ctypes.c_size_t * (type(task).__basicsize__ // WORD)).from_address(id(task))
+    slots[list(slots).index(id(task.get_name()))] = id(task)
+    return task
+
+
 def show():
     sound = ["still", "here"]
     wild, odd, long = [1, 2], [1, 2], [1]
@@ -44,6 +58,7 @@ def show():
     table, number = {"a": 1}, 2**100
     freed, holder = [1], [[]]
     moment, untyped = datetime.date(2024, 1, 2), object()
+    named = named_by_itself()
     items = HEADER + WORD  # behind ob_size
     ctypes.c_size_t.from_address(ctypes.c_size_t.from_address(id(wild) + items).value).value = 0x10
     ctypes.c_size_t.from_address(ctypes.c_size_t.from_address(id(odd) + items).value + 8).value = id(odd) + 1

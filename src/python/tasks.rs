@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::object::TypeInfo;
+use super::object::{TypeInfo, type_flags};
 use super::{Interpreter, Limits, Python};
 use crate::addr::Addr;
 use crate::layout::Offset;
@@ -197,13 +197,15 @@ impl Python<'_> {
         })
     }
 
-    /// Since 3.13 a name that nobody asked for is a number still.
+    /// Since 3.13 a name that nobody asked for is a number still. Nothing else is one (`TaskObj.task_name`,
+    /// Modules/_asynciomodule.c); in damaged memory it may be the task itself.
     pub(super) fn task_name(&self, object: Addr) -> Option<String> {
         let info = self.type_of(object)?;
         if info.is_builtin("int") {
             return Some(format!("Task-{}", self.int_repr(object)?));
         }
-        Some(self.str_of(object, &mut Limits::default()))
+        let is_str = info.has(type_flags::UNICODE);
+        is_str.then(|| self.str_of(object, &mut Limits::default()))
     }
 
     /// What a task waits for: tasks by their names, the children of a `gather` one by one, else the future.
