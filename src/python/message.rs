@@ -118,26 +118,28 @@ impl Python<'_> {
 
     /// `str()` of an object; its `repr` where it is no str.
     pub(super) fn str_of(&self, object: Addr, limits: &mut Limits) -> String {
-        let info = self.type_of(object);
-        let is_redacted = |info: &TypeInfo| self.is_redacted(object, info, limits.text);
-        if info.as_deref().is_some_and(is_redacted) {
-            return REDACTED.to_string();
+        self.text_of(object, limits)
+            .unwrap_or_else(|| self.repr(object, limits))
+    }
+
+    /// What is in a str; `None` where that is none, or cannot be read.
+    pub(super) fn text_of(&self, object: Addr, limits: &Limits) -> Option<String> {
+        let info = self.type_of(object)?;
+        if self.is_redacted(object, &info, limits.text) {
+            return Some(REDACTED.to_string());
         }
-        let is_str = info.is_some_and(|info| info.has(type_flags::UNICODE));
-        match self.read_str(object, limits.text).filter(|_| is_str) {
-            Some(read) => {
-                let text: String = read
-                    .points
-                    .iter()
-                    .map(|&point| char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER))
-                    .collect();
-                match read.length.saturating_sub(read.points.len() as u64) {
-                    0 => text,
-                    rest => format!("{text}… {rest} more"),
-                }
-            }
-            None => self.repr(object, limits),
+        if !info.has(type_flags::UNICODE) {
+            return None;
         }
+        let read = self.read_str(object, limits.text)?;
+        let points = read.points.iter();
+        let text: String = points
+            .map(|&point| char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect();
+        Some(match read.length.saturating_sub(read.points.len() as u64) {
+            0 => text,
+            rest => format!("{text}… {rest} more"),
+        })
     }
 
     fn os_error_text(&self, object: Addr, limits: &mut Limits) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::object::{TypeInfo, type_flags};
+use super::object::TypeInfo;
 use super::{Interpreter, Limits, Python};
 use crate::addr::Addr;
 use crate::layout::Offset;
@@ -204,8 +204,7 @@ impl Python<'_> {
         if info.is_builtin("int") {
             return Some(format!("Task-{}", self.int_repr(object)?));
         }
-        let is_str = info.has(type_flags::UNICODE);
-        is_str.then(|| self.str_of(object, &mut Limits::default()))
+        self.text_of(object, &Limits::default())
     }
 
     /// What a task waits for: tasks by their names, the children of a `gather` one by one, else the future.
