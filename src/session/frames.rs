@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use super::extensions::is_extension;
 use super::sources::SourceText;
-use super::variables::NativeLocals;
 use super::{ThreadStack, Walk};
+use crate::addr::Addr;
 use crate::image::MemoryElf;
 use crate::python::linetable::Position;
 use crate::python::{Bytecode, Code, Limits, Local, LocalState, Python, Scope, Value};
@@ -20,6 +20,9 @@ use crate::triage::is_libc;
 const CO_COROUTINE: u32 = 0x80;
 /// How many objects the constants of one frame's bytecode may cost.
 const BYTECODE_OBJECTS: u32 = 200;
+
+/// By program counter and frame address: the variables of the functions there, inlined ones first.
+pub type NativeLocals = HashMap<(Addr, Addr), Vec<Vec<Variable>>>;
 
 /// Builds frames; what several frames share is looked up once.
 pub struct FrameBuilder<'a, 'm, 's, 't> {

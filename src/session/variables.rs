@@ -1,10 +1,7 @@
 //! Variables of native frames: those that a dump has, and those that debug information at hand tells.
 
-use std::collections::HashMap;
-
-use super::frames::{FrameBuilder, value_variable};
+use super::frames::{FrameBuilder, NativeLocals, value_variable};
 use super::{LOOKUP_TIME, ThreadStack, Walk};
-use crate::addr::Addr;
 use crate::native::{self, Renderer, Secrets, Variables};
 use crate::report::model;
 use crate::source::Thread;
@@ -20,9 +17,6 @@ const RUNTIME_FRAMES: usize = 3;
 const OBJECTS: u32 = 2_000;
 /// The most variables of a function that are shown: a dump may be made by anyone.
 const MAX_VARIABLES: usize = 100;
-
-/// By program counter and frame address: the variables of the functions there, inlined ones first.
-pub type NativeLocals = HashMap<(Addr, Addr), Vec<Vec<model::Variable>>>;
 
 impl Walk<'_, '_> {
     /// The variables of a thread's native frames; the innermost `signal_frames` belong to the delivery of a signal.
@@ -111,7 +105,7 @@ fn shown(variable: &NativeVariable, renderer: &mut Renderer<'_, '_>) -> model::V
     match renderer.value(variable) {
         Some(value) => model::Variable {
             scope,
-            ..without_null(value_variable(variable.name.clone(), value))
+            ..value_variable(variable.name.clone(), value)
         },
         None => model::Variable {
             name: variable.name.clone(),
@@ -120,14 +114,5 @@ fn shown(variable: &NativeVariable, renderer: &mut Renderer<'_, '_>) -> model::V
             state: model::ValueState::OptimizedOut,
             ..model::Variable::default()
         },
-    }
-}
-
-/// What is no object has no address of its own.
-fn without_null(variable: model::Variable) -> model::Variable {
-    model::Variable {
-        address: variable.address.filter(|address| address.0 != 0),
-        children: variable.children.into_iter().map(without_null).collect(),
-        ..variable
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::signature::{self, Place};
 use crate::report::model::{Report, Signature};
 
 /// The value of [`Record::schema`]. A field changes its meaning only together with this number.
@@ -60,15 +61,6 @@ pub struct Record {
     pub place: Option<Place>,
 }
 
-/// A place in a Python file.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    /// `co_filename`.
-    pub file: String,
-    /// Line, from 1.
-    pub line: u32,
-}
-
 /// The annotation in which a program notes the test it runs.
 const TEST: &str = "test";
 
@@ -98,7 +90,7 @@ impl Record {
             host: process.and_then(|process| process.host.as_ref()?.os.clone()),
             python: report.python.first().and_then(|python| python.version.clone()),
             time: process.and_then(|process| process.crash_time.clone()),
-            place: super::signature::place(report),
+            place: signature::place(report),
             ..Record::failed(path, Status::Ok, None)
         }
     }

@@ -11,6 +11,7 @@ pub(super) const ENCODING: Encoding = Encoding {
     format: Format::Dwarf32,
     version: 5,
 };
+
 /// Real ones have up to ten operations; the bound ends loops.
 const MAX_OPERATIONS: u32 = 200;
 

@@ -15,6 +15,8 @@ pub mod annotations;
 pub mod chain;
 #[path = "../src/demand.rs"]
 pub mod demand;
+#[path = "../src/disposition.rs"]
+pub mod disposition;
 #[path = "../src/exits.rs"]
 pub mod exits;
 #[path = "../src/fault.rs"]

@@ -4,7 +4,10 @@
 //! the handler returns, the kernel delivers it: a previous handler (faulthandler) sees the true code, address and
 //! registers, a core dump and the wait status come out as they would have.
 
-use crate::sys::{SA_RESTART, SIG_DFL, SIG_IGN, Shared, SigAction, disposition, identity, set_disposition, signal};
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use crate::disposition::{DEFAULT, SharedAction};
+use crate::sys::{SA_RESTART, SIG_DFL, SIG_IGN, SigAction, disposition, identity, set_disposition, signal};
 use crate::syscall;
 use crate::wire::{QUESTION_SIGNAL, SIGINFO_SIZE};
 
@@ -19,33 +22,24 @@ pub const SIGNALS: [i32; 7] = [
     signal::SYS,
 ];
 
-/// `SIG_DFL`.
-pub const DEFAULT: SigAction = SigAction {
-    handler: SIG_DFL,
-    flags: 0,
-    restorer: 0,
-    mask: 0,
-};
-
 /// What one signal had when the handler was installed.
 struct Found {
     /// The first time: nobody there calls ours.
-    first: SigAction,
+    first: SharedAction,
     /// The last time. Where ours was installed again over a handler that came later, that one may call ours.
-    last: SigAction,
-    is_installed: bool,
+    last: SharedAction,
+    is_installed: AtomicBool,
 }
 
-/// In the order of [`SIGNALS`]. Written by [`install`] and [`uninstall`] alone.
-static FOUND: Shared<[Found; SIGNALS.len()]> = Shared::new(
-    [const {
-        Found {
-            first: DEFAULT,
-            last: DEFAULT,
-            is_installed: false,
-        }
-    }; SIGNALS.len()],
-);
+/// In the order of [`SIGNALS`]. Written by [`install`] alone: where a handler that came later calls ours, in another
+/// thread and meanwhile, that one reads it.
+static FOUND: [Found; SIGNALS.len()] = [const {
+    Found {
+        first: SharedAction::new(&DEFAULT),
+        last: SharedAction::new(&DEFAULT),
+        is_installed: AtomicBool::new(false),
+    }
+}; SIGNALS.len()];
 
 /// Installs `action` for each signal, except for those the program's parent chose to ignore: a handler would make them
 /// fatal, and the choice would be lost to the programs this one starts.
@@ -53,24 +47,22 @@ static FOUND: Shared<[Found; SIGNALS.len()]> = Shared::new(
 /// # Safety
 /// `action` must be fit for signals, and the caller the only one who installs.
 pub unsafe fn install(action: &SigAction) {
-    // SAFETY: only what is not in force yet is written, so no handler of ours reads it.
-    let slots = unsafe { &mut *FOUND.get() };
-    for (slot, signal) in slots.iter_mut().zip(SIGNALS) {
+    for (slot, signal) in FOUND.iter().zip(SIGNALS) {
         let found = disposition(signal);
         if found.handler == action.handler {
             continue;
         }
-        if !slot.is_installed || found.handler == SIG_DFL {
-            slot.first = found;
+        if !slot.is_installed.load(Ordering::Relaxed) || found.handler == SIG_DFL {
+            slot.first.store(&found);
         }
-        slot.last = found;
+        slot.last.store(&found);
         let mut action = *action;
         if signal == QUESTION_SIGNAL {
             // The program goes on after it.
             action.flags |= u64::from(SA_RESTART);
         }
         if found.handler != SIG_IGN {
-            slot.is_installed = true;
+            slot.is_installed.store(true, Ordering::Relaxed);
             // SAFETY: as the caller promises.
             unsafe { set_disposition(signal, &action) };
         }
@@ -82,24 +74,22 @@ pub unsafe fn install(action: &SigAction) {
 /// # Safety
 /// As for [`install`].
 pub unsafe fn uninstall(action: &SigAction) {
-    // SAFETY: as in `install`; what is in force is left as it is.
-    let slots = unsafe { &mut *FOUND.get() };
-    for (slot, signal) in slots.iter_mut().zip(SIGNALS) {
+    for (slot, signal) in FOUND.iter().zip(SIGNALS) {
         if disposition(signal).handler == action.handler {
+            let (first, last) = (slot.first.load(), slot.last.load());
             // SAFETY: it was in force before.
-            unsafe { set_disposition(signal, &slot.last) };
-            slot.is_installed = slot.last.handler != slot.first.handler;
+            unsafe { set_disposition(signal, &last) };
+            slot.is_installed
+                .store(last.handler != first.handler, Ordering::Relaxed);
         }
     }
 }
 
 /// The dispositions found at install, the first time and the last.
 pub fn found(signal: i32) -> (SigAction, SigAction) {
-    // SAFETY: written before the handler is in force, read-only from then on.
-    let slots = unsafe { &*FOUND.get() };
     let index = SIGNALS.iter().position(|&known| known == signal);
-    let slot = index.and_then(|index| slots.get(index));
-    slot.map_or((DEFAULT, DEFAULT), |slot| (slot.first, slot.last))
+    let slot = index.and_then(|index| FOUND.get(index));
+    slot.map_or((DEFAULT, DEFAULT), |slot| (slot.first.load(), slot.last.load()))
 }
 
 /// The last of them.
@@ -115,8 +105,8 @@ pub fn is_shielded(code: i32, sender: i32, previous: &SigAction) -> bool {
     pid == 1 && code <= 0 && sender != pid && previous.handler == SIG_DFL
 }
 
-/// Puts `previous`, what the program believes to be in force, into force and makes the signal come again once the handler returns. `info` is the original
-/// siginfo, if there is one that can be trusted.
+/// Puts `previous`, what the program believes to be in force, into force and makes the signal come again once the
+/// handler returns. `info` is the original siginfo, if there is one that can be trusted.
 ///
 /// # Safety
 /// For the handler only, with all signals blocked.

@@ -13,7 +13,8 @@ use core::mem::transmute;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
 use crate::altstack::PAGE_SIZE;
-use crate::chain::{DEFAULT, SIGNALS};
+use crate::chain::SIGNALS;
+use crate::disposition::{DEFAULT, SharedAction};
 use crate::handler::{action, capture_on_demand};
 use crate::sys::{SA_RESTART, SIG_DFL, SIG_ERR, SIG_IGN, Shared, SigAction, disposition, errno, identity};
 use crate::sys::{set_disposition, signal};
@@ -75,7 +76,8 @@ const DUMP: u32 = 1;
 const DUMP_AND_CHAIN: u32 = 2;
 
 /// What was there before. Written by [`register`] while the entry of [`ASKED`] is [`NOTHING`].
-static BEFORE: Shared<[SigAction; LAST_SIGNAL as usize + 1]> = Shared::new([DEFAULT; LAST_SIGNAL as usize + 1]);
+static BEFORE: [SharedAction; LAST_SIGNAL as usize + 1] =
+    [const { SharedAction::new(&DEFAULT) }; LAST_SIGNAL as usize + 1];
 
 fn on_demand() -> SigAction {
     SigAction {
@@ -96,10 +98,8 @@ pub fn register(number: c_int, chain: bool) -> c_int {
     let before = disposition(number);
     if before.handler != on_demand().handler {
         asked.store(NOTHING, Ordering::Release);
-        // SAFETY: the caller does this for one signal at a time (coldframe's Python side holds a lock).
-        let slots = unsafe { &mut *BEFORE.get() };
-        if let Some(slot) = slots.get_mut(number as usize) {
-            *slot = before;
+        if let Some(slot) = BEFORE.get(number as usize) {
+            slot.store(&before);
         }
     }
     asked.store(word, Ordering::Release);
@@ -132,9 +132,7 @@ fn asked(number: c_int) -> Option<&'static AtomicU32> {
 }
 
 fn before(number: c_int) -> SigAction {
-    // SAFETY: not written to while a dump is asked for.
-    let slots = unsafe { &*BEFORE.get() };
-    slots.get(number as usize).copied().unwrap_or(DEFAULT)
+    BEFORE.get(number as usize).map_or(DEFAULT, SharedAction::load)
 }
 
 unsafe extern "C" fn on_signal(number: i32, info: *const u8, context: *const u8) {

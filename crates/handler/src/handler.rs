@@ -13,7 +13,8 @@ use crate::wire::{
     REQUEST_MAGIC, SIGINFO_SIZE, UC_STACK_OFFSET, VERSION,
 };
 use crate::{
-    altstack, annotations, chain, demand, exits, gate, image, interpose, record, serve, settings, spawn, syscall,
+    altstack, annotations, chain, demand, disposition, exits, gate, image, interpose, record, serve, settings, spawn,
+    syscall,
 };
 
 /// Every signal.
@@ -142,7 +143,7 @@ pub unsafe fn answer(signal: i32, info: *const u8) -> bool {
 /// For handlers, with their arguments.
 pub unsafe fn on_default(signal: i32, info: *const u8, context: *const u8, is_crash: bool) {
     // SAFETY: as the caller promises.
-    unsafe { die(signal, info, context, &chain::DEFAULT, is_crash) }
+    unsafe { die(signal, info, context, &disposition::DEFAULT, is_crash) }
 }
 
 /// Captures a crash, and lets happen what would have happened.

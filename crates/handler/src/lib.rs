@@ -21,6 +21,7 @@ pub mod altstack;
 pub mod annotations;
 pub mod chain;
 pub mod demand;
+pub mod disposition;
 pub mod exits;
 pub mod fault;
 pub mod gate;

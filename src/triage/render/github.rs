@@ -62,7 +62,8 @@ fn property(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::triage::group::Group;
-    use crate::triage::record::{Place, Record};
+    use crate::triage::record::Record;
+    use crate::triage::signature::Place;
 
     #[test]
     fn a_hostile_title_stays_one_command() {

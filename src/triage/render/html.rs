@@ -61,7 +61,7 @@ impl View {
         let groups = triage.groups.iter().take(MOST).enumerate();
         View {
             verdict: triage.verdict(),
-            any_known: triage.groups.iter().any(|row| row.known.is_some()),
+            any_known: triage.any_known(),
             groups: groups
                 .map(|(index, row)| GroupView::of(row, (index < MOST_REPORTS).then_some(&mut room)))
                 .collect(),

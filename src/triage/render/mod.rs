@@ -105,6 +105,11 @@ impl Triage {
         self.groups.iter().filter(|row| row.known.is_none())
     }
 
+    /// Whether a baseline knows one of the groups: without a baseline all are new, and that need not be said of each.
+    pub fn any_known(&self) -> bool {
+        self.groups.iter().any(|row| row.known.is_some())
+    }
+
     /// For example `12 crashes in 3 groups, 1 new; 2 files could not be analysed`.
     pub fn verdict(&self) -> String {
         let crashes: usize = self.groups.iter().map(|row| row.group.count).sum();

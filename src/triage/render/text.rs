@@ -6,7 +6,7 @@ use crate::report::text::{self, TextOptions};
 /// The groups, then the full report of each.
 pub fn text(triage: &Triage, options: &TextOptions) -> String {
     let mut out = format!("coldframe triage: {}\n", triage.verdict());
-    let any_known = triage.groups.iter().any(|row| row.known.is_some());
+    let any_known = triage.any_known();
     for (index, row) in triage.groups.iter().enumerate() {
         let group = &row.group;
         let state = match &row.known {

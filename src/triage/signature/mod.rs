@@ -13,9 +13,9 @@ mod native;
 mod python;
 mod rules;
 
-use super::record::Place;
 use crate::report::model::{Frame, Report, Signature, Thread, Trigger};
 use hash::Hash;
+use serde::{Deserialize, Serialize};
 
 pub use name::{function as plain_function, module as plain_module};
 pub use native::{Origin, origin};
@@ -65,6 +65,15 @@ pub fn sign(report: &Report) -> Option<Signature> {
         rules: Some(rules_version().to_string()),
         explain,
     })
+}
+
+/// A place in a Python file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// `co_filename`.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
 }
 
 /// Where the Python function of a signature stands.
