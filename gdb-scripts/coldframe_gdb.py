@@ -5595,6 +5595,60 @@ def _coldframe():
             return words
 
 
+    # gdb-scripts/walk/nesting.py
+
+    """Which of several interpreters on one thread runs inside which, where their runs leave no records (up to 3.9).
+
+    Each run of the eval loop has the address of its frame object in its part of the stack, or in that of the function it
+    calls, which saves its registers.
+    """
+
+
+    # Of so many innermost frames of a state it is looked where they run.
+    MATCHED_FRAMES = 16
+    # How many bytes of one native frame are searched at most.
+    SEARCHED = 16 << 10
+
+
+    def innermost_first(memory, states, runs_of, ranges):
+        """`states`, each inside the next one.
+
+        `runs_of` gives the runs of a state, `ranges` has the (start, end) of each eval loop's part of the stack, innermost
+        first. Where these do not tell, the order is the one given.
+        """
+        runs = {state.address: [run for run in runs_of(state.address) if run] for state in states}
+        busy = [state for state in states if runs[state.address]]
+        if len(busy) < 2 or any(runs[state.address][0][0].anchor for state in busy):
+            return states
+        rest = list(busy)
+        # The innermost loop may have begun no frame, or have ended it.
+        at = min(max(len(ranges) - sum(len(runs[state.address]) for state in busy), 0), 1)
+        order = []
+        while len(rest) > 1:
+            shares = [_share_found(memory, runs[state.address], ranges[at:]) for state in rest]
+            best = max(shares)
+            if best < 0.5 or shares.count(best) > 1:
+                break
+            inner = rest.pop(shares.index(best))
+            at += len(runs[inner.address])
+            order.append(inner)
+        return order + rest + [state for state in states if state not in busy]
+
+
+    def _share_found(memory, runs, ranges):
+        """How many of the innermost frames are where they would be, were these runs the innermost; from 0 to 1."""
+        objects = [run[0].address for run in runs[:MATCHED_FRAMES]]
+        found = sum(_holds(memory, start, end, address) for address, (start, end) in zip(objects, ranges))
+        return found / float(len(objects))
+
+
+    def _holds(memory, start, end, address):
+        try:
+            return address in memory.words(start, min(end - start, SEARCHED) // 8)
+        except Unreadable:
+            return False
+
+
     # gdb-scripts/walk/stack.py
 
     """The merged stack of the selected thread: native frames, with the Python frames that each runs."""
@@ -5633,6 +5687,8 @@ def _coldframe():
             self.states = Owners(debugger, runtime, EVAL).states_of(thread)
             if not self.states:
                 self.states = self._states_by_stack()
+            if len(self.states) > 1:
+                self.states = innermost_first(runtime.memory, self.states, runtime.runs, self._loop_ranges())
             self.calls = Calls(debugger, runtime, tables, self.natives, self.states)
             self.entries = self._merge()
 
@@ -5666,8 +5722,7 @@ def _coldframe():
                 else:
                     by_level.setdefault(native.level, []).extend(run)
             plain = [run for run in runs if run and not run[0].anchor]
-            loops = [n for n in self.natives if n.name and n.name.startswith(EVAL) and not n.is_inline]
-            loops = [native for native in loops if native.level not in by_level]
+            loops = [native for native in self.natives if _is_loop(native) and native.level not in by_level]
             for native, run in zip(loops, plain):
                 by_level[native.level] = run
             loose += plain[len(loops) :]
@@ -5686,6 +5741,12 @@ def _coldframe():
         def _notes(self, natives, frame):
             return [Entry(native, [], text) for native, text in self.calls.notes(natives, frame, self.runtime.text)]
 
+        def _loop_ranges(self):
+            """(start, end) of each eval loop's part of the stack, with that of what it calls, innermost first."""
+            natives = [native for native in self.natives if not native.is_inline]
+            around = zip([None] + natives, natives, natives[1:])
+            return [((inner or own).sp, outer.sp) for inner, own, outer in around if _is_loop(own)]
+
         def _ranges(self):
             """(start, end, native) of what each native frame has of the stack, by address."""
             ranges = []
@@ -5699,6 +5760,10 @@ def _coldframe():
                 ranges.append((last.sp, last.sp + MAX_SEARCH, last))
             # A thread on another stack, as in a signal handler, goes on at any address.
             return sorted(ranges, key=lambda each: each[0])
+
+
+    def _is_loop(native):
+        return bool(native.name) and native.name.startswith(EVAL) and not native.is_inline
 
 
     def _containing(starts, ranges, address):

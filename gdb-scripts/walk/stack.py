@@ -3,6 +3,7 @@
 from bisect import bisect_right
 
 from .calls import MAX_SEARCH, Calls
+from .nesting import innermost_first
 from .owners import Owners
 from .unwind import Tables
 
@@ -37,6 +38,8 @@ class Stack:
         self.states = Owners(debugger, runtime, EVAL).states_of(thread)
         if not self.states:
             self.states = self._states_by_stack()
+        if len(self.states) > 1:
+            self.states = innermost_first(runtime.memory, self.states, runtime.runs, self._loop_ranges())
         self.calls = Calls(debugger, runtime, tables, self.natives, self.states)
         self.entries = self._merge()
 
@@ -70,8 +73,7 @@ class Stack:
             else:
                 by_level.setdefault(native.level, []).extend(run)
         plain = [run for run in runs if run and not run[0].anchor]
-        loops = [n for n in self.natives if n.name and n.name.startswith(EVAL) and not n.is_inline]
-        loops = [native for native in loops if native.level not in by_level]
+        loops = [native for native in self.natives if _is_loop(native) and native.level not in by_level]
         for native, run in zip(loops, plain):
             by_level[native.level] = run
         loose += plain[len(loops) :]
@@ -90,6 +92,12 @@ class Stack:
     def _notes(self, natives, frame):
         return [Entry(native, [], text) for native, text in self.calls.notes(natives, frame, self.runtime.text)]
 
+    def _loop_ranges(self):
+        """(start, end) of each eval loop's part of the stack, with that of what it calls, innermost first."""
+        natives = [native for native in self.natives if not native.is_inline]
+        around = zip([None] + natives, natives, natives[1:])
+        return [((inner or own).sp, outer.sp) for inner, own, outer in around if _is_loop(own)]
+
     def _ranges(self):
         """(start, end, native) of what each native frame has of the stack, by address."""
         ranges = []
@@ -103,6 +111,10 @@ class Stack:
             ranges.append((last.sp, last.sp + MAX_SEARCH, last))
         # A thread on another stack, as in a signal handler, goes on at any address.
         return sorted(ranges, key=lambda each: each[0])
+
+
+def _is_loop(native):
+    return bool(native.name) and native.name.startswith(EVAL) and not native.is_inline
 
 
 def _containing(starts, ranges, address):

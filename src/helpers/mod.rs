@@ -48,6 +48,7 @@ const WALK: &[Part] = &[
     part!("gdb-scripts/walk/owners.py"),
     part!("gdb-scripts/walk/bytecode.py"),
     part!("gdb-scripts/walk/calls.py"),
+    part!("gdb-scripts/walk/nesting.py"),
     part!("gdb-scripts/walk/stack.py"),
     part!("gdb-scripts/walk/dump.py"),
     part!("gdb-scripts/walk/commands.py"),
