@@ -31,6 +31,18 @@ const ALL: [How; 5] = [
     How::LldbExported,
 ];
 
+/// All ways, or those of the debugger that COLDFRAME_DEBUGGER names.
+fn wanted() -> Vec<How> {
+    let is_gdb = |how: &How| matches!(how, How::GdbCore | How::GdbExported);
+    let (gdb, lldb) = ALL.into_iter().partition(is_gdb);
+    match std::env::var("COLDFRAME_DEBUGGER").as_deref() {
+        Ok("gdb") => gdb,
+        Ok("lldb") => lldb,
+        Ok(other) => panic!("COLDFRAME_DEBUGGER is gdb or lldb, not {other:?}"),
+        Err(_) => ALL.to_vec(),
+    }
+}
+
 fn bench(pythons: Vec<crate::pythons::Python>) -> Option<Bench> {
     if !kernel_writes_cores() {
         return None;
@@ -55,12 +67,13 @@ fn helpers_agree_with_analyze_on_every_sample() {
 fn every_debugger_cell() {
     let bench = bench(pythons()).expect("debuggers, cores and compilers");
     let takes_turns = std::env::var_os("COLDFRAME_PAIRS").is_some();
+    let ways = wanted();
     bench.run(
         "helpers",
         |_| true,
         |job| {
-            let turn = job.turn % ALL.len();
-            compare(job, if takes_turns { &ALL[turn..=turn] } else { &ALL })
+            let turn = job.turn % ways.len();
+            compare(job, if takes_turns { &ways[turn..=turn] } else { &ways })
         },
     );
 }
