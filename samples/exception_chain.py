@@ -88,7 +88,7 @@ def chained():
     last = RuntimeError("the last of all", 7)
     for error, before in zip(errors, errors[1:]):
         error.__context__ = before
-    if sys.version_info >= (3, 9):  # before, a circle makes CPython itself loop for ever
+    if sys.version_info >= (3, 9, 7):  # before, a circle makes CPython itself loop for ever (bpo-25782)
         errors[-1].__context__ = last
     return last, errors[0]
 
