@@ -2561,6 +2561,29 @@ def read_debug_offsets(memory, runtime):
     return DebugOffsets(version, free_threaded != 0, offsets)
 
 
+def completed(own, row):
+    """The offsets that a build states, completed by those of a row of nearly the same version.
+
+    What lies between two fields that moved by the same distance moved with them; where they moved differently, it is not
+    known where it is.
+    """
+    both = {}
+    for slot, offset in own.items():
+        if slot in row:
+            both.setdefault(slot.partition(".")[0], []).append((row[slot], offset))
+    offsets = dict(own)
+    for slot, at in row.items():
+        if slot in own:
+            continue
+        pairs = both.get(slot.partition(".")[0], [])
+        below = max((pair for pair in pairs if pair[0] <= at), default=None)
+        above = min((pair for pair in pairs if pair[0] >= at), default=None)
+        moved = {pair[1] - pair[0] for pair in (below, above) if pair is not None} or {0}
+        if moved == {0} or (len(moved) == 1 and below is not None and above is not None):
+            offsets[slot] = at + moved.pop()
+    return offsets
+
+
 def schema(row):
     """What debug information is asked for: (slot, names of the structure, paths of the member), newest names first.
 
@@ -4417,10 +4440,10 @@ def _candidates(debugger, memory, runtime):
     if "interpreter.size" in sizes:
         # Before its final release a version still moves its fields.
         is_final = version & 0xF0 == 0xF0
-        exact = made_of(dict(row.offsets, **own), source) if row is not None and is_final else None
+        exact = made_of(completed(own, row.offsets), source) if row is not None and is_final else None
         better = row_for(exact.version, free_threaded, is_debug) if exact is not None else None
         if better is not None and better.release == release_of(exact.version) and _has_sizes(better, sizes):
-            exact.offsets = dict(better.offsets, **own)
+            exact.offsets = completed(own, better.offsets)
             exact.source = (source + ", which the debug information confirms") % better.title
             yield exact
         dwarf = debugger.dwarf_offsets(schema(row))
@@ -4431,9 +4454,9 @@ def _candidates(debugger, memory, runtime):
     if version & 0xF0 != 0xF0:
         yield "CPython %s is a prerelease, whose layout only its debug information tells" % version_text(version)
         return
-    exact = made_of(dict(row.offsets, **own), source % row.title)
+    exact = made_of(completed(own, row.offsets), source % row.title)
     better = row_for(exact.version, free_threaded, is_debug)
-    exact.offsets = dict(better.offsets, **own)
+    exact.offsets = completed(own, better.offsets)
     exact.source = source % better.title
     yield exact
 

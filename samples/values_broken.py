@@ -32,7 +32,8 @@ import oracle
 
 WORD = 8
 HEADER = object.__basicsize__  # counts of references, and the type
-COUNT = 8 if "t" in sys.abiflags else 0  # where the count is; free-threaded builds have the owner's thread first
+# Where the count is: free-threaded builds have the owner's thread first, builds that trace references two pointers.
+COUNT = 8 if "t" in sys.abiflags else HEADER - 2 * WORD
 
 
 def poke(address, offset, value):

@@ -232,21 +232,26 @@ impl Bench {
 }
 
 impl Found {
-    /// How much of what another tool found is not here. gdb's locals are those of every frame, whatever it runs.
+    /// How much of what another tool found is not here. gdb's locals are those of every frame, whatever it runs; where it
+    /// knows no frame of the eval loop by its name, they are among its native frames.
     fn lacks(self, other: Found, is_gdb: bool) -> usize {
+        let unnamed_loops = if is_gdb && other.loops == 0 { self.loops } else { 0 };
         let locals = if is_gdb {
             0
         } else {
             other.locals.saturating_sub(self.locals)
         };
-        other.python.saturating_sub(self.python) + other.native.saturating_sub(self.native) + locals
+        let native = other.native.saturating_sub(self.native + unnamed_loops);
+        other.python.saturating_sub(self.python) + native + locals
     }
 }
 
 impl Result {
     fn row(&self, python: &Python, crash: &str) -> String {
         let start = format!("| {} | {crash} | {} |", python.version, self.tool.name());
-        let Found { python, native, locals } = self.found;
+        let Found {
+            python, native, locals, ..
+        } = self.found;
         if let Some(failure) = &self.failure {
             return format!("{start} {python} | {native} | {locals} | {failure} ||||");
         }

@@ -40,22 +40,28 @@ pub struct Found {
     pub python: usize,
     pub native: usize,
     pub locals: usize,
+    /// Native frames of the eval loop, which are not among `native`: those that gdb knows by name; in a report, the runs that
+    /// its Python frames belong to.
+    pub loops: usize,
 }
 
 /// Prints how many native frames gdb sees. Those of the eval loop do not count, with what was inlined into it: a report
 /// has the Python frames in their place. Nor do functions that ended in a jump to another one and are on no stack: gdb
 /// concludes that they were there.
-const COUNT_FRAMES: &str = "python exec(\"\"\"count = 0
+const COUNT_FRAMES: &str = "python exec(\"\"\"count = loops = 0
 for thread in gdb.selected_inferior().threads():
     thread.switch()
     frame, group = gdb.newest_frame(), 0
     while frame:
         group += frame.type() != gdb.TAILCALL_FRAME
         if frame.type() not in (gdb.INLINE_FRAME, gdb.TAILCALL_FRAME):
-            count += group if frame.name() != '_PyEval_EvalFrameDefault' else 0
+            is_loop = frame.name() == '_PyEval_EvalFrameDefault'
+            loops += is_loop
+            count += 0 if is_loop else group
             group = 0
         frame = frame.older()
 print('native frames:', count)
+print('eval loops:', loops)
 \"\"\")";
 
 impl Tool {
@@ -134,6 +140,7 @@ impl Tool {
                     found.python += usize::from(text.starts_with("\"kind\": \"python\""));
                     found.native += usize::from(text.starts_with("\"kind\": \"native\""));
                     found.locals += usize::from(text.starts_with("\"scope\": "));
+                    found.loops += usize::from(text.starts_with("\"entry\": true"));
                 }
                 Tool::Pystack => {
                     let is_python = text.starts_with("(Python) File");
@@ -157,9 +164,9 @@ impl Tool {
                 Tool::Gdb if !seen.insert(text.to_string()) => {}
                 Tool::Gdb => {
                     let is_numbered = text.starts_with('#') && text[1..].starts_with(|c: char| c.is_ascii_digit());
-                    found.native += text
-                        .strip_prefix("native frames: ")
-                        .map_or(0, |n| n.parse().unwrap_or(0));
+                    let number = |label| text.strip_prefix(label).map_or(0, |n| n.parse().unwrap_or(0));
+                    found.native += number("native frames: ");
+                    found.loops += number("eval loops: ");
                     found.python += usize::from(text.starts_with("File \""));
                     found.locals += usize::from(!is_numbered && !text.starts_with("File") && text.contains(" = "));
                 }

@@ -144,6 +144,29 @@ def read_debug_offsets(memory, runtime):
     return DebugOffsets(version, free_threaded != 0, offsets)
 
 
+def completed(own, row):
+    """The offsets that a build states, completed by those of a row of nearly the same version.
+
+    What lies between two fields that moved by the same distance moved with them; where they moved differently, it is not
+    known where it is.
+    """
+    both = {}
+    for slot, offset in own.items():
+        if slot in row:
+            both.setdefault(slot.partition(".")[0], []).append((row[slot], offset))
+    offsets = dict(own)
+    for slot, at in row.items():
+        if slot in own:
+            continue
+        pairs = both.get(slot.partition(".")[0], [])
+        below = max((pair for pair in pairs if pair[0] <= at), default=None)
+        above = min((pair for pair in pairs if pair[0] >= at), default=None)
+        moved = {pair[1] - pair[0] for pair in (below, above) if pair is not None} or {0}
+        if moved == {0} or (len(moved) == 1 and below is not None and above is not None):
+            offsets[slot] = at + moved.pop()
+    return offsets
+
+
 def schema(row):
     """What debug information is asked for: (slot, names of the structure, paths of the member), newest names first.
 

@@ -4,7 +4,7 @@ import re
 
 from .debugger import Problem
 from .frames import Frames
-from .layout import COOKIE, Layout, behaviour_of, read_debug_offsets, release_of, row_for, schema, supported
+from .layout import COOKIE, Layout, behaviour_of, completed, read_debug_offsets, release_of, row_for, schema, supported
 from .layout import version_text
 from .memory import Memory, Unreadable
 from .recorded import exported_layout
@@ -286,10 +286,10 @@ def _candidates(debugger, memory, runtime):
     if "interpreter.size" in sizes:
         # Before its final release a version still moves its fields.
         is_final = version & 0xF0 == 0xF0
-        exact = made_of(dict(row.offsets, **own), source) if row is not None and is_final else None
+        exact = made_of(completed(own, row.offsets), source) if row is not None and is_final else None
         better = row_for(exact.version, free_threaded, is_debug) if exact is not None else None
         if better is not None and better.release == release_of(exact.version) and _has_sizes(better, sizes):
-            exact.offsets = dict(better.offsets, **own)
+            exact.offsets = completed(own, better.offsets)
             exact.source = (source + ", which the debug information confirms") % better.title
             yield exact
         dwarf = debugger.dwarf_offsets(schema(row))
@@ -300,9 +300,9 @@ def _candidates(debugger, memory, runtime):
     if version & 0xF0 != 0xF0:
         yield "CPython %s is a prerelease, whose layout only its debug information tells" % version_text(version)
         return
-    exact = made_of(dict(row.offsets, **own), source % row.title)
+    exact = made_of(completed(own, row.offsets), source % row.title)
     better = row_for(exact.version, free_threaded, is_debug)
-    exact.offsets = dict(better.offsets, **own)
+    exact.offsets = completed(own, better.offsets)
     exact.source = source % better.title
     yield exact
 

@@ -1,16 +1,12 @@
 //! An instruction that the processor does not run.
 
 use super::{Conclusion, Scene};
-use crate::addr::Addr;
 use crate::machine;
 use crate::report::model::Confidence;
 use crate::source::MemoryExt;
 
 /// `ud2` and `ud1`: what compilers put where code must not be reached (Intel SDM volume 2, "UD").
 const TRAPS: [[u8; 2]; 2] = [[0x0f, 0x0b], [0x0f, 0xb9]];
-/// Instructions with VEX and EVEX prefixes: AVX, AVX2, BMI; AVX-512 (Intel SDM volume 2, 2.3 and 2.7).
-const VEX: [u8; 2] = [0xc4, 0xc5];
-const EVEX: u8 = 0x62;
 
 pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
     let crash = scene.signal(libc::SIGILL).filter(|crash| crash.code > 0)?;
@@ -26,10 +22,7 @@ pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
     }
     let host = scene.report.process.as_ref().and_then(|process| process.host.as_ref());
     let cpu = host.and_then(|host| Some(format!("the processor is {}", host.cpu.as_ref()?)));
-    let (confidence, kind, evidence) = match scene.target.context().process.cpu_flags {
-        Some(_) => missing(scene),
-        None => by_prefix(code, pc),
-    }?;
+    let (confidence, kind, evidence) = missing(scene)?;
     Some(
         Conclusion::new(
             confidence,
@@ -42,40 +35,32 @@ pub(super) fn apply(scene: &Scene<'_>) -> Option<Conclusion> {
     )
 }
 
-/// What the instruction needs and the processor lacks.
+/// What the instruction needs and the processor lacks. Where it is not known what the processor has, as in a core: the
+/// instruction is one that programs may use, and it was refused.
 fn missing(scene: &Scene<'_>) -> Option<(Confidence, String, String)> {
-    let flags = scene.target.context().process.cpu_flags.as_deref()?;
     let instruction = machine::Instruction::read(scene.target.memory(), scene.registers?)?;
-    let has = |feature: &String| flags.split_whitespace().any(|flag| flag == feature);
-    let lacks: Vec<&str> = instruction
-        .needs
-        .iter()
-        .filter(|feature| !has(feature))
-        .map(String::as_str)
-        .collect();
-    (!lacks.is_empty()).then(|| {
-        (
+    let flags = scene.target.context().process.cpu_flags.as_deref();
+    let has = |feature: &str| flags.is_some_and(|flags| flags.split_whitespace().any(|flag| flag == feature));
+    let needs = instruction.needs.iter().map(String::as_str);
+    let lacks: Vec<&str> = needs.filter(|feature| !has(feature)).collect();
+    if lacks.is_empty() {
+        return None;
+    }
+    let (confidence, why) = match flags {
+        Some(_) => (
             Confidence::Certain,
-            lacks.join(" and "),
-            format!(
-                "the instruction is `{}`, and {} is not among the processor's features",
-                instruction.text,
-                lacks.join(", ")
-            ),
-        )
-    })
-}
-
-/// Where it is not known what the processor has.
-fn by_prefix(code: [u8; 2], pc: Addr) -> Option<(Confidence, String, String)> {
-    let kind = match code {
-        [EVEX, _] => "AVX-512",
-        [first, _] if VEX.contains(&first) => "AVX or later",
-        _ => return None,
+            format!("{} is not among the processor's features", lacks.join(", ")),
+        ),
+        None => (
+            Confidence::Likely,
+            format!("not every processor has {}", lacks.join(", ")),
+        ),
     };
-    let [first, second] = code;
-    let evidence = format!("the instruction at {pc} begins with the bytes {first:02x} {second:02x}");
-    Some((Confidence::Likely, kind.to_string(), evidence))
+    Some((
+        confidence,
+        lacks.join(" and "),
+        format!("the instruction is `{}`, and {why}", instruction.text),
+    ))
 }
 
 #[cfg(test)]
@@ -85,15 +70,29 @@ mod tests {
     use crate::source::Registers;
 
     #[test]
-    fn by_the_bytes_at_the_pc() {
+    fn by_the_instruction_alone() {
         let found = |code: &[u8]| {
+            let mut code = code.to_vec();
+            code.resize(15, 0x90);
             let stage = Stage::new(libc::SIGILL, 2, 0x5000).register(Registers::RIP, 0x5000);
-            stage.bytes(0x5000, code).apply(apply).map(|found| found.confidence)
+            let found = stage.bytes(0x5000, &code).apply(apply);
+            found.map(|found| (found.confidence, found.title))
         };
-        assert_eq!(found(&[0x0f, 0x0b]), Some(Confidence::Certain));
-        assert_eq!(found(&[0xc5, 0xfd]), Some(Confidence::Likely));
-        assert_eq!(found(&[0x62, 0xf1]), Some(Confidence::Likely));
-        assert_eq!(found(&[0x48, 0x89]), None);
+        let lacks = |feature: &str| format!("the processor does not have an instruction of {feature}");
+        assert_eq!(
+            found(&[0x0f, 0x0b]).map(|(sure, _)| sure),
+            Some(Confidence::Certain),
+            "ud2"
+        );
+        assert_eq!(
+            found(&[0xc5, 0xfd, 0xfe, 0xc0]),
+            Some((Confidence::Likely, lacks("avx2")))
+        );
+        assert_eq!(
+            found(&[0x62, 0xf1, 0x7d, 0x48, 0xfe, 0xc0]),
+            Some((Confidence::Likely, lacks("avx512f")))
+        );
+        assert_eq!(found(&[0x48, 0x89, 0xc3]), None, "mov, which each has");
     }
 
     #[test]

@@ -200,4 +200,36 @@ mod tests {
         }
         assert!(compared > 100, "{compared}");
     }
+
+    #[test]
+    fn fields_move_with_those_around_them() {
+        let of = |fields: &[(&str, u32)]| {
+            let named = fields.iter().map(|(name, bytes)| ((*name).to_string(), *bytes));
+            Offsets::from_map(&named.collect())
+        };
+        let row = of(&[
+            ("interpreter.id", 8),
+            ("interpreter.finalizing", 16),
+            ("interpreter.gil", 24),
+            ("interpreter.gc_collecting", 32),
+            ("interpreter.sysdict", 40),
+            ("interpreter.eval_frame", 48),
+            ("interpreter.size", 56),
+            ("code.name", 64),
+        ]);
+        let stated = of(&[
+            ("interpreter.id", 8),
+            ("interpreter.gil", 24),
+            ("interpreter.sysdict", 64),
+            ("interpreter.size", 80),
+        ]);
+        let moved = row.moved_with(&stated).to_map();
+        let at = |name: &str| moved.get(name).copied();
+        assert_eq!(at("interpreter.finalizing"), Some(16), "both neighbours stay");
+        assert_eq!(at("interpreter.gc_collecting"), None, "one moves, one stays");
+        assert_eq!(at("interpreter.eval_frame"), Some(72), "both move");
+        assert_eq!(at("code.name"), Some(64), "nothing is stated of the structure");
+        let stated = of(&[("interpreter.sysdict", 64)]);
+        assert_eq!(row.moved_with(&stated).to_map().get("interpreter.size"), None);
+    }
 }

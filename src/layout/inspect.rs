@@ -193,7 +193,10 @@ impl Inspection {
         let providers = [
             (Provider::DebugOffsets, stated),
             (Provider::Dwarf, self.dwarf),
-            (Provider::BuiltIn, row.map(|row| row.offsets)),
+            (
+                Provider::BuiltIn,
+                row.map(|row| stated.map_or(row.offsets, |stated| row.offsets.moved_with(&stated))),
+            ),
         ];
         let slots = providers.map(|(provider, offsets)| (provider, offsets.map(slots)));
         let mut fields = slots_of_schema();

@@ -230,10 +230,10 @@ impl Runtime<'_> {
             // Before its final release a version still moves its fields.
             (None, Some(row), stated) if version.is_final() => {
                 let name = format!("row {}{}", row.version, row.flavour);
-                let mut offsets = row.offsets;
                 let Some(stated) = stated else {
-                    return Some((offsets, Provider::BuiltIn, name));
+                    return Some((row.offsets, Provider::BuiltIn, name));
                 };
+                let mut offsets = row.offsets.moved_with(&stated);
                 offsets.overlay(&stated);
                 let detail = format!("_Py_DebugOffsets, completed by {name}");
                 Some((offsets, Provider::DebugOffsets, detail))

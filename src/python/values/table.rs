@@ -234,8 +234,8 @@ static ROWS: &[Row] = &[
         |o| o.ctypes_data.size,
         ctypes::simple,
     ),
-    definition("_asyncio.Task", tasks::task),
-    definition("_asyncio.Future", tasks::future),
+    sized("_asyncio.Task", Length::None, |o| o.task.size, tasks::task),
+    sized("_asyncio.Future", Length::None, |o| o.future.size, tasks::future),
     definition("_ctypes.CFuncPtr", ctypes::function),
     definition("_ctypes.PyCFuncPtr", ctypes::function),
 ];

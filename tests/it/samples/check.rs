@@ -136,6 +136,8 @@ fn check_findings(header: &Header, report: &Report, problems: &mut Problems) {
         (id.to_string(), word.as_str().unwrap_or_default().to_string())
     };
     let is_free_threaded = report.python.iter().any(|python| python.free_threaded == Some(true));
+    let host = report.process.as_ref().and_then(|process| process.host.as_ref());
+    let knows_processor = host.is_some_and(|host| host.cpu.is_some());
     let has_message = report.crash.as_ref().is_some_and(|crash| crash.message.is_some());
     let expected = header.findings.iter().map(|(id, confidence)| match id.as_str() {
         // Without a GIL, all that is left of it is what came of it.
@@ -144,6 +146,8 @@ fn check_findings(header: &Header, report: &Report, problems: &mut Problems) {
         "allocator-mismatch" if is_free_threaded && has_message => {
             ("heap-corruption".to_string(), "certain".to_string())
         }
+        // Only a dump says what the processor has.
+        "illegal-instruction" if !knows_processor && !header.titles.is_empty() => (id.clone(), "likely".to_string()),
         _ => (id.clone(), confidence.clone()),
     });
     let expected: BTreeSet<(String, String)> = expected.collect();

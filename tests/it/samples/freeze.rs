@@ -36,29 +36,12 @@ pub fn at_signal(program: Pid, signal: Signal, deadline: Instant) -> Result<Froz
     ptrace::seize(program, options).map_err(failed("PTRACE_SEIZE"))?;
     kill(program, Signal::SIGCONT).map_err(failed("SIGCONT"))?;
     let mut traced = BTreeSet::from([program]);
-    let thread = loop {
-        match next(None, deadline)? {
-            WaitStatus::Stopped(thread, which) if which == signal => {
-                traced.insert(thread);
-                break thread;
-            }
-            WaitStatus::Stopped(thread, which) => {
-                traced.insert(thread);
-                let _ = ptrace::cont(thread, which);
-            }
-            WaitStatus::PtraceEvent(thread, ..) => {
-                traced.insert(thread);
-                let _ = ptrace::cont(thread, None);
-            }
-            WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..) if pid == program => {
-                return Err(format!("it ended without {signal}"));
-            }
-            WaitStatus::Exited(thread, _) | WaitStatus::Signaled(thread, ..) => {
-                traced.remove(&thread);
-            }
-            _ => {}
+    let thread = follow(program, signal, deadline, &mut traced).inspect_err(|_| {
+        // Else what hangs would run beside the tests that follow.
+        for &thread in &traced {
+            let _ = kill(thread, Signal::SIGKILL);
         }
-    };
+    })?;
     let info = ptrace::getsiginfo(thread).map_err(failed("PTRACE_GETSIGINFO"))?;
     let pid = process_of(thread).ok_or("the process is gone")?;
     // Its other threads are held until the stop is under way, so that none gets further.
@@ -78,6 +61,33 @@ pub fn at_signal(program: Pid, signal: Signal, deadline: Instant) -> Result<Froz
     let is_still = |task| matches!(state(task), Some('T' | 'Z') | None);
     wait_until(deadline, || tasks(pid).into_iter().all(is_still))?;
     Ok(frozen)
+}
+
+/// Adds to `traced` what a program starts; the thread that is about to get the signal.
+fn follow(program: Pid, signal: Signal, deadline: Instant, traced: &mut BTreeSet<Pid>) -> Result<Pid, String> {
+    loop {
+        match next(None, deadline)? {
+            WaitStatus::Stopped(thread, which) if which == signal => {
+                traced.insert(thread);
+                return Ok(thread);
+            }
+            WaitStatus::Stopped(thread, which) => {
+                traced.insert(thread);
+                let _ = ptrace::cont(thread, which);
+            }
+            WaitStatus::PtraceEvent(thread, ..) => {
+                traced.insert(thread);
+                let _ = ptrace::cont(thread, None);
+            }
+            WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..) if pid == program => {
+                return Err(format!("it ended without {signal}"));
+            }
+            WaitStatus::Exited(thread, _) | WaitStatus::Signaled(thread, ..) => {
+                traced.remove(&thread);
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Frozen {

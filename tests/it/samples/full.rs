@@ -211,6 +211,9 @@ fn crash(job: &Job<'_>, build: &Build) -> std::result::Result<[Finding; 3], Stri
     let live = outcome.live.clone().ok_or("there is none".to_string());
     // Of the capture, but for what depends on the symbols that an analysis is given.
     at_crash["findings"] = dump.as_ref().map_or(Value::Null, |report| report["findings"].clone());
+    if at_crash["findings"].is_null() {
+        at_crash["findings"] = Value::Array(Vec::new());
+    }
     if let Some(core) = &outcome.core {
         let _ = fs::remove_file(core);
     }
@@ -266,8 +269,29 @@ fn as_crashed(mut report: Value, at_crash: &Value) -> std::result::Result<Report
             if let Some(thread) = threads.first_mut() {
                 thread["crashed"] = true.into();
                 thread["registers"] = at_crash["threads"][0]["registers"].clone();
+                add_what_is_looked_for_at_a_crash(thread, &at_crash["threads"][0]);
             }
         }
     }
     json::parse(&report.to_string()).map_err(|error| error.to_string())
+}
+
+/// Variables of native frames and instrumented bytecode, which are looked for in the thread that crashed alone.
+fn add_what_is_looked_for_at_a_crash(thread: &mut Value, at_crash: &Value) {
+    let known = at_crash["frames"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for frame in thread["frames"].as_array_mut().into_iter().flatten() {
+        let is_same = |other: &&Value| {
+            ["kind", "function", "line", "address"]
+                .iter()
+                .all(|key| other[key] == frame[key])
+        };
+        let field = if frame["kind"] == "native" {
+            "locals"
+        } else {
+            "instrumented"
+        };
+        if let Some(value) = known.iter().find(is_same).and_then(|other| other.get(field)) {
+            frame[field] = value.clone();
+        }
+    }
 }
