@@ -2568,21 +2568,32 @@ def _coldframe():
         """The offsets that a build states, completed by those of a row of nearly the same version.
 
         What lies between two fields that moved by the same distance moved with them; where they moved differently, it is not
-        known where it is.
+        known where it is (src/layout/schema.rs, `Offsets::moved_with`).
         """
         both = {}
         for slot, offset in own.items():
             if slot in row:
                 both.setdefault(slot.partition(".")[0], []).append((row[slot], offset))
+        # Objects of a build with --with-trace-refs begin with two more pointers.
+        head = own.get("object.ob_type", 0) - row.get("object.ob_type", 0) if "object.ob_type" in own else 0
+        first = {}
+        for slot, at in row.items():
+            structure = slot.partition(".")[0]
+            first[structure] = min(at, first.get(structure, at))
         offsets = dict(own)
         for slot, at in row.items():
             if slot in own:
                 continue
-            pairs = both.get(slot.partition(".")[0], [])
+            structure = slot.partition(".")[0]
+            pairs = both.get(structure, [])
             below = max((pair for pair in pairs if pair[0] <= at), default=None)
             above = min((pair for pair in pairs if pair[0] >= at), default=None)
-            moved = {pair[1] - pair[0] for pair in (below, above) if pair is not None} or {0}
-            if moved == {0} or (len(moved) == 1 and below is not None and above is not None):
+            moved = {pair[1] - pair[0] for pair in (below, above) if pair is not None}
+            is_object = first[structure] >= row.get("object.size", OFFSET_LIMIT)
+            otherwise = head if is_object else 0
+            if below is None or above is None:
+                moved.add(otherwise)
+            if len(moved) == 1:
                 offsets[slot] = at + moved.pop()
         return offsets
 

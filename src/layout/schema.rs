@@ -698,8 +698,19 @@ const EXTENSION_STRUCTURES: [&str; 13] = [
     "ctypes_field",
 ];
 
-/// The one among them that does not begin with the head of an object.
-const NO_OBJECT: &str = "array_descriptor";
+/// Whether `structure.field` is one of that structure's.
+fn is_of(name: &str, structure: &str) -> bool {
+    name.split('.').next() == Some(structure)
+}
+
+/// Whether a structure begins with the head of an object: whether all of its fields lie behind one.
+fn is_object(offsets: &BTreeMap<String, u32>, structure: &str) -> bool {
+    let Some(head) = offsets.get("object.size") else {
+        return false;
+    };
+    let mut fields = offsets.iter().filter(|(name, _)| is_of(name, structure));
+    fields.all(|(_, at)| at >= head)
+}
 
 impl Offsets {
     /// The present offsets by `structure.field`.
@@ -733,17 +744,14 @@ impl Offsets {
     pub fn complete_extensions(&mut self, other: &Offsets) {
         let mine = self.to_map();
         let theirs = other.to_map();
-        let start = |offsets: &Offsets| offsets.object.ob_type.bytes();
-        let shift = start(self)
-            .unwrap_or_default()
-            .wrapping_sub(start(other).unwrap_or_default());
+        let head = other.head_growth(self);
         self.for_each(&mut |slot| {
             let structure = slot.name.split('.').next().unwrap_or_default();
             let is_missing =
                 EXTENSION_STRUCTURES.contains(&structure) && !mine.contains_key(&format!("{structure}.size"));
             if let (true, Some(&bytes)) = (is_missing, theirs.get(slot.name)) {
-                let shift = if structure == NO_OBJECT { 0 } else { shift };
-                *slot.offset = Offset::new(u64::from(bytes).wrapping_add(shift));
+                let distance = if is_object(&theirs, structure) { head } else { 0 };
+                *slot.offset = Offset::new(u64::from(bytes).wrapping_add_signed(distance));
             }
         });
     }
@@ -755,25 +763,35 @@ impl Offsets {
     pub fn moved_with(&self, stated: &Offsets) -> Offsets {
         let mine = self.to_map();
         let theirs = stated.to_map();
+        let head = self.head_growth(stated);
         let mut moved = *self;
         moved.for_each(&mut |slot| {
             let (Some(&at), false) = (mine.get(slot.name), theirs.contains_key(slot.name)) else {
                 return;
             };
-            let structure = &slot.name[..slot.name.find('.').map_or(0, |dot| dot + 1)];
-            let both = theirs.iter().filter(|(name, _)| name.starts_with(structure));
+            let structure = slot.name.split('.').next().unwrap_or_default();
+            let both = theirs.iter().filter(|(name, _)| is_of(name, structure));
             let both = both.filter_map(|(name, &theirs)| Some((*mine.get(name)?, theirs)));
             let distance = |(mine, theirs): (u32, u32)| i64::from(theirs) - i64::from(mine);
             let below = both.clone().filter(|both| both.0 <= at).max().map(distance);
             let above = both.filter(|both| both.0 >= at).min().map(distance);
+            let otherwise = if is_object(&mine, structure) { head } else { 0 };
             let moved = match (below, above) {
                 (Some(below), Some(above)) => Some(below).filter(|below| *below == above),
-                (one, other) => Some(one.or(other).unwrap_or_default()).filter(|distance| *distance == 0),
+                (one, other) => Some(one.or(other).unwrap_or(otherwise)).filter(|distance| *distance == otherwise),
             };
             let offset = moved.map(|distance| u64::from(at).wrapping_add_signed(distance));
             *slot.offset = offset.map_or(Offset::ABSENT, Offset::new);
         });
         moved
+    }
+
+    /// By how many bytes the head of an object is larger in `other`.
+    fn head_growth(&self, other: &Offsets) -> i64 {
+        let (Some(mine), Some(theirs)) = (self.object.ob_type.bytes(), other.object.ob_type.bytes()) else {
+            return 0;
+        };
+        theirs.wrapping_sub(mine).cast_signed()
     }
 
     /// A number that changes whenever the schema does.
