@@ -62,6 +62,9 @@ fn from_rows() -> String {
          has them (tests/header-layouts). The structures that CPython defines in .c files are then from another \
          free-threaded build of that minor version, for 3.15 that of 3.15.0rc1; but for the larger head of all objects \
          they are those of the release build.\n\n\
+         Between micro releases structures may change. Where `_Py_DebugOffsets` has a field elsewhere than these builds, \
+         fields between two that lie the same distance further are taken to lie so, too; others of that structure are not \
+         known.\n\n\
          Prereleases of these versions without debug information are read by `_Py_DebugOffsets` alone, where its words \
          are in the order of the final release: functions, lines and simple values. Later minor versions are read by \
          their own debug information as the last one here. Both are tried on the process first, and a note says so.\n\n\

@@ -60,7 +60,7 @@ pub fn write(builds: &[Build], results: &[Result], peers: &BTreeMap<&'static str
          CPython itself said just before the crash, and the native frames are those that the sample states. `6/6`: \
          with and without symbols, three inputs each; `3/3`: the build has no symbols. What is missing to that and not bold \
          is not supported, and the report says so in a note; bold is wrong. Situations are \
-         the files in samples/.\n\n{table}",
+         the files in samples/. Builds: `t` free-threaded, `d` debug, `s` static.\n\n{table}",
         today(),
         commit(),
         count.right + count.wrong + count.unsupported,
