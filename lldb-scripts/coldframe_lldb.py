@@ -4491,7 +4491,8 @@ def _of_extensions(row, dwarf):
     there."""
     known = {slot.partition(".")[0] for slot in dwarf}
     structures = set(EXTENSION_STRUCTURES) - known
-    offsets = row.offsets if row is not None else {}
+    head = {slot: dwarf[slot] for slot in ("object.ob_type",) if slot in dwarf}
+    offsets = completed(head, row.offsets) if row is not None else {}
     return {slot: offset for slot, offset in offsets.items() if slot.partition(".")[0] in structures}
 
 
