@@ -278,9 +278,14 @@ fn as_crashed(mut report: Value, at_crash: &Value) -> std::result::Result<Report
 
 /// Variables of native frames and instrumented bytecode, which are looked for in the thread that crashed alone.
 fn add_what_is_looked_for_at_a_crash(thread: &mut Value, at_crash: &Value) {
-    let known = at_crash["frames"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let frames = at_crash["frames"].as_array().map(Vec::as_slice).unwrap_or_default();
+    // Few of thousands have them.
+    let has_them = |frame: &&Value| {
+        frame.get("instrumented").is_some() || (frame["kind"] == "native" && frame.get("locals").is_some())
+    };
+    let known: Vec<&Value> = frames.iter().filter(has_them).collect();
     for frame in thread["frames"].as_array_mut().into_iter().flatten() {
-        let is_same = |other: &&Value| {
+        let is_same = |other: &&&Value| {
             ["kind", "function", "line", "address"]
                 .iter()
                 .all(|key| other[key] == frame[key])
