@@ -2571,25 +2571,16 @@ def completed(own, row):
     for slot, offset in own.items():
         if slot in row:
             both.setdefault(slot.partition(".")[0], []).append((row[slot], offset))
-    # Objects of a build with --with-trace-refs begin with two more pointers.
-    head = own.get("object.ob_type", 0) - row.get("object.ob_type", 0) if "object.ob_type" in own else 0
-    first = {}
-    for slot, at in row.items():
-        structure = slot.partition(".")[0]
-        first[structure] = min(at, first.get(structure, at))
     offsets = dict(own)
     for slot, at in row.items():
         if slot in own:
             continue
-        structure = slot.partition(".")[0]
-        pairs = both.get(structure, [])
+        pairs = both.get(slot.partition(".")[0], [])
         below = max((pair for pair in pairs if pair[0] <= at), default=None)
         above = min((pair for pair in pairs if pair[0] >= at), default=None)
         moved = {pair[1] - pair[0] for pair in (below, above) if pair is not None}
-        is_object = first[structure] >= row.get("object.size", OFFSET_LIMIT)
-        otherwise = head if is_object else 0
         if below is None or above is None:
-            moved.add(otherwise)
+            moved.add(0)
         if len(moved) == 1:
             offsets[slot] = at + moved.pop()
     return offsets
@@ -4488,12 +4479,12 @@ def _has_sizes(row, sizes):
 
 def _of_extensions(row, dwarf):
     """What a row says of structures of extension modules, whose debug information may be missing while CPython's is
-    there."""
+    there. Objects of a build with --with-trace-refs begin with two more pointers."""
     known = {slot.partition(".")[0] for slot in dwarf}
     structures = set(EXTENSION_STRUCTURES) - known
-    head = {slot: dwarf[slot] for slot in ("object.ob_type",) if slot in dwarf}
-    offsets = completed(head, row.offsets) if row is not None else {}
-    return {slot: offset for slot, offset in offsets.items() if slot.partition(".")[0] in structures}
+    offsets = row.offsets if row is not None else {}
+    head = dwarf.get("object.ob_type", 0) - offsets.get("object.ob_type", 0) if "object.ob_type" in dwarf else 0
+    return {slot: offset + head for slot, offset in offsets.items() if slot.partition(".")[0] in structures}
 
 
 def _with_exact_version(memory, layout):

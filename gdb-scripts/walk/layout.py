@@ -154,25 +154,16 @@ def completed(own, row):
     for slot, offset in own.items():
         if slot in row:
             both.setdefault(slot.partition(".")[0], []).append((row[slot], offset))
-    # Objects of a build with --with-trace-refs begin with two more pointers.
-    head = own.get("object.ob_type", 0) - row.get("object.ob_type", 0) if "object.ob_type" in own else 0
-    first = {}
-    for slot, at in row.items():
-        structure = slot.partition(".")[0]
-        first[structure] = min(at, first.get(structure, at))
     offsets = dict(own)
     for slot, at in row.items():
         if slot in own:
             continue
-        structure = slot.partition(".")[0]
-        pairs = both.get(structure, [])
+        pairs = both.get(slot.partition(".")[0], [])
         below = max((pair for pair in pairs if pair[0] <= at), default=None)
         above = min((pair for pair in pairs if pair[0] >= at), default=None)
         moved = {pair[1] - pair[0] for pair in (below, above) if pair is not None}
-        is_object = first[structure] >= row.get("object.size", OFFSET_LIMIT)
-        otherwise = head if is_object else 0
         if below is None or above is None:
-            moved.add(otherwise)
+            moved.add(0)
         if len(moved) == 1:
             offsets[slot] = at + moved.pop()
     return offsets

@@ -323,12 +323,12 @@ def _has_sizes(row, sizes):
 
 def _of_extensions(row, dwarf):
     """What a row says of structures of extension modules, whose debug information may be missing while CPython's is
-    there."""
+    there. Objects of a build with --with-trace-refs begin with two more pointers."""
     known = {slot.partition(".")[0] for slot in dwarf}
     structures = set(EXTENSION_STRUCTURES) - known
-    head = {slot: dwarf[slot] for slot in ("object.ob_type",) if slot in dwarf}
-    offsets = completed(head, row.offsets) if row is not None else {}
-    return {slot: offset for slot, offset in offsets.items() if slot.partition(".")[0] in structures}
+    offsets = row.offsets if row is not None else {}
+    head = dwarf.get("object.ob_type", 0) - offsets.get("object.ob_type", 0) if "object.ob_type" in dwarf else 0
+    return {slot: offset + head for slot, offset in offsets.items() if slot.partition(".")[0] in structures}
 
 
 def _with_exact_version(memory, layout):

@@ -740,7 +740,7 @@ impl Offsets {
     /// they differ from the build at hand, the size of the type tells, and its values are not taken apart.
     ///
     /// Objects of a build with `--with-trace-refs` begin with two more pointers (`_PyObject_HEAD_EXTRA` in
-    /// Include/object.h up to 3.13), and all that follows lies so much further.
+    /// Include/object.h up to 3.12), and all that follows lies so much further.
     pub fn complete_extensions(&mut self, other: &Offsets) {
         let mine = self.to_map();
         let theirs = other.to_map();
@@ -758,12 +758,10 @@ impl Offsets {
 
     /// These offsets, of a build of nearly the same version, for one that states some of its own: what lies between two
     /// fields that moved by the same distance moved with them. Where they moved differently, it is not known where it is.
-    /// (Between 3.14.4 and 3.14.10 the collector's state in `PyInterpreterState` grew by 24 bytes; `--with-trace-refs` puts 16 in
-    /// front of most objects.)
+    /// (Between 3.14.4 and 3.14.10 the collector's state in `PyInterpreterState` grew by 24 bytes.)
     pub fn moved_with(&self, stated: &Offsets) -> Offsets {
         let mine = self.to_map();
         let theirs = stated.to_map();
-        let head = self.head_growth(stated);
         let mut moved = *self;
         moved.for_each(&mut |slot| {
             let (Some(&at), false) = (mine.get(slot.name), theirs.contains_key(slot.name)) else {
@@ -775,10 +773,9 @@ impl Offsets {
             let distance = |(mine, theirs): (u32, u32)| i64::from(theirs) - i64::from(mine);
             let below = both.clone().filter(|both| both.0 <= at).max().map(distance);
             let above = both.filter(|both| both.0 >= at).min().map(distance);
-            let otherwise = if is_object(&mine, structure) { head } else { 0 };
             let moved = match (below, above) {
                 (Some(below), Some(above)) => Some(below).filter(|below| *below == above),
-                (one, other) => Some(one.or(other).unwrap_or(otherwise)).filter(|distance| *distance == otherwise),
+                (one, other) => Some(one.or(other).unwrap_or_default()).filter(|distance| *distance == 0),
             };
             let offset = moved.map(|distance| u64::from(at).wrapping_add_signed(distance));
             *slot.offset = offset.map_or(Offset::ABSENT, Offset::new);
