@@ -698,9 +698,9 @@ const EXTENSION_STRUCTURES: [&str; 13] = [
     "ctypes_field",
 ];
 
-/// Whether `structure.field` is one of that structure's.
-fn is_of(name: &str, structure: &str) -> bool {
-    name.split('.').next() == Some(structure)
+/// The structure of `structure.field`.
+fn structure_in(name: &str) -> &str {
+    name.split('.').next().unwrap_or_default()
 }
 
 /// Whether a structure begins with the head of an object: whether all of its fields lie behind one.
@@ -708,7 +708,7 @@ fn is_object(offsets: &BTreeMap<String, u32>, structure: &str) -> bool {
     let Some(head) = offsets.get("object.size") else {
         return false;
     };
-    let mut fields = offsets.iter().filter(|(name, _)| is_of(name, structure));
+    let mut fields = offsets.iter().filter(|(name, _)| structure_in(name) == structure);
     fields.all(|(_, at)| at >= head)
 }
 
@@ -746,11 +746,15 @@ impl Offsets {
         let theirs = other.to_map();
         let head = other.head_growth(self);
         self.for_each(&mut |slot| {
-            let structure = slot.name.split('.').next().unwrap_or_default();
+            let structure = structure_in(slot.name);
             let is_missing =
                 EXTENSION_STRUCTURES.contains(&structure) && !mine.contains_key(&format!("{structure}.size"));
             if let (true, Some(&bytes)) = (is_missing, theirs.get(slot.name)) {
-                let distance = if is_object(&theirs, structure) { head } else { 0 };
+                let distance = if head != 0 && is_object(&theirs, structure) {
+                    head
+                } else {
+                    0
+                };
                 *slot.offset = Offset::new(u64::from(bytes).wrapping_add_signed(distance));
             }
         });
@@ -762,15 +766,19 @@ impl Offsets {
     pub fn moved_with(&self, stated: &Offsets) -> Offsets {
         let mine = self.to_map();
         let theirs = stated.to_map();
+        let mut both: BTreeMap<&str, Vec<(u32, u32)>> = BTreeMap::new();
+        for (name, &theirs) in &theirs {
+            if let Some(&mine) = mine.get(name) {
+                both.entry(structure_in(name)).or_default().push((mine, theirs));
+            }
+        }
         let mut moved = *self;
         moved.for_each(&mut |slot| {
             let (Some(&at), false) = (mine.get(slot.name), theirs.contains_key(slot.name)) else {
                 return;
             };
-            let structure = slot.name.split('.').next().unwrap_or_default();
-            let both = theirs.iter().filter(|(name, _)| is_of(name, structure));
-            let both = both.filter_map(|(name, &theirs)| Some((*mine.get(name)?, theirs)));
-            let distance = |(mine, theirs): (u32, u32)| i64::from(theirs) - i64::from(mine);
+            let both = both.get(structure_in(slot.name)).into_iter().flatten();
+            let distance = |(mine, theirs): &(u32, u32)| i64::from(*theirs) - i64::from(*mine);
             let below = both.clone().filter(|both| both.0 <= at).max().map(distance);
             let above = both.filter(|both| both.0 >= at).min().map(distance);
             let moved = match (below, above) {
